@@ -1,0 +1,1 @@
+"""Recurrent music source separation as a reproducible experiment pipeline."""

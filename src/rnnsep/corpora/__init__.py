@@ -1,0 +1,1 @@
+"""Where songs come from, each left as the same tree."""

@@ -1,0 +1,79 @@
+"""Files that appear whole or not at all."""
+
+import hashlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial-"
+_counter = itertools.count()
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+
+    The file is synchronised to disk before the rename, so a crash leaves the old file, the new one or none. The
+    temporary name does not grow with the name of the file, so names as long as the file system allows work.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f"{PARTIAL}{os.getpid()}-{next(_counter)}{path.suffix[:16]}"
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Indented JSON in UTF-8 with the key order of `content` and a final newline."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what killed writers left under `folder`. Only for a folder that nobody else writes to."""
+    for leftover in folder.rglob(f"{PARTIAL}*"):
+        leftover.unlink()
+
+
+def publish(source: Path, target: Path) -> None:
+    """Move a finished file or folder to its place on the same file system, over what may stand there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir() and not target.is_symlink():
+        old = source.with_name(f"{PARTIAL}old-{source.name}")
+        os.replace(target, old)
+        os.replace(source, target)
+        shutil.rmtree(old)
+    else:
+        os.replace(source, target)
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """SHA-256 over the names and bytes of files and, recursively, folders, in the order given."""
+    files = [file for path in paths for file in ([path] if not path.is_dir() else _files(path))]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
+        hashes = list(pool.map(_file_digest, files))
+    return hashlib.sha256(json.dumps([(file.as_posix(), h) for file, h in zip(files, hashes, strict=True)]).encode()
+                          ).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _file_digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Estimates to scores and tables."""

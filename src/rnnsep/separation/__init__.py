@@ -1,0 +1,1 @@
+"""Songs to their estimates."""
