@@ -51,7 +51,9 @@ def cpu_seconds() -> float:
 
 def peak_bytes() -> int:
     """Largest resident memory of this process and of its finished children."""
-    largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    largest = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return largest if sys.platform == "darwin" else largest * 1024
 
 
@@ -102,7 +104,7 @@ def ratio(ours: Timing, peer: Timing) -> float:
 
 
 def table(timings: Mapping[str, Timing], ours: str) -> str:
-    """A Markdown table of all sides: CPU and wall time (medians), peak memory, and ours' advantage in CPU time."""
+    """A Markdown table of all sides: median CPU and wall time, peak memory, and ours' advantage in CPU time."""
     lines = [
         f"| side | CPU s | wall s | peak MB | {ours} is faster by |",
         "|---|---:|---:|---:|---:|",

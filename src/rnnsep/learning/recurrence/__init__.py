@@ -1,0 +1,1 @@
+"""Recurrent layers, fast on a CPU, that hand over to cuDNN on a GPU."""
