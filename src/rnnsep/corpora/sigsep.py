@@ -1,0 +1,103 @@
+"""The door to musdb and museval, open where ffmpeg is absent.
+
+Both import stempeg, which refuses to be imported without ffmpeg and ffprobe, and which starts two processes for
+each file, wav or not. While they are imported, a module of the few names that they use of it stands in its
+place: it reads wav and flac with soundfile, `.stem.mp4` with PyAV. Other importers of stempeg get the real one.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsep.signal.audio import AudioFile, decode, write_wav
+
+WAVES = (".wav", ".flac")
+
+
+def musdb() -> ModuleType:
+    """The module musdb."""
+    return _imported("musdb")
+
+
+def museval() -> ModuleType:
+    """The module museval."""
+    return _imported("museval")
+
+
+class Info:
+    """Length and rate of a file's streams, under stempeg's names."""
+
+    def __init__(self, path: str):
+        if path.lower().endswith(WAVES):
+            with AudioFile(Path(path)) as audio:
+                self._streams = [(audio.nb_samples, audio.rate)]
+        else:
+            with av.open(path) as container:
+                streams = container.streams.audio
+                self._streams = [
+                    (round((s.duration or 0) * (s.time_base or 0) * s.rate), s.rate) for s in streams
+                ]
+
+    def samples(self, idx: int = 0) -> int:
+        return self._streams[idx][0]
+
+    def rate(self, idx: int = 0) -> int:
+        return self._streams[idx][1]
+
+    def duration(self, idx: int = 0) -> float:
+        """Seconds."""
+        return self.samples(idx) / self.rate(idx)
+
+
+def read_stems(
+    filename: str,
+    start: float | None = None,
+    duration: float | None = None,
+    stem_id: int | None = None,
+    sample_rate: float | None = None,
+    info: Info | None = None,
+    ffmpeg_format: str | None = None,  # noqa: ARG001 - musdb gives it
+) -> tuple[NDArray[np.float64], int]:
+    """Audio (nb_samples, nb_channels), or (nb_stems, nb_samples, nb_channels) without `stem_id`, and rate.
+
+    `start` and `duration` are in seconds. Raises ValueError where another rate is asked for.
+    """
+    info = info or Info(filename)
+    rate = info.rate(stem_id or 0)
+    if sample_rate not in (None, rate):
+        raise ValueError(f"{filename}: has {rate} Hz and is not resampled to {sample_rate} Hz here")
+    first = round((start or 0) * rate)
+    part = slice(first, first + round(duration * rate) if duration else None)
+    if filename.lower().endswith(WAVES):
+        with AudioFile(Path(filename)) as audio:
+            return audio[part].astype(np.float64), rate
+    indices = range(len(info._streams)) if stem_id is None else (stem_id,)
+    stems = [np.concatenate(list(decode(Path(filename), index)[1]))[part] for index in indices]
+    audio_of_stems = np.stack([stem[: min(map(len, stems))] for stem in stems]).astype(np.float64)
+    return (audio_of_stems if stem_id is None else audio_of_stems[0]), rate
+
+
+def write_audio(path: str, data: NDArray[Any], sample_rate: float = 44100.0) -> None:
+    write_wav(Path(path), [data], int(sample_rate))
+
+
+def _imported(name: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    real = sys.modules.get("stempeg")
+    standin = ModuleType("stempeg")
+    standin.__dict__.update(Info=Info, read_stems=read_stems, write_audio=write_audio)
+    sys.modules["stempeg"] = standin
+    try:
+        return importlib.import_module(name)
+    finally:
+        if real is None:
+            del sys.modules["stempeg"]
+        else:
+            sys.modules["stempeg"] = real
