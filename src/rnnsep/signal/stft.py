@@ -1,0 +1,176 @@
+"""Waveform to spectrogram and back.
+
+The STFT is centred (frame m covers the samples around m * hop, zeros outside the signal) and scaled by
+1 / sqrt(sum of the squared taper), so that a spectrogram has about the level of its waveform whatever the
+window. The inverse is overlap-add with the same taper, divided by the summed squared taper: perfect
+reconstruction at every length, and the waveform nearest to a modified spectrogram by least squares [1]_.
+
+>>> spectrogram = stft(audio, params)           # (nb_samples, channels) -> (nb_frames, nb_bins, channels)
+>>> block = stft(audio, params, 100, 200)       # frames 100 to 199, computed alone
+>>> inverse = Inverse(params, len(audio))       # consecutive blocks of frames in, samples out
+>>> audio = np.concatenate([inverse(spectrogram[:100]), inverse(spectrogram[100:])])
+
+.. [1] D. Griffin, J. Lim, "Signal estimation from modified short-time Fourier transform", IEEE TASSP, 1984.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, Protocol
+
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from rnnsep.params import ParamError, Range
+
+FLOOR = 0.01  # of the largest: the least summed squared taper by which the inverse may have to divide
+BATCH = 1 << 16  # samples transformed at a time, so that they and their spectra stay in a core's cache
+
+
+class Audio(Protocol):
+    """Samples that are read in slices: an array or a file of shape (nb_samples, nb_channels)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, key: slice, /) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class StftParams:
+    """How spectrograms are made: rate in Hz, window and hop in samples at that rate, channels, taper."""
+
+    sample_rate: Annotated[int, Range(1000, 384000)]
+    window: Annotated[int, Range(2, 65536)]
+    hop: Annotated[int, Range(1)]
+    channels: Literal["mono", "stereo"]
+    taper: Literal["hann", "sine"]
+
+    @property
+    def nb_bins(self) -> int:
+        return self.window // 2 + 1
+
+    @property
+    def nb_channels(self) -> int:
+        return 1 if self.channels == "mono" else 2
+
+    def nb_frames(self, nb_samples: int) -> int:
+        """Frames of a signal: the first is centred on its first sample, the last on or after its last."""
+        return 1 + -(-(nb_samples - 1) // self.hop)
+
+    def check(self) -> None:
+        if self.hop > self.window:
+            raise ParamError("hop", f"must not exceed the window of {self.window} samples, but is {self.hop}")
+        power = np.zeros(-(-self.window // self.hop) * self.hop)
+        power[: self.window] = taper(self.taper, self.window) ** 2
+        summed = power.reshape(-1, self.hop).sum(axis=0)  # (overlap, phase within a hop) -> (phase)
+        if summed.min() < FLOOR * summed.max():
+            raise ParamError(
+                "hop",
+                f"{self.hop} leaves samples that the {self.taper} taper of {self.window} hardly sees;"
+                f" {self.window // 2} or less always works",
+            )
+
+
+@cache
+def taper(name: str, window: int) -> NDArray[np.float64]:
+    """The periodic Hann window or the sine window, (window,), read-only."""
+    at = np.arange(window) if name == "hann" else np.arange(window) + 0.5
+    values: NDArray[np.float64] = np.sin(np.pi / window * at) ** (2 if name == "hann" else 1)
+    values.flags.writeable = False
+    return values
+
+
+@cache
+def _unit_taper(name: str, window: int) -> NDArray[np.float32]:
+    """The taper with unit energy, as float32 (window, 1) to broadcast over channels, read-only."""
+    values = taper(name, window)
+    unit: NDArray[np.float32] = (values / np.sqrt(np.sum(values**2))).astype(np.float32)[:, None]
+    unit.flags.writeable = False
+    return unit
+
+
+def stft(audio: Audio, params: StftParams, start: int = 0, stop: int | None = None) -> NDArray[np.complex64]:
+    """
+    Frames [start, stop) of the STFT of `audio`, (nb_samples, nb_channels) at `params.sample_rate`.
+
+    Only the samples that these frames cover are read. Returns (stop - start, nb_bins, nb_channels) with the
+    channels of `audio` (see `with_channels`).
+    """
+    nb_samples, nb_channels = audio.shape
+    stop = params.nb_frames(nb_samples) if stop is None else stop
+    first = start * params.hop - params.window // 2
+    last = (stop - 1) * params.hop - params.window // 2 + params.window
+    samples = np.zeros((last - first, nb_channels), np.float32)
+    begin, end = min(max(first, 0), nb_samples), min(last, nb_samples)
+    if end > begin:
+        samples[begin - first : end - first] = audio[begin:end]
+
+    # (nb_frames, nb_channels, window) -> (nb_frames, window, nb_channels)
+    frames = sliding_window_view(samples, params.window, axis=0)[:: params.hop].transpose(0, 2, 1)
+    weights = _unit_taper(params.taper, params.window)
+    spectra = np.empty((len(frames), params.nb_bins, nb_channels), np.complex64)
+    batch = max(1, BATCH // (params.window * nb_channels))
+    for at in range(0, len(frames), batch):
+        block = frames[at : at + batch] * weights
+        spectra[at : at + batch] = scipy.fft.rfft(block, axis=1, overwrite_x=True, workers=1)
+    return spectra
+
+
+class Inverse:
+    """
+    The inverse STFT of one signal, given its spectrogram in consecutive blocks of frames.
+
+    Arguments: the `params` that made the spectrogram, and the length of the signal. Each call takes complex64
+    (nb_frames, nb_bins, ...) and returns the float32 samples (nb_samples, ...) that no later frame touches;
+    with the last frame come all that are left. State between calls: one window of samples.
+    """
+
+    def __init__(self, params: StftParams, nb_samples: int):
+        self.params, self.nb_samples = params, nb_samples
+        self._left = params.nb_frames(nb_samples)
+        self._begin = -(params.window // 2)  # position in the signal of the first unfinished sample
+        self._sum: NDArray[np.float32] | None = None  # unfinished samples, (window - hop, ...)
+        self._power = np.zeros(max(params.window - params.hop, 0), np.float32)
+
+    def __call__(self, spectra: NDArray[Any]) -> NDArray[np.float32]:
+        window, hop = self.params.window, self.params.hop
+        if len(spectra) > self._left:
+            raise ValueError(f"{len(spectra)} frames given, but only {self._left} left")
+        self._left -= len(spectra)
+        shape = spectra.shape[2:]
+        length = len(spectra) * hop + window - hop
+        total, power = np.zeros((length, *shape), np.float32), np.zeros(length, np.float32)
+        if self._sum is not None:
+            total[: window - hop] = self._sum
+        power[: window - hop] = self._power
+
+        column = _unit_taper(self.params.taper, window)
+        weights, squares = column.reshape(-1, *(1 for _ in shape)), column[:, 0] ** 2
+        batch = max(1, BATCH // (window * int(np.prod(shape))))
+        for at in range(0, len(spectra), batch):
+            frames = scipy.fft.irfft(spectra[at : at + batch], window, axis=1, workers=1)
+            frames *= weights
+            for index, frame in enumerate(frames, at):
+                total[index * hop : index * hop + window] += frame
+                power[index * hop : index * hop + window] += squares
+
+        done = len(spectra) * hop if self._left else length
+        self._sum, self._power = total[done:].copy(), power[done:].copy()
+        begin, end = max(-self._begin, 0), min(done, self.nb_samples - self._begin)
+        self._begin += done
+        end = max(begin, end)
+        return np.asarray(total[begin:end] / power[begin:end].reshape(-1, *(1 for _ in shape)))
+
+
+def with_channels(x: NDArray[Any], nb_channels: int) -> NDArray[Any]:
+    """
+    Samples or spectra (..., channels) with `nb_channels` on the last axis.
+
+    Where the number differs, each channel is the mean of the given ones: so stereo becomes mono, and a song
+    of one channel, or of more than two, the same signal left and right.
+    """
+    if x.shape[-1] == nb_channels:
+        return x
+    return np.repeat(x.mean(axis=-1, keepdims=True), nb_channels, axis=-1)
