@@ -12,6 +12,7 @@ fields have no defaults, since params.yaml is the one place where values stand. 
 """
 
 import difflib
+import math
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -109,7 +110,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Dotted keys of all values in a nested mapping."""
     for name, value in document.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
@@ -166,9 +167,9 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         return tuple(_value(args[0], item, f"{key}[{index}]") for index, item in enumerate(value))
     if is_dataclass(hint):
         return parse(hint, value, key)  # type: ignore[arg-type]
-    if hint is float and type(value) in (int, float) and value == value and abs(value) != float("inf"):
+    if hint is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
-    if type(value) is hint:
+    if hint is not float and type(value) is hint:
         return value
     kind = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[hint]
     raise ParamError(key, f"must be {kind}, not {value!r}")

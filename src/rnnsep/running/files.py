@@ -20,10 +20,10 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
 
     The file is synchronised to disk before the rename, so a crash leaves the old file, the new one or none. The
-    temporary name does not grow with the name of the file, so names as long as the file system allows work.
+    temporary name keeps the ending, which some writers go by, but not the length of the name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"{PARTIAL}{os.getpid()}-{next(_counter)}{path.suffix[:16]}"
+    temporary = path.parent / f"{PARTIAL}{os.getpid()}-{next(_counter)}-{path.name[-16:]}"
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -66,8 +66,9 @@ def digest(paths: Iterable[Path]) -> str:
     files = [file for path in paths for file in ([path] if not path.is_dir() else _files(path))]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
         hashes = list(pool.map(_file_digest, files))
-    return hashlib.sha256(json.dumps([(file.as_posix(), h) for file, h in zip(files, hashes, strict=True)]).encode()
-                          ).hexdigest()
+    return hashlib.sha256(
+        json.dumps([(file.as_posix(), h) for file, h in zip(files, hashes, strict=True)]).encode()
+    ).hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,9 +8,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import TypeVar
 
@@ -49,22 +50,19 @@ def map_songs(function: Callable[[Item], Result], items: Iterable[Item], label: 
     """
     items = list(items)
     size = min(nb_workers(), len(items))
-    with Progress(label, len(items)) as progress:
+    with Progress(label, len(items)) as progress, _one_blas_thread():
         if size > 1:
             return _in_processes(function, items, size, progress)
         results = []
-        with threadpool_limits(1):
-            for item in items:
-                results.append(function(item))
-                progress.advance()
+        for item in items:
+            results.append(function(item))
+            progress.advance()
         return results
 
 
 def _in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], size: int, progress: Progress
 ) -> list[Result]:
-    environment = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read by BLAS when a worker first imports it
     pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), initializer=_start_worker)
     try:
         futures = [pool.submit(function, item) for item in items]
@@ -79,6 +77,17 @@ def _in_processes(
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Limit BLAS libraries that are loaded (threadpoolctl) and those yet to be, here or in a worker (environment)."""
+    environment = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
         for name, value in environment.items():
             if value is None:
                 del os.environ[name]

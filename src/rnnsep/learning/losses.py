@@ -1,0 +1,81 @@
+"""Losses of a soft mask, each a mean over sources and everything else.
+
+All take the same four tensors, which is all that masks need of the data:
+
+- `m`: masks (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels)
+- `x`: magnitude of the mixture, (nb_batch, nb_frames, nb_bins, nb_channels)
+- `s`: magnitude of each source, shaped as `m`
+- `r`: real part of source times conjugate mixture, shaped as `m`; so |m X - S|² = m² x² - 2 m r + s²
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tensorflow as tf
+
+from rnnsep.params import Range
+
+FLOOR = 1e-8
+SDR_FLOOR = 1e-3  # -30 dB: what lies further below the mixture is as good as silence
+
+
+@dataclass(frozen=True)
+class LossParams:
+    """Section `loss` of params.yaml."""
+
+    name: Literal["magnitude", "mask", "kl", "phase", "sdr"]
+    discrimination: Annotated[float, Range(0, 0.99)]
+
+
+def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """(m x - s)²: signal approximation (Weninger et al., 2014); the joint mask of Huang et al. (2014)."""
+    return tf.reduce_mean(tf.square(m * x - s))
+
+
+def mask(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """(m - m*)² with the ratio mask m*: mask approximation (Weninger et al., 2014)."""
+    return tf.reduce_mean(tf.square(m - s / (tf.reduce_sum(s, axis=0) + FLOOR)))
+
+
+def kl(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """Generalised Kullback-Leibler divergence of m x from s (Huang et al., 2014, equation 6)."""
+    estimate = m * x + FLOOR
+    return tf.reduce_mean(s * tf.math.log((s + FLOOR) / estimate) - s + estimate)
+
+
+def phase(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """(m x - s cos θ)², θ between source and mixture: phase-sensitive approximation (Erdogan et al., 2015)."""
+    return tf.reduce_mean(tf.square(m * x - r / (x + FLOOR)))
+
+
+def sdr(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """log of the complex spectrum's error over the mixture's energy, per sequence and source (natural log)."""
+    axes = [-3, -2, -1]  # frames, bins, channels
+    error = tf.reduce_sum(tf.square(m * x) - 2 * m * r + tf.square(s), axis=axes)
+    energy = tf.reduce_sum(tf.square(x), axis=axes)
+    return tf.reduce_mean(tf.math.log((tf.nn.relu(error) + FLOOR) / (energy + FLOOR) + SDR_FLOOR))
+
+
+LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "magnitude": magnitude,
+    "mask": mask,
+    "kl": kl,
+    "phase": phase,
+    "sdr": sdr,
+}
+
+
+def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """The loss that `params` names, less its discriminative term.
+
+    The term is the weight times the same loss of every estimate against every other source, summed over the other
+    sources (Huang et al., 2014, equation 5, and 2015 for more than two).
+    """
+    function = LOSSES[params.name]
+    loss = function(m, x, s, r)
+    if params.discrimination:
+        for shift in range(1, m.shape[0]):
+            others = tf.roll(s, shift, axis=0), tf.roll(r, shift, axis=0)
+            loss -= params.discrimination * function(m, x, *others)
+    return loss

@@ -1,0 +1,101 @@
+"""Training sequences out of feature files. All augmentation lives here.
+
+A batch is a pure function of (seed, epoch, step), so a resumed run draws what a run without a break would have.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from rnnsep.params import Range
+from rnnsep.signal.features import Features
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """Section `sampling` of params.yaml."""
+
+    frames: Annotated[int, Range(1)]
+    batch: Annotated[int, Range(1)]
+    steps: Annotated[int, Range(1)]
+    remix: Annotated[float, Range(0, 1)]
+    gain: Annotated[float, Range(0, 60)]  # dB
+
+
+class Batch(NamedTuple):
+    """STFTs of sources and their gains, not mixed yet: the mixture is the sum of sources times gains."""
+
+    sources: np.ndarray  # float16 (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels, 2): real, imaginary
+    gains: np.ndarray  # float32 (nb_sources, nb_batch)
+
+
+class Sampler:
+    """Batches of the songs of one split; the first `nb_bins` bins."""
+
+    def __init__(self, features: Features, split: str, params: SamplingParams, nb_bins: int):
+        self.params = params
+        songs = [song.name for song in features.songs if song.split == split]
+        # songs[i][j]: mapped STFT of source j in song i, (nb_frames, nb_bins, nb_channels, 2)
+        self.songs = [list(features.arrays(name).values()) for name in songs]
+        first = self.songs[0]
+        self._shape = (len(first), params.batch, params.frames, nb_bins, *first[0].shape[2:])
+
+    def batch(self, seed: int, epoch: int, step: int) -> Batch:
+        """The random batch that belongs to these three numbers.
+
+        With probability `remix` each source comes from a song and a position of its own, else all come from one;
+        gains are uniform in dB; the two channels are swapped for every other source (Uhlich et al., 2017).
+        """
+        random = np.random.default_rng((seed, epoch, step))
+        sources = np.empty(self._shape, np.float16)
+        nb_sources, nb_batch, _, _, nb_channels, _ = self._shape
+        for b in range(nb_batch):
+            remix = random.random() < self.params.remix
+            song, position = random.integers(len(self.songs)), random.random()
+            for j in range(nb_sources):
+                if remix:
+                    song, position = random.integers(len(self.songs)), random.random()
+                swap = nb_channels == 2 and random.random() < 0.5
+                stft = self.songs[song][j]
+                start = int(position * max(1, len(stft) - self.params.frames + 1))
+                self._copy(stft, start, sources[j, b], swap)
+        decibels = random.uniform(-self.params.gain, self.params.gain, (nb_sources, nb_batch))
+        return Batch(sources, (10 ** (decibels / 20)).astype(np.float32))
+
+    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
+        """All random batches of an epoch, each prepared while the one before is in use."""
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(self.batch, seed, epoch, 0)
+            for step in range(1, self.params.steps + 1):
+                batch = following.result()
+                if step < self.params.steps:
+                    following = pool.submit(self.batch, seed, epoch, step)
+                yield batch
+
+    def whole(self) -> Iterator[Batch]:
+        """Batches that cover the songs once, in order and unaltered; a last batch that is not full starts over."""
+        sequences = [
+            (song, start)
+            for song in self.songs
+            for start in range(0, max(1, len(song[0]) - self.params.frames + 1), self.params.frames)
+        ]
+        nb_sources, nb_batch = self._shape[:2]
+        for first in range(0, len(sequences), nb_batch):
+            sources = np.empty(self._shape, np.float16)
+            for b in range(nb_batch):
+                song, start = sequences[(first + b) % len(sequences)]
+                for j in range(nb_sources):
+                    self._copy(song[j], start, sources[j, b], swap=False)
+            yield Batch(sources, np.ones((nb_sources, nb_batch), np.float32))
+
+    @staticmethod
+    def _copy(stft: np.ndarray, start: int, to: np.ndarray, swap: bool) -> None:
+        """Frames from `start` on, the first bins of them, into `to`; a song that is too short is repeated."""
+        nb_frames, nb_bins = to.shape[:2]
+        cut = stft[start : start + nb_frames, :nb_bins]
+        if len(cut) < nb_frames:
+            cut = np.take(stft, np.arange(start, start + nb_frames), axis=0, mode="wrap")[:, :nb_bins]
+        to[:] = cut[:, :, ::-1] if swap else cut

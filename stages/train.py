@@ -1,0 +1,29 @@
+"""Train the network on the features of the training songs."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.learning.losses import LossParams
+from rnnsep.learning.network import NetworkParams
+from rnnsep.learning.sampling import SamplingParams
+from rnnsep.learning.training import TrainingParams, train
+from rnnsep.running import stage
+
+
+@dataclass(frozen=True)
+class Parameters:
+    rnn: NetworkParams
+    loss: LossParams
+    sampling: SamplingParams
+    training: TrainingParams
+
+
+def main(parameters: Parameters, features: Path, models: Path) -> None:
+    train(features, models, parameters.rnn, parameters.loss, parameters.sampling, parameters.training)
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)

@@ -1,0 +1,80 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from rnnsep.running import files
+
+
+def test_a_file_appears_whole_and_nothing_else_stays(tmp_path: Path) -> None:
+    target = tmp_path / "sub" / "a.txt"
+    with files.whole(target) as temporary:
+        temporary.write_text("half")
+        assert not target.exists()
+    assert target.read_text() == "half"
+    assert os.listdir(target.parent) == ["a.txt"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def fail() -> None:
+        with files.whole(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    target = tmp_path / ("é" * 125 + ".json")  # 255 bytes
+    files.write_json(target, {"ü": 1.5})
+    assert json.loads(target.read_text(encoding="utf-8")) == {"ü": 1.5}
+
+
+def test_leftovers_of_killed_writers_are_removed_and_files_are_not(tmp_path: Path) -> None:
+    (tmp_path / "song").mkdir()
+    (tmp_path / "song" / f"{files.PARTIAL}1-2-a.wav").touch()
+    (tmp_path / "song" / "a.wav").touch()
+    files.remove_partial(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["song", "a.wav"]
+
+
+@pytest.mark.parametrize("before", ["nothing", "file", "folder"])
+def test_a_folder_is_published_over_what_stands_there(tmp_path: Path, before: str) -> None:
+    source, target = tmp_path / "scratch" / "out", tmp_path / "data" / "out"
+    source.mkdir(parents=True)
+    (source / "new").touch()
+    if before == "folder":
+        target.mkdir(parents=True)
+        (target / "old").touch()
+    if before == "file":
+        source, new = source / "new", target
+        target.parent.mkdir()
+        target.write_text("old")
+        files.publish(source, new)
+        assert target.read_text() == ""
+        return
+    files.publish(source, target)
+    assert os.listdir(target) == ["new"]
+    assert os.listdir(source.parent) == []
+
+
+def test_the_digest_sees_names_and_bytes_and_no_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("data")
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    (folder / "b").write_text("2")
+    first = files.digest([folder])
+    os.utime(folder / "a", (0, 0))
+    assert files.digest([folder]) == first
+    (folder / "b").rename(folder / "c")
+    renamed = files.digest([folder])
+    (folder / "c").write_text("3")
+    assert len({first, renamed, files.digest([folder])}) == 3

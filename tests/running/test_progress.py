@@ -1,0 +1,21 @@
+import pytest
+
+from rnnsep.running.progress import Progress
+
+
+@pytest.mark.parametrize(("total", "expected"), [(3, 3), (10, 10), (1000, 10)])
+def test_away_from_a_terminal_there_are_at_most_ten_lines(
+    total: int, expected: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("songs", total) as progress:
+        for _ in range(total):
+            progress.advance()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == expected
+    assert lines[-1] == f"songs: {total}/{total}"
+
+
+def test_lines_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("steps", 2, lines=False) as progress:
+        progress.advance("loss 1")
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,159 @@
+"""Stages as processes, on a pipeline of one small stage."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+
+PIPELINE = """
+stages:
+  count:
+    cmd: python stages/count.py data/numbers data/counted
+    deps: [stages/count.py, data/numbers]
+    params: [count.step]
+    outs: [data/counted]
+"""
+
+SCRIPT = """
+import os, signal, sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from rnnsep.params import Range
+from rnnsep.running import files, stage
+
+@dataclass(frozen=True)
+class CountParams:
+    step: Annotated[int, Range(1)]
+
+@dataclass(frozen=True)
+class Parameters:
+    count: CountParams
+
+def main(parameters, numbers: Path, counted: Path) -> None:
+    for number in numbers.read_text().split():
+        target = counted / number
+        if target.exists():
+            print("kept", number)
+            continue
+        print("made", number, flush=True)
+        files.write_text(target, str(int(number) * parameters.count.step))
+        if os.environ.get("KILL_AFTER") == number:
+            (counted / ".partial-1-2-x").touch()
+            os.kill(os.getpid(), signal.Signals[os.environ.get("KILL_WITH", "SIGKILL")])
+        if os.environ.get("WAIT_AFTER") == number:
+            sys.stdin.readline()
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "params.yaml").write_text("count:\n  step: 2\n")
+    (tmp_path / "stages" / "count.py").write_text(textwrap.dedent(SCRIPT))
+    (tmp_path / "data" / "numbers").write_text("1 2 3")
+    return tmp_path
+
+
+def start(project: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "stages/count.py", "data/numbers", "data/counted"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(SRC)} | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(project: Path, **environment: str) -> tuple[int, str, str]:
+    process = start(project, **environment)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def counted(project: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (project / "data" / "counted").iterdir()}
+
+
+def test_a_stage_publishes_its_outs_and_leaves_no_scratch(project: Path) -> None:
+    assert run(project) == (0, "made 1\nmade 2\nmade 3\n", "")
+    assert counted(project) == {"1": "2", "2": "4", "3": "6"}
+    assert [path.name for path in (project / ".cache" / "count").iterdir()] == ["done"]
+
+
+def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project: Path) -> None:
+    code, out, _ = run(project, KILL_AFTER="2")
+    assert (code, out) == (-signal.SIGKILL, "made 1\nmade 2\n")
+    assert not (project / "data" / "counted").exists()
+    assert run(project) == (0, "kept 1\nkept 2\nmade 3\n", "")
+    assert counted(project) == {"1": "2", "2": "4", "3": "6"}
+
+
+def test_an_interrupt_says_how_to_go_on(project: Path) -> None:
+    code, _, err = run(project, KILL_AFTER="1", KILL_WITH="SIGINT")
+    assert code == 130
+    assert err == "count: interrupted; what is finished is kept, dvc repro goes on from there\n"
+
+
+@pytest.mark.parametrize("change", ["params", "code", "data"])
+def test_state_of_another_run_is_not_taken_up(project: Path, change: str) -> None:
+    run(project, KILL_AFTER="2")
+    if change == "params":
+        (project / "params.yaml").write_text("count:\n  step: 3\n")
+    elif change == "code":
+        with open(project / "stages" / "count.py", "a") as script:
+            script.write("\n# changed\n")
+    else:
+        (project / "data" / "numbers").write_text("1 2 3 4")
+    code, out, _ = run(project)
+    assert code == 0
+    assert out.startswith("made 1\nmade 2\nmade 3\n")
+
+
+def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None:
+    first = start(project, WAIT_AFTER="1")
+    assert first.stdout and first.stdin
+    assert first.stdout.readline() == "made 1\n"
+    second = start(project)
+    assert second.stdout
+    assert "waiting" in second.stdout.readline()
+    first.communicate("\n")
+    out, _ = second.communicate()
+    assert second.returncode == 0
+    assert out == "count: the other run has just made what this one would\n"
+    assert counted(project) == {"1": "2", "2": "4", "3": "6"}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("params.yaml", "count:\n  step: 0\n", "count: count.step: must be at least 1, not 0"),
+        ("params.yaml", "count:\n  stop: 1\n", "count: params.yaml: count.stop: unknown key; did you mean count.step?"),
+        ("params.yaml", "count: {}\n", "count: count.step: missing; add it to params.yaml"),
+        ("params.yaml", "[", "count: params.yaml: not valid YAML: "),
+        (
+            "dvc.yaml",
+            PIPELINE.replace("count.step", "count.stop"),
+            "count: dvc.yaml: the params of stage count are not those that it reads: count.step, count.stop",
+        ),
+    ],
+)
+def test_bad_parameters_are_one_line_and_exit_code_1(project: Path, file: str, content: str, message: str) -> None:
+    (project / file).write_text(content)
+    code, _, err = run(project)
+    assert code == 1
+    assert err.startswith(message)
+    assert err.count("\n") == 1

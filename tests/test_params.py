@@ -1,0 +1,126 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnsep import params
+from rnnsep.params import ParamError, Range
+from rnnsep.running.errors import UserError
+
+
+@dataclass(frozen=True)
+class Inner:
+    seconds: Annotated[float, Range(0.5, 10)]
+
+
+@dataclass(frozen=True)
+class Section:
+    layers: Annotated[int, Range(1)]
+    cell: Literal["gru", "lstm"]
+    path: str | None
+    names: tuple[str, ...]
+    bidirectional: bool
+    inner: Inner
+
+    def check(self) -> None:
+        if self.layers > 9 and self.bidirectional:
+            raise ParamError("layers", "too many")
+
+
+@dataclass(frozen=True)
+class Document:
+    rnn: Section
+
+
+GOOD: dict[str, Any] = {
+    "layers": 3,
+    "cell": "gru",
+    "path": None,
+    "names": ["a", "b"],
+    "bidirectional": False,
+    "inner": {"seconds": 2},
+}
+
+
+def test_a_good_section_becomes_its_object() -> None:
+    assert params.parse(Section, GOOD, "rnn") == Section(3, "gru", None, ("a", "b"), False, Inner(2.0))
+
+
+def test_leaf_keys_go_down_to_the_values() -> None:
+    assert params.leaf_keys(Document) == (
+        "rnn.layers",
+        "rnn.cell",
+        "rnn.path",
+        "rnn.names",
+        "rnn.bidirectional",
+        "rnn.inner.seconds",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layer": 3}, "rnn.layer: unknown key; did you mean layers?"),
+        ({"layers": 0}, "rnn.layers: must be at least 1, not 0"),
+        ({"layers": 2.5}, "rnn.layers: must be a whole number, not 2.5"),
+        ({"layers": True}, "rnn.layers: must be a whole number, not True"),
+        ({"layers": "3"}, "rnn.layers: must be a whole number, not '3'"),
+        ({"layers": 10, "bidirectional": True}, "rnn.layers: too many"),
+        ({"cell": "rnn"}, "rnn.cell: must be one of gru, lstm, not 'rnn'"),
+        ({"path": 3}, "rnn.path: must be text, not 3"),
+        ({"names": "a"}, "rnn.names: must be a list, not 'a'"),
+        ({"names": ["a", 1]}, "rnn.names[1]: must be text, not 1"),
+        ({"bidirectional": 1}, "rnn.bidirectional: must be true or false, not 1"),
+        ({"inner": {"seconds": 0.1}}, "rnn.inner.seconds: must be from 0.5 to 10, not 0.1"),
+        ({"inner": {"seconds": float("nan")}}, "rnn.inner.seconds: must be a number, not nan"),
+        ({"inner": {}}, "rnn.inner.seconds: missing; add it to params.yaml"),
+        ({"inner": 3}, "rnn.inner: must be a section with keys, not 3"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_key(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParamError) as error:
+        params.parse(Section, GOOD | change, "rnn")
+    assert str(error.value) == message
+
+
+def test_select_takes_only_its_own_keys_out_of_a_document() -> None:
+    document = {"rnn": GOOD | {"of_another_stage": 1}, "training": {"epochs": 3}}
+    assert params.select(Document, document).rnn.layers == 3
+
+
+def test_unknown_keys_of_a_document_are_refused_by_name() -> None:
+    with pytest.raises(ParamError, match=r"params.yaml: rnn.layrs: unknown key; did you mean rnn.layers\?"):
+        params.refuse_unknown({"rnn": {"layrs": 5}}, {"rnn.layers", "rnn.units"}, Path("params.yaml"))
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "other"]), json_like))
+def test_whatever_a_section_holds_it_parses_or_raises_param_error(change: dict[str, Any]) -> None:
+    try:
+        section = params.parse(Section, GOOD | change, "rnn")
+    except ParamError as error:
+        assert "\n" not in str(error)
+    else:
+        assert section.layers >= 1
+        assert isinstance(section.names, tuple)
+
+
+@given(st.binary(max_size=60))
+def test_whatever_a_file_holds_it_reads_or_raises_user_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_bytes(content)
+    try:
+        assert isinstance(params.read_yaml(path), dict)
+    except UserError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,112 @@
+"""dvc.yaml against the code: what each stage declares is what it reads, and a change reruns what it must."""
+
+import ast
+import importlib.util
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from rnnsep import params
+
+ROOT = Path(__file__).resolve().parents[1]
+SRC = ROOT / "src"
+STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def module_file(name: str) -> Path | None:
+    """The file of a module of this project, None for others and for packages that are a docstring only."""
+    path = SRC.joinpath(*name.split("."))
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    init = path / "__init__.py"
+    if init.is_file() and any(not isinstance(node, ast.Expr) for node in ast.parse(init.read_text()).body):
+        return init
+    return None
+
+
+def imported_files(script: Path) -> set[Path]:
+    """Files of this project that a file imports, anywhere in it, packages on the way included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{script}: relative import"
+            names.add(node.module or "")
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    parents = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+    return {file for name in parents if name.split(".")[0] == "rnnsep" and (file := module_file(name))}
+
+
+def reached_files(script: Path) -> set[Path]:
+    """All files of this project that running `script` can import."""
+    reached: set[Path] = set()
+    todo = {script}
+    while todo:
+        file = todo.pop()
+        reached.add(file)
+        todo |= imported_files(file) - reached
+    return reached
+
+
+def script_of(name: str) -> Path:
+    interpreter, script, *_ = shlex.split(STAGES[name]["cmd"])
+    assert interpreter == "python"
+    return ROOT / script
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"stage_{name}", script_of(name))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_deps_are_the_modules_that_the_stage_reaches(name: str) -> None:
+    reached = {file.relative_to(ROOT).as_posix() for file in reached_files(script_of(name))}
+    declared = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
+    assert declared == reached
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_are_the_leaf_keys_that_the_stage_reads(name: str) -> None:
+    assert set(STAGES[name].get("params", [])) == set(params.leaf_keys(load_script(name).Parameters))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_scripts_are_thin_and_named_after_their_stage(name: str) -> None:
+    assert script_of(name) == ROOT / "stages" / f"{name}.py"
+    assert len(script_of(name).read_text(encoding="utf-8").splitlines()) <= 40
+
+
+def test_every_parameter_is_read_by_a_stage() -> None:
+    declared = {key for stage in STAGES.values() for key in stage.get("params", [])}
+    assert set(params.leaves(params.read_yaml(ROOT / "params.yaml"))) == declared
+
+
+def test_nothing_is_imported_in_a_way_that_the_walk_cannot_see() -> None:
+    for file in [*SRC.rglob("*.py"), *(ROOT / "stages").glob("*.py")]:
+        names = {node.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Name)}
+        assert not names & {"__import__", "importlib"}, file
+
+
+FLOORS = [{"params", "running"}, {"signal"}, {"learning", "corpora"}, {"separation", "scoring"}, {"report"}, {"cli"}]
+
+
+def test_rooms_import_only_from_their_own_wing_or_floors_below() -> None:
+    level = {wing: floor for floor, wings in enumerate(FLOORS) for wing in wings}
+    for file in SRC.rglob("*.py"):
+        wing = file.relative_to(SRC / "rnnsep").parts[0].removesuffix(".py")
+        for imported in imported_files(file):
+            other = imported.relative_to(SRC / "rnnsep").parts[0].removesuffix(".py")
+            assert other == wing or level[other] < level[wing] or {other, wing} <= FLOORS[0], (
+                f"{file} imports {imported}"
+            )
