@@ -1,0 +1,93 @@
+"""The command line. Each subcommand imports what it needs when it runs, so that help is quick."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnnsep.running.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `rnnsep` with these arguments and return its exit code: 1 where the user's input is at fault."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"rnnsep: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("rnnsep: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser; every subcommand sets `run` to a function of the parsed options."""
+    root = argparse.ArgumentParser(
+        prog="rnnsep", description="Recurrent music source separation as a reproducible experiment pipeline."
+    )
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_scores(commands)
+    return root
+
+
+def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "scores",
+        help="print the scores of systems as a table",
+        description="Print the scores of systems: the median over songs of the median over frames, in dB.",
+        epilog="example: rnnsep scores data/scores/RNN data/scores/MIX --against sisec2018 --metric SDR",
+    )
+    command.add_argument(
+        "folders", metavar="DIR", nargs="*", type=Path,
+        help="a system's museval files: DIR/test/<song>.json or DIR/<song>.json; the folder names the system",
+    )  # fmt: skip
+    command.add_argument(
+        "--against", metavar="NAME", help="add published systems: sisec2018 (on the test songs of MUSDB18)"
+    )
+    command.add_argument(
+        "--metric", metavar="NAME", action="append", help="only this metric, such as SDR; may be repeated"
+    )
+    command.add_argument(
+        "--format", choices=["md", "csv", "latex"], default="md",
+        help="Markdown (the default), CSV with all figures, or LaTeX for booktabs",
+    )  # fmt: skip
+    command.add_argument(
+        "--intervals", action="store_true", help="add 95 %% bootstrap intervals over songs (always in CSV)"
+    )
+    command.add_argument(
+        "--tests", action="store_true",
+        help="print Wilcoxon's signed-rank tests between systems instead, p corrected after Holm",
+    )  # fmt: skip
+    command.set_defaults(run=scores)
+
+
+def scores(options: argparse.Namespace) -> None:
+    from rnnsep.scoring import tables
+
+    if options.folders:
+        own = tables.song_scores(tables.read_systems(options.folders))
+        songs = tables.beside(own, options.against) if options.against else own
+    elif options.against:
+        own = songs = tables.published(options.against)
+    else:
+        raise UserError("give a folder with scores, or --against sisec2018")
+    known = tables.metrics_of(songs)
+    for metric in options.metric or []:
+        if metric not in known:
+            raise UserError(f"no scores for the metric {metric}; there are {', '.join(known)}")
+    songs = songs[songs["metric"].isin(options.metric or known)]
+    if options.tests:
+        table = tables.compare(songs, tables.systems_of(own))
+        sheets = tables.pair_sheets(table)
+    else:
+        table = tables.summarise(songs)
+        sheets = tables.summary_sheets(table, options.intervals, tables.targets_of(own))
+    form = {"md": tables.markdown, "latex": tables.latex}
+    print(tables.csv(table) if options.format == "csv" else form[options.format](sheets), end="")
