@@ -1,0 +1,128 @@
+"""Sound generators of the embedded corpus, in float64; lengths in samples, frequencies in Hz."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft
+
+SAMPLE_RATE = 44100
+Audio = NDArray[np.float64]
+
+_TABLE = 8192
+
+
+def seconds(nb_samples: int) -> Audio:
+    """Times of the samples, in seconds, shape (nb_samples,)."""
+    return np.arange(nb_samples) / SAMPLE_RATE
+
+
+def cycle(amplitudes: ArrayLike) -> Audio:
+    """One period with the given harmonic amplitudes (the first is the fundamental's), for `play`."""
+    harmonics = np.asarray(amplitudes, dtype=np.float64)[: _TABLE // 2]
+    spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
+    spectrum[1 : len(harmonics) + 1] = -0.5j * harmonics * _TABLE
+    return np.asarray(fft.irfft(spectrum, _TABLE))
+
+
+def play(table: Audio, frequency: ArrayLike, nb_samples: int, phase: float = 0.0) -> Audio:
+    """Read a `cycle` table at a constant frequency, or one per sample; `phase` in cycles."""
+    step = np.asarray(frequency, dtype=np.float64) / SAMPLE_RATE
+    cycles = np.arange(nb_samples) * step if step.ndim == 0 else np.cumsum(step[:nb_samples])
+    wave: Audio = table[((cycles + phase) * _TABLE).astype(np.int64) & (_TABLE - 1)]
+    return wave
+
+
+def saw(frequency: Audio) -> Audio:
+    """Sawtooth of a varying frequency, shape (nb_samples,), its steps rounded off (PolyBLEP)."""
+    step = frequency / SAMPLE_RATE
+    phase = np.cumsum(step) % 1.0
+    wave = 2.0 * phase - 1.0
+    after = np.flatnonzero(phase < step)
+    t = phase[after] / step[after]
+    wave[after] -= 2.0 * t - t * t - 1.0
+    before = np.flatnonzero(phase > 1.0 - step)
+    t = (phase[before] - 1.0) / step[before]
+    wave[before] -= t * t + 2.0 * t + 1.0
+    return wave
+
+
+def modes(
+    frequencies: Iterable[float],
+    amplitudes: Iterable[float],
+    decays: Iterable[float],
+    nb_samples: int,
+    drop: float = 0.0,
+    drop_time: float = 0.03,
+) -> Audio:
+    """Sum of decaying sines, as of a struck body.
+
+    `decays` are time constants in seconds; all pitches start `1 + drop` times too high and fall back within
+    `drop_time` seconds.
+    """
+    t = seconds(nb_samples)
+    # integral of 1 + drop * exp(-t / drop_time)
+    warped = t + drop * drop_time * (1.0 - np.exp(-t / drop_time)) if drop else t
+    wave = np.zeros(nb_samples)
+    for frequency, amplitude, decay in zip(frequencies, amplitudes, decays, strict=True):
+        length = min(nb_samples, int(9.0 * decay * SAMPLE_RATE) + 1)
+        wave[:length] += amplitude * np.exp(-t[:length] / decay) * np.sin(2.0 * np.pi * frequency * warped[:length])
+    return wave
+
+
+def pluck(
+    frequency: float,
+    nb_samples: int,
+    decay: float,
+    damping: float,
+    brightness: float,
+    position: float,
+    inharmonicity: float = 0.0,
+) -> Audio:
+    """A plucked or hammered string: excitation / (1 - loop), sampled in the frequency domain.
+
+    `decay` is the T60 of low partials in seconds, `damping` the frequency where it has fallen to a half,
+    `brightness` the cut-off of the excitation, `position` the struck point as a fraction of the string.
+    Partials are stretched by sqrt(1 + inharmonicity k^2). An exponential window of 60 dB keeps the response
+    from wrapping round.
+    """
+    length = fft.next_fast_len(max(nb_samples, SAMPLE_RATE // 2), real=True)
+    f = np.arange(length // 2 + 1) * (SAMPLE_RATE / length)
+    window = np.log(1000.0) / length
+    period = SAMPLE_RATE / frequency
+    stretch = 1.0 / np.sqrt(1.0 + inharmonicity * (f / frequency) ** 2) if inharmonicity else 1.0
+    s = window + 2j * np.pi / SAMPLE_RATE * (f * stretch)
+    loss = np.log(1000.0) / (decay * frequency) * (1.0 + (f / damping) ** 2)
+    loop = np.exp(-loss - s * period)
+    excitation = (1.0 - np.exp(-s * (period * position))) / (1.0 + (f / brightness) ** 2)
+    excitation *= np.clip((18000.0 - f) / 3000.0, 0.0, 1.0)
+    wave = fft.irfft(excitation / (1.0 - loop), length)[:nb_samples]
+    wave *= np.exp(window * np.arange(nb_samples))
+    wave /= np.abs(wave).max() + 1e-12
+    return np.asarray(wave)
+
+
+def ensemble(
+    rng: np.random.Generator, frequency: float, amplitudes: Audio, cents: float, width: float, nb_samples: int
+) -> Audio:
+    """Many players of one note, stereo, shape (nb_samples, 2), without a seam when repeated.
+
+    Each harmonic is a narrow band of random phase, `cents` wide (standard deviation); `width` from 0 (mono)
+    to 1 (channels independent).
+    """
+    spectrum = np.zeros((2, nb_samples // 2 + 1), dtype=np.complex128)
+    spread = (2.0 ** (cents / 1200.0) - 1.0) * frequency * nb_samples / SAMPLE_RATE
+    for k, amplitude in enumerate(amplitudes, start=1):
+        centre = frequency * k * nb_samples / SAMPLE_RATE
+        half = max(2, int(3.0 * spread * k))
+        low, high = max(1, int(centre) - half), min(spectrum.shape[1], int(centre) + half + 2)
+        if low >= high:
+            break
+        bins = np.arange(low, high)
+        sigma = max(0.4, spread * k)
+        profile = amplitude * np.exp(-0.5 * ((bins - centre) / sigma) ** 2) / np.sqrt(sigma)
+        phases = np.exp(2j * np.pi * rng.random((2, len(bins))))
+        phases[1] = np.sqrt(1.0 - width) * phases[0] + np.sqrt(width) * phases[1]
+        spectrum[:, low:high] += profile * phases
+    wave = fft.irfft(spectrum, nb_samples, axis=1).T  # (channels, samples) -> (samples, channels)
+    return np.ascontiguousarray(wave / np.sqrt((wave**2).mean() + 1e-24))
