@@ -23,11 +23,12 @@ from rnnsep.running.errors import UserError
 from rnnsep.running.workers import map_songs
 from rnnsep.signal.resampling import resampled
 from rnnsep.signal.songs import Corpus, Song
-from rnnsep.signal.stft import Audio, StftParams, stft, with_channels
+from rnnsep.signal.stft import Audio, StftParams, WithChannels, stft
 
 INDEX = "features.json"
 ALIGNMENT = 64  # bytes
-BLOCK = 1 << 20  # values of a spectrogram computed and written at a time
+CHUNK = 1 << 16  # values converted at a time, in cache
+BLOCK = 1 << 17  # values of a spectrogram computed and written at a time
 
 
 @dataclass(frozen=True)
@@ -100,22 +101,60 @@ def _write_song(corpus: Corpus, features: Path, params: StftParams, song: Song) 
     with files.whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for source in corpus.sources:
             with corpus.stem(song, source) as stem:
-                audio = resampled(stem, song.rate, params.sample_rate)
+                audio = resampled(WithChannels(stem, params.nb_channels), song.rate, params.sample_rate)
                 write_member(archive, source, shape, _spectra(audio, params, stem.path))
 
 
 def _spectra(audio: Audio, params: StftParams, path: Path) -> Iterator[NDArray[np.float16]]:
     nb_frames = params.nb_frames(audio.shape[0])
-    step = max(1, BLOCK // (params.nb_bins * audio.shape[1]))
+    step = max(1, BLOCK // (params.nb_bins * params.nb_channels))
     for start in range(0, nb_frames, step):
         block = stft(audio, params, start, min(start + step, nb_frames))
-        block = np.ascontiguousarray(with_channels(block, params.nb_channels))
-        try:
-            with np.errstate(over="raise"):
-                # complex (…, nb_channels) -> real and imaginary part (…, nb_channels, 2)
-                yield block.view(np.float32).reshape(*block.shape, 2).astype(np.float16)
-        except FloatingPointError:
-            raise UserError(f"{path}: samples are far beyond full scale (1.0); scale the file down") from None
+        # complex (..., nb_channels) -> real and imaginary part (..., nb_channels, 2)
+        parts = to_half(block.view(np.float32).reshape(*block.shape, 2))
+        if np.isinf(parts).any():
+            raise UserError(f"{path}: samples are far beyond full scale (1.0); scale the file down")
+        yield parts
+
+
+def to_half(values: NDArray[np.float32]) -> NDArray[np.float16]:
+    """
+    `values.astype(np.float16)` for finite values, by integer arithmetic.
+
+    NumPy converts one value at a time, and spends 80 ns on each below 6e-5, such as the quiet half of a spectrum.
+    """
+    given = np.ascontiguousarray(values).view(np.uint32).reshape(-1)
+    halves = np.empty(given.size, np.uint16)
+    for at in range(0, given.size, CHUNK):
+        bits = given[at : at + CHUNK]
+        size = bits & 0x7FFFFFFF
+        # halves below 2**-14 are multiples of 2**-24, which is what adding 0.5 rounds a float32 to
+        small = (size.view(np.float32) + np.float32(0.5)).view(np.uint32) - np.float32(0.5).view(np.uint32)
+        half = (size >> 13) & 1  # the last bit kept: a tie goes to the even one
+        half += size
+        half += np.uint32(0xFFF - (112 << 23) & 0xFFFFFFFF)  # the bits cut off round; exponents differ by 112
+        half >>= 13
+        np.copyto(half, small, where=size < 113 << 23)
+        np.minimum(half, 0x7C00, out=half)  # infinity
+        half |= (bits >> 16) & 0x8000
+        halves[at : at + CHUNK] = half
+    return halves.view(np.float16).reshape(values.shape)
+
+
+def to_single(values: NDArray[np.float16]) -> NDArray[np.float32]:
+    """`values.astype(np.float32)` for finite values, by integer arithmetic, several times as fast (see `to_half`)."""
+    given = np.ascontiguousarray(values).view(np.uint16).reshape(-1)
+    singles = np.empty(given.size, np.uint32)
+    for at in range(0, given.size, CHUNK):
+        bits = given[at : at + CHUNK].astype(np.uint32)
+        size = (bits & 0x7FFF) << 13
+        size += np.uint32(112 << 23)
+        # below 2**-14 there is no hidden bit: give it one, and take its value away again
+        small = (size + np.uint32(1 << 23)).view(np.float32) - np.float32(2.0**-14)
+        np.copyto(size, small.view(np.uint32), where=size < 113 << 23)
+        size |= (bits & 0x8000) << 16
+        singles[at : at + CHUNK] = size
+    return singles.view(np.float32).reshape(values.shape)
 
 
 def write_member(

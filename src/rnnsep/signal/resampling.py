@@ -6,10 +6,13 @@ from functools import cache
 from math import gcd
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import firwin, upfirdn
+from scipy.signal import firwin
 
 from rnnsep.signal.stft import Audio
+
+RUN = 32  # resampled samples made by one matrix product per period
 
 
 @dataclass(frozen=True)
@@ -89,30 +92,60 @@ def resampled_blocks(
 
 
 def _needed(conversion: Ratio, start: int, stop: int) -> tuple[int, int]:
-    """First and last (exclusive) given sample that the resampled samples [start, stop) depend on, roughly."""
+    """First and last (exclusive) given sample that the resampled samples [start, stop) may depend on."""
     first = start * conversion.down // conversion.up - conversion.margin
     return first, stop * conversion.down // conversion.up + 1 + conversion.margin
 
 
-def _convert(
-    samples: NDArray[np.float32], begin: int, conversion: Ratio, start: int, stop: int
-) -> NDArray[np.float32]:
-    """Resampled samples [start, stop) out of given ones, of which the first has the index `begin`."""
-    up, down = conversion.up, conversion.down
-    lead = begin % down  # zeros before, so that the block begins on the grid that both rates share
-    samples = np.concatenate([np.zeros((lead, samples.shape[1]), np.float32), samples])
-    filtered = upfirdn(_filter(up, down), samples, up, down, axis=0)
-    delay = -(-conversion.reach // down)  # of the filter, in resampled samples
-    offset = (begin - lead) // down * up - delay  # the resampled index of the first filtered sample
-    out = np.zeros((stop - start, samples.shape[1]), np.float32)
-    found = filtered[start - offset : stop - offset]
-    out[: len(found)] = found
-    return out
+def _convert(samples: NDArray[np.float32], begin: int, conversion: Ratio, start: int, stop: int) -> NDArray[np.float32]:
+    """
+    Resampled samples [start, stop) out of given ones, of which the first has the index `begin`.
+
+    The filter's phases repeat after `period` resampled samples, for which the given ones advance by `advance`. So
+    each run of outputs within a period is one matrix product: windows of given samples times filter taps.
+    """
+    period, advance, runs = _matrices(conversion)
+    lowest, highest = min(run.first for run in runs), max(run.first + len(run.taps) for run in runs)
+    from_period, to_period = start // period, -(-stop // period)
+    origin = from_period * advance + lowest  # index of the first sample in `padded`
+    nb_channels, nb_periods = samples.shape[1], to_period - from_period
+    padded = np.zeros((nb_channels, (nb_periods - 1) * advance + highest - lowest), np.float32)
+    used = slice(max(begin, origin), min(begin + len(samples), origin + padded.shape[1]))
+    if used.stop > used.start:
+        padded[:, used.start - origin : used.stop - origin] = samples[used.start - begin : used.stop - begin].T
+
+    out = np.empty((nb_channels, nb_periods, period), np.float32)
+    for run in runs:
+        windows = sliding_window_view(padded[:, run.first - lowest :], len(run.taps), axis=1)
+        # (nb_channels, nb_periods, window) @ (window, run) -> (nb_channels, nb_periods, run)
+        out[:, :, run.at : run.at + run.taps.shape[1]] = windows[:, ::advance][:, :nb_periods] @ run.taps
+    offset = start - from_period * period
+    # (nb_channels, nb_periods * period) -> (nb_samples, nb_channels)
+    return np.ascontiguousarray(out.reshape(nb_channels, -1)[:, offset : offset + stop - start].T)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Outputs from `at` on, within a period, as taps (window, outputs) for a window of inputs from `first` on."""
+
+    at: int
+    first: int
+    taps: NDArray[np.float32]
 
 
 @cache
-def _filter(up: int, down: int) -> NDArray[np.float32]:
-    """Low-pass filter of gain `up`, delayed to a whole number of resampled samples."""
-    reach = 10 * max(up, down)
-    taps = firwin(2 * reach + 1, 1 / max(up, down), window=("kaiser", 5.0)) * up
-    return np.concatenate([np.zeros(-reach % down), taps]).astype(np.float32)
+def _matrices(conversion: Ratio) -> tuple[int, int, tuple[_Run, ...]]:
+    up, down, reach = conversion.up, conversion.down, conversion.reach
+    response = firwin(2 * reach + 1, 1 / max(up, down), window=("kaiser", 5.0)) * up
+    widest = (RUN * down + 2 * reach) // up + 2
+    repeats = max(-(-RUN // up), -(-widest // down))  # windows must not overlap, or BLAS cannot take them
+    period, advance = repeats * up, repeats * down
+    runs = []
+    for at in range(0, period, RUN):
+        outputs = np.arange(at, min(at + RUN, period))
+        first, last = -((reach - at * down) // up), (outputs[-1] * down + reach) // up
+        inputs = np.arange(first, last + 1)
+        lags = outputs * down - inputs[:, None] * up + reach  # (window, outputs)
+        taps = np.where((lags >= 0) & (lags <= 2 * reach), response[np.clip(lags, 0, 2 * reach)], 0)
+        runs.append(_Run(at, first, taps.astype(np.float32)))
+    return period, advance, tuple(runs)

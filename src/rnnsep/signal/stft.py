@@ -107,13 +107,13 @@ def stft(audio: Audio, params: StftParams, start: int = 0, stop: int | None = No
     if end > begin:
         samples[begin - first : end - first] = audio[begin:end]
 
-    # (nb_frames, nb_channels, window) -> (nb_frames, window, nb_channels)
-    frames = sliding_window_view(samples, params.window, axis=0)[:: params.hop].transpose(0, 2, 1)
-    weights = _unit_taper(params.taper, params.window)
+    # (nb_samples * nb_channels) -> overlapping (nb_frames, window * nb_channels)
+    frames = sliding_window_view(samples.reshape(-1), params.window * nb_channels)[:: params.hop * nb_channels]
+    weights = np.repeat(_unit_taper(params.taper, params.window), nb_channels)
     spectra = np.empty((len(frames), params.nb_bins, nb_channels), np.complex64)
-    batch = max(1, BATCH // (params.window * nb_channels))
+    batch = max(1, BATCH // frames.shape[1])
     for at in range(0, len(frames), batch):
-        block = frames[at : at + batch] * weights
+        block = (frames[at : at + batch] * weights).reshape(-1, params.window, nb_channels)
         spectra[at : at + batch] = scipy.fft.rfft(block, axis=1, overwrite_x=True, workers=1)
     return spectra
 
@@ -171,6 +171,22 @@ def with_channels(x: NDArray[Any], nb_channels: int) -> NDArray[Any]:
     Where the number differs, each channel is the mean of the given ones: so stereo becomes mono, and a song
     of one channel, or of more than two, the same signal left and right.
     """
-    if x.shape[-1] == nb_channels:
+    given = x.shape[-1]
+    if given == nb_channels:
         return x
-    return np.repeat(x.mean(axis=-1, keepdims=True), nb_channels, axis=-1)
+    mean = sum(x[..., channel] for channel in range(given)) / given
+    return np.repeat(np.asarray(mean, x.dtype)[..., None], nb_channels, axis=-1)
+
+
+class WithChannels:
+    """`audio` with another number of channels (see `with_channels`), as an `Audio` of its own."""
+
+    def __init__(self, audio: Audio, nb_channels: int):
+        self.audio, self.nb_channels = audio, nb_channels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.audio.shape[0], self.nb_channels
+
+    def __getitem__(self, key: slice, /) -> NDArray[np.float32]:
+        return with_channels(self.audio[key], self.nb_channels)
