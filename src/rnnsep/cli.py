@@ -85,6 +85,8 @@ def scores(options: argparse.Namespace) -> None:
     songs = songs[songs["metric"].isin(options.metric or known)]
     if options.tests:
         table = tables.compare(songs, tables.systems_of(own))
+        if table.empty:
+            raise UserError("--tests compares systems over songs that they share; here are no two such")
         sheets = tables.pair_sheets(table)
     else:
         table = tables.summarise(songs)
