@@ -1,8 +1,8 @@
 """The door to musdb and museval, open where ffmpeg is absent.
 
-Both import stempeg, which refuses to be imported without ffmpeg and ffprobe, and which starts two processes for
-each file, wav or not. While they are imported, a module of the few names that they use of it stands in its
-place: it reads wav and flac with soundfile, `.stem.mp4` with PyAV. Other importers of stempeg get the real one.
+Both import stempeg, which refuses to be imported without ffmpeg and ffprobe and starts two processes for each
+file, wav or not. While they are imported, a module of the few names that they use of it stands in its place: it
+reads wav and flac with soundfile, `.stem.mp4` with PyAV. Other importers of stempeg get the real one.
 """
 
 import importlib
@@ -15,6 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile, decode, write_wav
 
 WAVES = (".wav", ".flac")
@@ -38,11 +39,14 @@ class Info:
             with AudioFile(Path(path)) as audio:
                 self._streams = [(audio.nb_samples, audio.rate)]
         else:
-            with av.open(path) as container:
-                streams = container.streams.audio
-                self._streams = [
-                    (round((s.duration or 0) * (s.time_base or 0) * s.rate), s.rate) for s in streams
-                ]
+            try:
+                with av.open(path) as container:
+                    streams = container.streams.audio
+                    self._streams = [(round((s.duration or 0) * (s.time_base or 0) * s.rate), s.rate) for s in streams]
+            except av.FFmpegError as error:
+                raise UserError(f"{path}: is not audio: {error.strerror}") from None
+            if not self._streams:
+                raise UserError(f"{path}: has no audio")
 
     def samples(self, idx: int = 0) -> int:
         return self._streams[idx][0]

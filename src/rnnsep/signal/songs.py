@@ -1,4 +1,4 @@
-"""The songs of a corpus, as corpus.json lists them, in the tree `<subset>/<song>/{mixture,<source>...}.wav`."""
+"""The songs that corpus.json lists, in the tree `<subset>/<song>/{mixture,<source>...}.wav`."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -49,14 +49,14 @@ class Corpus:
         except (ValueError, LookupError, TypeError, RecursionError, UserError) as error:
             raise UserError(f"{path}: damaged ({error}); remove it and run dvc repro download") from None
         for part in (*corpus.sources, *(song.name for song in songs)):
-            if not isinstance(part, str) or part in ("", ".", "..") or "/" in part or "\\" in part:
+            if not isinstance(part, str) or part in ("", ".", "..") or "/" in part:
                 raise UserError(f"{path}: damaged ({part!r} is no name of a file)")
         return corpus
 
     def write(self) -> None:
         """Write corpus.json, which is a setup file of musdb at the same time.
 
-        `musdb.DB(root, setup_file="corpus.json", is_wav=True)` then reads the corpus and its validation split.
+        `musdb.DB(root, setup_file="corpus.json", is_wav=True)` then reads the corpus and its split.
         """
         rates = sorted({song.rate for song in self.songs})
         targets = {source: {source: 1} for source in self.sources}

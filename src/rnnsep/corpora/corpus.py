@@ -1,0 +1,138 @@
+"""The section `corpus` of params.yaml, and the one function that makes any corpus."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rnnsep.corpora import folder, mir1k, musdb18
+from rnnsep.corpora.synthetic import corpus as synthetic
+from rnnsep.corpora.synthetic.corpus import SyntheticParams
+from rnnsep.corpora.synthetic.oscillators import SAMPLE_RATE
+from rnnsep.corpora.tree import Original, Recording, make_songs
+from rnnsep.params import ParamError
+from rnnsep.running.errors import UserError
+from rnnsep.signal.audio import write_wav
+from rnnsep.signal.songs import MIXTURE, Corpus
+
+DOWNLOADS = Path("data/downloads")
+VALIDATION = 10  # one in so many training songs validates where the corpus itself names none
+
+
+@dataclass(frozen=True)
+class CorpusParams:
+    """Which songs and which sources.
+
+    `path` is an existing copy of the corpus; `sources` chooses and orders sources, None standing for all.
+    """
+
+    name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
+    path: str | None
+    sources: tuple[str, ...] | None
+    synthetic: SyntheticParams
+
+    def check(self) -> None:
+        if self.path is None and self.name in ("mir-1k", "folder"):
+            raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
+        if self.sources is not None:
+            if not self.sources:
+                raise ParamError("sources", "must name at least one source, or be null for all")
+            if len(set(self.sources)) < len(self.sources):
+                raise ParamError("sources", "names a source twice")
+            if MIXTURE in self.sources:
+                raise ParamError("sources", "the mixture is no source")
+
+
+def make_corpus(params: CorpusParams, root: Path) -> None:
+    """Make the tree and corpus.json under `root`. Songs that are already there are left as they are.
+
+    Raises `UserError` for whatever is wrong with the songs or the choice of sources.
+    """
+    originals = _originals(params)
+    for subset in ("train", "test"):
+        if not any(original.subset == subset for original in originals):
+            raise UserError(f"corpus {params.name}: no songs in {subset}/; training and scores need both subsets")
+    sources = params.sources or _own_sources(originals)
+    _refuse_unknown(sources, originals)
+    root.mkdir(parents=True, exist_ok=True)
+    Corpus(root, params.name, sources, make_songs(originals, sources, root)).write()
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Song `index` of the synthetic corpus."""
+
+    index: int
+    subset: Literal["train", "test"]
+    split: Literal["train", "valid", "test"]
+    params: SyntheticParams
+
+    @property
+    def name(self) -> str:
+        return synthetic.song_name(self.index)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return (*synthetic.SOURCES, MIXTURE)
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        return ()
+
+    def write(self, folder: Path, names: Collection[str]) -> None:
+        """See `tree.Original`."""
+        stems = synthetic.render(self.params.seed, self.index, self.params.seconds)
+        for name in names:
+            write_wav(folder / f"{name}.wav", [stems[name]], SAMPLE_RATE)
+
+
+def _originals(params: CorpusParams) -> Sequence[Original]:
+    if params.name == "synthetic":
+        return _compositions(params.synthetic)
+    path = None if params.path is None else Path(params.path).expanduser()
+    if path is not None and not path.is_dir():
+        raise ParamError("corpus.path", f"{path} is no folder; give that of an existing copy of {params.name}")
+    if params.name in ("musdb18-7s", "musdb18", "musdb18-hq"):
+        return _with_validation(musdb18.recordings(params.name, path, DOWNLOADS))
+    if path is None:
+        raise ParamError("corpus.path", f"must be the folder of the songs, since corpus.name is {params.name}")
+    return _with_validation(mir1k.recordings(path) if params.name == "mir-1k" else folder.recordings(path))
+
+
+def _compositions(params: SyntheticParams) -> list[Composition]:
+    """Test songs have the first indices, so that they stay the same whatever the number of training songs."""
+    first_train = params.test_songs + params.valid_songs
+    return [
+        *(Composition(index, "test", "test", params) for index in range(params.test_songs)),
+        *(Composition(index, "train", "valid", params) for index in range(params.test_songs, first_train)),
+        *(Composition(first_train + index, "train", "train", params) for index in range(params.train_songs)),
+    ]
+
+
+def _with_validation(songs: list[Recording]) -> list[Recording]:
+    """The songs, a tenth of the training songs (at least one) chosen by name for validation where none is."""
+    if any(song.split == "valid" for song in songs):
+        if not any(song.split == "train" for song in songs):
+            raise UserError("corpus: all training songs are for validation; add others to train/")
+        return songs
+    train = sorted(
+        (song for song in songs if song.split == "train"),
+        key=lambda song: hashlib.sha256(song.name.encode(errors="surrogateescape")).digest(),
+    )
+    if len(train) == 1:
+        raise UserError(f"corpus: {train[0].name!r} is the only training song; add another, for validation")
+    chosen = {song.name for song in train[: max(1, round(len(train) / VALIDATION))]}
+    return [replace(song, split="valid") if song.split == "train" and song.name in chosen else song for song in songs]
+
+
+def _own_sources(originals: Sequence[Original]) -> tuple[str, ...]:
+    """Names of all stems of all songs, in the order in which they are met."""
+    return tuple(dict.fromkeys(name for original in originals for name in original.names if name != MIXTURE))
+
+
+def _refuse_unknown(sources: Sequence[str], originals: Sequence[Original]) -> None:
+    known = {*_own_sources(originals), "accompaniment"}
+    for source in sources:
+        if source not in known:
+            raise ParamError("corpus.sources", f"no song has {source!r}; there are {', '.join(sorted(known))}")

@@ -1,0 +1,237 @@
+"""Archives from the network: fetched with resume, verified, and only then unpacked.
+
+`<name>.zip.part` is what has arrived so far, `<name>.zip.tag` how the server names that version (its ETag or date).
+The zip gets its name when its size and checksum are right, the unpacked folder when all of it is there. The zip is
+then removed.
+"""
+
+import hashlib
+import re
+import shutil
+import stat
+import time
+import unicodedata
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path, PurePosixPath
+
+from rnnsep.running import files
+from rnnsep.running.errors import UserError
+from rnnsep.running.progress import Progress
+
+CHUNK = 1_000_000  # bytes read at a time, the unit of progress
+STALL = 60.0  # seconds without a byte after which a connection is given up
+ATTEMPTS = 6  # in a row that bring nothing new
+PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
+LONGEST_PAUSE = 120.0  # seconds, whatever the server asks for
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP states that pass
+UNPACKED = 20  # times the size of a zip that its files may have together
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip on a server; `size` in bytes, `checksum` as "md5:..." or "sha256:..."."""
+
+    url: str
+    size: int
+    checksum: str
+
+
+def fetch_folder(name: str, archive: Archive, downloads: Path) -> Path:
+    """The folder `downloads/name` with the verified contents of `archive`, from the network if need be.
+
+    Raises `UserError` where it cannot be had, is not what `archive` says, or is no harmless zip.
+    """
+    folder = downloads / name
+    if not folder.exists():
+        path = downloads / f"{name}.zip"
+        with _disk(downloads):
+            fetch(archive, path)
+            unpack(path, folder)
+            path.unlink()
+    return folder
+
+
+def fetch(archive: Archive, path: Path) -> None:
+    """Make `path` the file that `archive` describes; goes on with what an earlier call left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    if path.exists() and not _mismatch(archive, path):
+        return
+    resumed = _transfer(archive, part)
+    mismatch = _mismatch(archive, part)
+    if mismatch and resumed:  # the older half may be to blame
+        part.unlink()
+        _transfer(archive, part)
+        mismatch = _mismatch(archive, part)
+    if mismatch:
+        part.unlink()
+        raise UserError(f"{archive.url}: {mismatch}; what came was removed, run again or set corpus.path to a copy")
+    part.replace(path)
+    _tag(part).unlink(missing_ok=True)
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack zip `path` to `folder`, which appears whole.
+
+    Nothing is written unless all its names are new, relative and inside, no file is a link or encrypted, and they
+    are together not larger than `UNPACKED` times the zip.
+    """
+    scratch = folder.with_name(f"{folder.name}.unpacking")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _checked(archive, path)
+            with Progress(f"unpacking {path.name}", len(members)) as progress:
+                for member in members:
+                    with (
+                        archive.open(member) as packed,
+                        files.whole(scratch / member.filename) as target,
+                        open(target, "wb") as file,
+                    ):
+                        shutil.copyfileobj(packed, file, CHUNK)
+                    progress.advance()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path}: not a whole zip: {error}; remove it and run again") from None
+    scratch.replace(folder)
+
+
+def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    """The files of a zip, or `UserError` where one of its entries is suspect."""
+    seen: set[str] = set()
+    total = 0
+    for member in archive.infolist():
+        name = PurePosixPath(member.filename)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        folded = unicodedata.normalize("NFC", str(name)).casefold()
+        total += member.file_size
+        reason = (
+            "an absolute path" if name.is_absolute() or ":" in name.parts[0]
+            else "a path that leaves the folder" if ".." in name.parts or "\\" in member.orig_filename
+            else "no name of a file" if "\0" in member.orig_filename or not name.parts
+            else "a link or device" if kind not in (0, stat.S_IFREG, stat.S_IFDIR)
+            else "a duplicate" if folded in seen
+            else "encrypted" if member.flag_bits & 1
+            else ""
+        )  # fmt: skip
+        if reason:
+            raise UserError(f"{path}: refused: {member.orig_filename!r} is {reason}")
+        seen.add(folded)
+    if total > UNPACKED * path.stat().st_size:
+        raise UserError(f"{path}: refused: {total} bytes when unpacked, over {UNPACKED} times its size")
+    return [member for member in archive.infolist() if not member.is_dir()]
+
+
+def _transfer(archive: Archive, part: Path) -> bool:
+    """Bring `part` to the archive's size, in as many attempts as are worth it; whether it was begun by another call."""
+    resumed = _size(part) > 0
+    most, failures = _size(part), 0
+    while _size(part) != archive.size:
+        pause = PAUSE * 2**failures
+        try:
+            _attempt(archive, part)
+            reason = "the connection ended early"
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 416:  # the part is longer than the server's file
+                part.unlink(missing_ok=True)
+            elif error.code not in BUSY:
+                raise UserError(f"{archive.url}: the server answers {error.code} {error.reason}") from None
+            wish = error.headers.get("Retry-After", "")
+            pause = max(pause, float(wish)) if wish.isdecimal() else pause
+            reason = f"the server answers {error.code} {error.reason}"
+        except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+        if _size(part) > most:
+            most, failures = _size(part), 0
+        else:
+            failures += 1
+        if _size(part) != archive.size:
+            if failures == ATTEMPTS:
+                raise UserError(f"{archive.url}: {reason}; what came is kept, run again to go on from there")
+            time.sleep(min(pause, LONGEST_PAUSE))
+    return resumed
+
+
+def _attempt(archive: Archive, part: Path) -> None:
+    """One connection: append to `part` where the server goes on with the same file, else begin it anew."""
+    start, tag = _size(part), _tag(part)
+    headers = {"User-Agent": "rnnsep"}
+    if start and tag.exists():
+        headers |= {"Range": f"bytes={start}-", "If-Range": tag.read_text(encoding="ascii")}
+    request = urllib.request.Request(archive.url, headers=headers)  # noqa: S310 - addresses are constants
+    with urllib.request.urlopen(request, timeout=STALL) as response:  # noqa: S310
+        start = _start(response, archive, start)
+        if not start:
+            part.unlink(missing_ok=True)
+            tag.unlink(missing_ok=True)
+            version = _version(response)
+            if version:
+                files.write_text(tag, version)
+        remaining = archive.size - start
+        with (
+            open(part, "ab", buffering=0) as file,
+            Progress(f"downloading {part.stem}, MB", -(-remaining // CHUNK)) as progress,
+        ):
+            while remaining and (chunk := response.read(min(CHUNK, remaining))):
+                remaining -= len(chunk)
+                rest = memoryview(chunk)
+                while rest:
+                    with _disk(part):
+                        rest = rest[file.write(rest) :]
+                if len(chunk) == CHUNK or not remaining:
+                    progress.advance()
+
+
+def _start(response: HTTPResponse, archive: Archive, wanted: int) -> int:
+    """The byte at which a response begins: `wanted` or 0. Raises `UserError` where the whole has another size."""
+    start, total = 0, response.headers.get("Content-Length")
+    if response.status == 206:
+        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        if span is None or int(span[1]) != wanted:
+            raise HTTPException("the server sent another part than the one asked for")
+        start, total = wanted, span[2]
+    if total is not None and int(total) != archive.size:
+        raise UserError(f"{archive.url}: the server has {total} bytes, not {archive.size}: another version")
+    return start
+
+
+def _version(response: HTTPResponse) -> str:
+    """What If-Range may hold: a strong ETag, else the date."""
+    tag = str(response.headers.get("ETag", ""))
+    return tag if tag and not tag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
+
+
+def _mismatch(archive: Archive, path: Path) -> str:
+    """In words, how a file differs from what `archive` says; empty where it does not."""
+    if _size(path) != archive.size:
+        return f"has {_size(path)} bytes, not {archive.size}"
+    algorithm, _, expected = archive.checksum.partition(":")
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+    return "" if found == expected else f"its {algorithm} is {found}, not {expected}"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _tag(part: Path) -> Path:
+    return part.with_suffix(".tag")
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, urllib.error.URLError | ConnectionError | TimeoutError):
+            raise
+        raise UserError(f"{path}: cannot be written: {error.strerror}; what came is kept") from None

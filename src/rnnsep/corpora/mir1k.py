@@ -1,0 +1,74 @@
+"""MIR-1K [1]_: clips of karaoke, accompaniment on the left channel, voice on the right, 16 kHz.
+
+Either in two folders `train` and `test`, or as published, all clips in `Wavfile`, of which those of two singers are
+for training [2]_. Stems are the halved channels, the mixture their sum, that is the mean of the channels: exact in
+24 bits, with nothing clipped.
+
+.. [1] C.-L. Hsu, J.-S. R. Jang, "On the improvement of singing voice separation for monaural recordings using the
+   MIR-1K dataset", IEEE TASLP 18(2), 2010.
+.. [2] P.-S. Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
+   ISMIR 2014; the four clips for validation are those of the authors' published code.
+"""
+
+import csv
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import soundfile
+
+from rnnsep.corpora.tree import Recording, Stem
+from rnnsep.running.errors import UserError
+from rnnsep.signal.audio import AudioFile
+
+SINGERS = ("abjones", "amy")  # of the training subset
+VALIDATION = ("abjones_5_08", "abjones_5_09", "amy_9_08", "amy_9_09")
+GAINS = {"mixture": (0.5, 0.5), "vocals": (0.0, 0.5), "accompaniment": (0.5, 0.0)}  # of the left and right channel
+SUFFIXES = (".wav", ".flac")
+
+
+def recordings(path: Path) -> list[Recording]:
+    """The clips under `path`. Raises `UserError` where there are none or one differs from manifest.csv."""
+    published = next((place for place in (path / "Wavfile", path / "MIR-1K" / "Wavfile") if place.is_dir()), None)
+    if published is not None:
+        clips = [(_subset(clip), clip) for clip in _clips(published)]
+    else:
+        clips = [(subset, clip) for subset in ("train", "test") for clip in _clips(path / subset)]
+    if not clips:
+        raise UserError(f"corpus.path: {path} holds no clips of MIR-1K, in Wavfile/ or in train/ and test/")
+    _verify(path / "manifest.csv", clips)
+    return [_recording(subset, clip) for subset, clip in clips]
+
+
+def _clips(folder: Path) -> list[Path]:
+    return sorted(clip for clip in folder.glob("*") if clip.suffix.lower() in SUFFIXES and clip.name[0] != ".")
+
+
+def _subset(clip: Path) -> Literal["train", "test"]:
+    return "train" if clip.stem.split("_")[0] in SINGERS else "test"
+
+
+def _recording(subset: Literal["train", "test"], clip: Path) -> Recording:
+    split: Literal["train", "valid", "test"] = "valid" if clip.stem in VALIDATION else subset
+    return Recording(clip.stem, subset, split, {name: Stem(clip, gains=gains) for name, gains in GAINS.items()})
+
+
+def _verify(manifest: Path, clips: list[tuple[Literal["train", "test"], Path]]) -> None:
+    """Compare the samples of clips with the SHA-256 in a table of columns clip and sha256_pcm, if there is one."""
+    if not manifest.exists():
+        return
+    try:
+        with open(manifest, encoding="utf-8", newline="") as file:
+            expected = {row["clip"]: row["sha256_pcm"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        raise UserError(f"{manifest}: cannot be read as a table of clips: {error}") from None
+    for _, clip in clips:
+        AudioFile(clip).close()
+        if clip.stem in expected and _hash(clip) != expected[clip.stem]:
+            raise UserError(f"{clip}: its samples differ from those in manifest.csv; get the clip anew")
+
+
+def _hash(clip: Path) -> str:
+    """SHA-256 over the 16-bit samples, channels interleaved."""
+    audio, _ = soundfile.read(clip, dtype="int16")
+    return hashlib.sha256(audio.tobytes()).hexdigest()

@@ -1,0 +1,25 @@
+"""The songs of a corpus, from wherever they are, as one tree of wav files."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.corpora.corpus import CorpusParams, make_corpus
+from rnnsep.running import stage
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The section of params.yaml that this stage reads."""
+
+    corpus: CorpusParams
+
+
+def main(parameters: Parameters, corpus: Path) -> None:
+    make_corpus(parameters.corpus, corpus)
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)
