@@ -32,6 +32,8 @@ PAUSE = 1.0  # seconds before the second attempt, doubled before each further on
 LONGEST_PAUSE = 120.0  # seconds, whatever the server asks for
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP states that pass
 UNPACKED = 20  # times the size of a zip that its files may have together
+MEMBERS = 10_000  # entries of a zip
+ADVICE = "; or set corpus.path to a copy that you have"
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,20 @@ def fetch_folder(name: str, archive: Archive, downloads: Path) -> Path:
 
     Raises `UserError` where it cannot be had, is not what `archive` says, or is no harmless zip.
     """
-    folder = downloads / name
-    if not folder.exists():
-        path = downloads / f"{name}.zip"
-        with _disk(downloads):
+    folder, path = downloads / name, downloads / f"{name}.zip"
+    with _disk(downloads):
+        if not folder.exists():
             fetch(archive, path)
             unpack(path, folder)
-            path.unlink()
+        path.unlink(missing_ok=True)
     return folder
 
 
 def fetch(archive: Archive, path: Path) -> None:
-    """Make `path` the file that `archive` describes; goes on with what an earlier call left."""
+    """Make `path` the file that `archive` describes, going on with what an earlier call left.
+
+    Raises `UserError` where the server refuses, fails repeatedly, or has another file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     if path.exists() and not _mismatch(archive, path):
@@ -72,7 +76,7 @@ def fetch(archive: Archive, path: Path) -> None:
         mismatch = _mismatch(archive, part)
     if mismatch:
         part.unlink()
-        raise UserError(f"{archive.url}: {mismatch}; what came was removed, run again or set corpus.path to a copy")
+        raise UserError(f"{archive.url}: {mismatch}; what came was removed, run again{ADVICE}")
     part.replace(path)
     _tag(part).unlink(missing_ok=True)
 
@@ -104,58 +108,66 @@ def unpack(path: Path, folder: Path) -> None:
 
 def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     """The files of a zip, or `UserError` where one of its entries is suspect."""
+    entries = archive.infolist()
+    if len(entries) > MEMBERS or sum(entry.file_size for entry in entries) > UNPACKED * path.stat().st_size:
+        raise UserError(f"{path}: refused: it would unpack to an unlikely size or number of files")
+    members = [entry for entry in entries if not entry.is_dir()]
+    occupied = {_folded(PurePosixPath(member.filename)) for member in members}
     seen: set[str] = set()
-    total = 0
-    for member in archive.infolist():
-        name = PurePosixPath(member.filename)
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        folded = unicodedata.normalize("NFC", str(name)).casefold()
-        total += member.file_size
-        reason = (
-            "an absolute path" if name.is_absolute() or ":" in name.parts[0]
-            else "a path that leaves the folder" if ".." in name.parts or "\\" in member.orig_filename
-            else "no name of a file" if "\0" in member.orig_filename or not name.parts
-            else "a link or device" if kind not in (0, stat.S_IFREG, stat.S_IFDIR)
-            else "a duplicate" if folded in seen
-            else "encrypted" if member.flag_bits & 1
-            else ""
-        )  # fmt: skip
+    for entry in entries:
+        name, kind = PurePosixPath(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
+        reason = ""
+        if not name.parts or "\0" in entry.orig_filename:
+            reason = "no name of a file"
+        elif name.is_absolute() or ":" in name.parts[0]:
+            reason = "an absolute path"
+        elif ".." in name.parts or "\\" in entry.orig_filename:
+            reason = "a path that may leave the folder"
+        elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            reason = "a link or device"
+        elif entry.flag_bits & 1:
+            reason = "encrypted"
+        elif _folded(name) in seen or any(_folded(parent) in occupied for parent in name.parents):
+            reason = "in the place of another"
         if reason:
-            raise UserError(f"{path}: refused: {member.orig_filename!r} is {reason}")
-        seen.add(folded)
-    if total > UNPACKED * path.stat().st_size:
-        raise UserError(f"{path}: refused: {total} bytes when unpacked, over {UNPACKED} times its size")
-    return [member for member in archive.infolist() if not member.is_dir()]
+            raise UserError(f"{path}: refused: {entry.orig_filename!r} is {reason}")
+        seen.add(_folded(name))
+    return members
+
+
+def _folded(name: PurePosixPath) -> str:
+    """What names of the same file have in common on file systems that fold case or composed letters."""
+    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def _transfer(archive: Archive, part: Path) -> bool:
-    """Bring `part` to the archive's size, in as many attempts as are worth it; whether it was begun by another call."""
-    resumed = _size(part) > 0
-    most, failures = _size(part), 0
+    """Bring `part` to the archive's size in as many connections as it takes; whether that was more than one."""
+    if _size(part) > archive.size:
+        part.unlink()
+    most, failures, resumed = _size(part), 0, False
     while _size(part) != archive.size:
+        resumed |= _size(part) > 0
         pause = PAUSE * 2**failures
         try:
             _attempt(archive, part)
             reason = "the connection ended early"
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == 416:  # the part is longer than the server's file
+            if error.code == 416:  # `part` is longer than the server's file
                 part.unlink(missing_ok=True)
             elif error.code not in BUSY:
-                raise UserError(f"{archive.url}: the server answers {error.code} {error.reason}") from None
+                raise UserError(f"{archive.url}: the server answers {error.code} {error.reason}{ADVICE}") from None
             wish = error.headers.get("Retry-After", "")
             pause = max(pause, float(wish)) if wish.isdecimal() else pause
             reason = f"the server answers {error.code} {error.reason}"
-        except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        except (OSError, HTTPException) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
-        if _size(part) > most:
-            most, failures = _size(part), 0
-        else:
-            failures += 1
-        if _size(part) != archive.size:
-            if failures == ATTEMPTS:
-                raise UserError(f"{archive.url}: {reason}; what came is kept, run again to go on from there")
-            time.sleep(min(pause, LONGEST_PAUSE))
+        if _size(part) == archive.size:
+            break
+        most, failures = (_size(part), 0) if _size(part) > most else (most, failures + 1)
+        if failures == ATTEMPTS:
+            raise UserError(f"{archive.url}: {reason}; what came is kept, run again to go on from there{ADVICE}")
+        time.sleep(min(pause, LONGEST_PAUSE))
     return resumed
 
 
@@ -163,22 +175,20 @@ def _attempt(archive: Archive, part: Path) -> None:
     """One connection: append to `part` where the server goes on with the same file, else begin it anew."""
     start, tag = _size(part), _tag(part)
     headers = {"User-Agent": "rnnsep"}
-    if start and tag.exists():
-        headers |= {"Range": f"bytes={start}-", "If-Range": tag.read_text(encoding="ascii")}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        if version := tag.read_text(encoding="latin-1") if tag.exists() else "":
+            headers["If-Range"] = version
     request = urllib.request.Request(archive.url, headers=headers)  # noqa: S310 - addresses are constants
     with urllib.request.urlopen(request, timeout=STALL) as response:  # noqa: S310
         start = _start(response, archive, start)
-        if not start:
-            part.unlink(missing_ok=True)
-            tag.unlink(missing_ok=True)
-            version = _version(response)
-            if version:
-                files.write_text(tag, version)
+        with _disk(part):
+            if not start:
+                part.unlink(missing_ok=True)
+                tag.write_text(_version(response), encoding="latin-1")
+            file = open(part, "ab", buffering=0)  # noqa: SIM115 - closed below
         remaining = archive.size - start
-        with (
-            open(part, "ab", buffering=0) as file,
-            Progress(f"downloading {part.stem}, MB", -(-remaining // CHUNK)) as progress,
-        ):
+        with file, Progress(f"downloading {part.stem}, MB", -(-remaining // CHUNK)) as progress:
             while remaining and (chunk := response.read(min(CHUNK, remaining))):
                 remaining -= len(chunk)
                 rest = memoryview(chunk)
@@ -191,19 +201,19 @@ def _attempt(archive: Archive, part: Path) -> None:
 
 def _start(response: HTTPResponse, archive: Archive, wanted: int) -> int:
     """The byte at which a response begins: `wanted` or 0. Raises `UserError` where the whole has another size."""
-    start, total = 0, response.headers.get("Content-Length")
+    start, total = 0, response.length
     if response.status == 206:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
         if span is None or int(span[1]) != wanted:
-            raise HTTPException("the server sent another part than the one asked for")
-        start, total = wanted, span[2]
-    if total is not None and int(total) != archive.size:
-        raise UserError(f"{archive.url}: the server has {total} bytes, not {archive.size}: another version")
+            raise HTTPException("the server sends another part than the one asked for")
+        start, total = wanted, int(span[2])
+    if total is not None and total != archive.size:
+        raise UserError(f"{archive.url}: another version: {total} bytes, not {archive.size}{ADVICE}")
     return start
 
 
 def _version(response: HTTPResponse) -> str:
-    """What If-Range may hold: a strong ETag, else the date."""
+    """What If-Range may hold: a strong ETag, else the date, else nothing."""
     tag = str(response.headers.get("ETag", ""))
     return tag if tag and not tag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
 
@@ -232,6 +242,4 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, urllib.error.URLError | ConnectionError | TimeoutError):
-            raise
         raise UserError(f"{path}: cannot be written: {error.strerror}; what came is kept") from None

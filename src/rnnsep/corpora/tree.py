@@ -1,11 +1,11 @@
 """The tree that every corpus is left as: `<subset>/<song>/{mixture,<source>...}.wav`, song by song."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -129,46 +129,50 @@ def make_songs(originals: Sequence[Original], sources: Sequence[str], root: Path
     for whatever is wrong with the audio.
     """
     originals = sorted(originals, key=lambda original: (original.subset, original.name))
-    for before, after in zip(originals, originals[1:], strict=False):
+    for before, after in pairwise(originals):
         if (before.subset, before.name) == (after.subset, after.name):
             raise UserError(f"{after.subset}: two songs are called {after.name!r}; rename one")
     for original in originals:
         _check_name(original.name)
         _components(original, sources)
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    songs = map_songs(partial(_make_song, tuple(sources), root), originals, "corpus")
+    unfinished = [original for original in originals if not _finished(original, sources, root)]
+    map_songs(partial(_make_song, tuple(sources), root), unfinished, "corpus")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    return tuple(songs)
+    return tuple(_described(original, root) for original in originals)
 
 
-def _make_song(sources: tuple[str, ...], root: Path, original: Original) -> Song:
+def _make_song(sources: Sequence[str], root: Path, original: Original) -> None:
+    scratch = root / SCRATCH / hashlib.sha256(f"{original.subset}/{original.name}".encode()).hexdigest()
+    scratch.mkdir(parents=True)
+    components = _components(original, sources)
+    own = sorted({name for parts in components.values() for name in parts})
+    original.write(scratch, own)
+    for name, parts in components.items():
+        if parts != (name,):
+            _write_sum(scratch, name, parts)
+    for name in own:
+        if name not in components:
+            (scratch / f"{name}.wav").unlink()
     folder = root / original.subset / original.name
-    if not _finished(folder, original, sources):
-        scratch = root / SCRATCH / hashlib.sha256(f"{original.subset}/{original.name}".encode()).hexdigest()
-        scratch.mkdir(parents=True)
-        components = _components(original, sources)
-        own = sorted({name for parts in components.values() for name in parts})
-        original.write(scratch, own)
-        for name, parts in components.items():
-            if parts != (name,):
-                _write_sum(scratch, name, parts)
-        for name in own:
-            if name not in components:
-                (scratch / f"{name}.wav").unlink()
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(exist_ok=True)
-        os.replace(scratch, folder)
-    with AudioFile(folder / f"{MIXTURE}.wav") as audio:
-        return Song(original.name, original.subset, original.split, audio.rate, audio.nb_samples, audio.nb_channels)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(exist_ok=True)
+    scratch.replace(folder)
 
 
-def _finished(folder: Path, original: Original, sources: tuple[str, ...]) -> bool:
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} != {
-        f"{name}.wav" for name in (MIXTURE, *sources)
-    }:
+def _finished(original: Original, sources: Sequence[str], root: Path) -> bool:
+    folder = root / original.subset / original.name
+    wanted = {f"{name}.wav" for name in (MIXTURE, *sources)}
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} != wanted:
         return False
     made = folder.stat().st_mtime_ns
-    return all(path.stat().st_mtime_ns < made for path in original.paths)
+    return all(path.exists() and path.stat().st_mtime_ns <= made for path in original.paths)
+
+
+def _described(original: Original, root: Path) -> Song:
+    with AudioFile(root / original.subset / original.name / f"{MIXTURE}.wav") as audio:
+        rate, nb_samples, nb_channels = audio.rate, audio.nb_samples, audio.nb_channels
+    return Song(original.name, original.subset, original.split, rate, nb_samples, nb_channels)
 
 
 def _components(original: Original, sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
