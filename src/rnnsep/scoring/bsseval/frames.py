@@ -65,7 +65,11 @@ class Signals:
         for source, signal in enumerate(self.signals):
             part = np.asarray(signal[start:stop])
             columns = rows[:, source * self.nb_channels : (source + 1) * self.nb_channels]
-            columns[: len(part)] = part.reshape(len(part), self.nb_channels)
+            if self.nb_channels == 2:
+                np.add(part[:, 0], part[:, 1], out=columns[: len(part), 0], dtype=np.float64)
+                np.subtract(part[:, 0], part[:, 1], out=columns[: len(part), 1], dtype=np.float64)
+            else:
+                columns[: len(part)] = part.reshape(len(part), self.nb_channels)
             columns[len(part) :] = 0
 
 
@@ -136,7 +140,7 @@ def measure(signals: Signals, spans: list[Span], blocks: Blocks) -> Frames:
             new = rows[: nb_blocks * blocks.step]
             frames.energies[t] += np.einsum("nk,nk->k", new, new)
             images = new.reshape(len(new), 2 * sources, -1)
-            loud |= images.sum(axis=2).any(axis=0)
+            loud |= (images[:, :, 0] if signals.nb_channels == 2 else images.sum(axis=2)).any(axis=0)
             for j in range(sources):
                 for k in range(sources):
                     difference = images[:, sources + k] - images[:, j]
