@@ -123,7 +123,7 @@ def test_scores_stay_in_range(index, seconds):
     song = compose(0, index, seconds)
     low, high = RANGES[song.voice]
     assert all(low <= note.pitch <= high for note in song.melody)
-    assert all(24 <= note.pitch <= 60 for note in song.bass)
+    assert all(26 <= note.pitch <= 64 for note in song.bass)
     for part in (song.melody, song.bass, *(layer.notes for layer in song.layers), *song.backing):
         assert all(note.start >= 0 and note.duration > 0 and 0 < note.velocity <= 1 for note in part)
     assert all((song.melody, song.bass, song.drums, song.layers))

@@ -68,7 +68,7 @@ def _synth_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], b
 
 
 def render_bass(notes: tuple[Note, ...], tone: str, rng: np.random.Generator, nb_samples: int) -> Audio:
-    """The bass stem, shape (nb_samples, 2): left equal to right in half of the songs."""
+    """The bass stem, shape (nb_samples, 2): left equal to right in a third of the songs."""
     buffer = np.zeros(nb_samples)
     (_synth_notes if tone in ("synth", "sub") else _string_notes)(tone, rng, notes, buffer)
     buffer = compress(buffer, rng.uniform(1.5, 4.0), -3.0, 0.15)
@@ -76,7 +76,7 @@ def render_bass(notes: tuple[Note, ...], tone: str, rng: np.random.Generator, nb
     # an amplifier's grit above the clean tone
     grit = bandpass(np.tanh(buffer / (rms(buffer) + 1e-12) * rng.uniform(1.0, 4.0)), 500.0, rng.uniform(2500.0, 5000.0))
     x = clean / (rms(clean) + 1e-12) + rng.choice([0.03, 0.08, 0.2]) * grit
-    if rng.random() < 0.5:
+    if rng.random() < 0.35:
         return np.stack([x, x], axis=1)
     # chorus: the upper part apart, the low part in the middle
     low = lowpass(x, 250.0)

@@ -496,7 +496,7 @@ def _drums(rng: np.random.Generator, grid: _Grid, bars: list[_Bar], style: Style
 
 def _bass(rng: np.random.Generator, grid: _Grid, bars: list[_Bar], style: Style) -> list[Note]:
     lines = [_pick(rng, style.bass_lines) for _ in range(2)]
-    lowest = int(rng.integers(26, 33))
+    lowest = int(rng.integers(28, 36))
     notes = []
     for b, bar in enumerate(bars[:-1]):
         root = lowest + (bar.root - lowest) % 12
@@ -555,6 +555,7 @@ def _accompaniment(
     low = instrument in ("acoustic", "clean", "piano") and rng.random() < 0.5
     centre = {"arpeggio": 67.0, "power": 45.0, "answer": 71.0}.get(role, 55.0 if low else 61.0)
     voicings = _voicings(bars, centre + rng.uniform(-2.0, 2.0))
+    rooted = role in ("hold", "comp", "strum") and rng.random() < 0.6  # the left hand, or the low strings
     rhythms = [_pick(rng, RHYTHMS.get(role, ("X---------------",))) for _ in range(2)]
     order = _pick(rng, ("up", "down", "turn", "skip"))
     pace = _pick(rng, (1, 2, 2)) if role == "arpeggio" else 2
@@ -563,6 +564,8 @@ def _accompaniment(
         if not (bar.chorus or everywhere or b == len(bars) - 1):
             continue
         begin, end = grid.time(b, 0), grid.time(b + 1, 0)
+        if rooted:
+            voicing = [40 + (bar.root - 40) % 12, *voicing]
         if b == len(bars) - 1 or role == "hold":
             if role == "power":
                 voicing = [36 + (bar.root - 36) % 12, 43 + (bar.root - 36) % 12]

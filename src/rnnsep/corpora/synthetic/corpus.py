@@ -10,7 +10,7 @@ from scipy import signal
 from rnnsep.corpora.synthetic.bass import render_bass
 from rnnsep.corpora.synthetic.composition import Song, compose, generator
 from rnnsep.corpora.synthetic.drums import render_drums
-from rnnsep.corpora.synthetic.effects import BANDS, decibels, fade, rms, room, strip
+from rnnsep.corpora.synthetic.effects import BANDS, decibels, fade, peaks, rms, room, strip
 from rnnsep.corpora.synthetic.harmony import render_other
 from rnnsep.corpora.synthetic.oscillators import SAMPLE_RATE, Audio
 from rnnsep.corpora.synthetic.voice import render_vocals
@@ -32,46 +32,27 @@ class SyntheticParams:
 
 @dataclass(frozen=True)
 class _Desk:
-    """How a stem is mixed: level beside the mixture (dB, mean and spread), octave spectrum (dB), room."""
+    """How a stem is mixed.
+
+    Level beside the mixture (dB, mean and spread); octave spectrum (dB) and by how much it wanders from octave to
+    octave (dB); T60 (s) and amplitude of the room.
+    """
 
     level: tuple[float, float]
     spectrum: tuple[float, ...]
-    amount: float
+    wander: float
     reverberation: tuple[float, float]
     wet: tuple[float, float]
 
 
-# Levels and octave spectra (31 Hz to 16 kHz) are medians over the MUSDB18 excerpts.
+# Levels and octave spectra (31 Hz to 16 kHz) are medians over MUSDB18's excerpts.
 DESKS = {
-    "vocals": _Desk(
-        (-5.4, 1.6),
-        (-55.0, -45.0, -36.0, -14.0, -6.0, -7.0, -10.0, -16.0, -20.0, -27.0),
-        0.6,
-        (0.6, 2.2),
-        (0.08, 0.4),
-    ),
-    "drums": _Desk(
-        (-6.8, 2.2),
-        (-14.0, -5.0, -7.0, -10.0, -15.0, -18.0, -19.0, -18.0, -17.0, -21.0),
-        0.5,
-        (0.25, 1.0),
-        (0.06, 0.4),
-    ),
-    "bass": _Desk(
-        (-7.0, 2.2),
-        (-22.0, -6.0, -5.0, -13.0, -26.0, -31.0, -37.0, -44.0, -56.0, -66.0),
-        0.5,
-        (0.2, 0.4),
-        (0.0, 0.06),
-    ),
-    "other": _Desk(
-        (-6.0, 1.8),
-        (-40.0, -27.0, -12.0, -7.0, -7.0, -8.0, -11.0, -14.0, -23.0, -36.0),
-        0.5,
-        (0.5, 2.2),
-        (0.08, 0.35),
-    ),
+    "vocals": _Desk((-5.4, 1.8), (-45, -41, -33, -8, -5, -6, -10, -15, -20, -29), 3.0, (0.6, 2.2), (0.1, 0.45)),
+    "drums": _Desk((-7.2, 2.4), (-13, -4, -6, -9, -15, -19, -19, -16, -17, -24), 2.0, (0.25, 1.0), (0.15, 0.6)),
+    "bass": _Desk((-7.0, 2.4), (-23, -4, -4, -13, -27, -33, -39, -49, -61, -68), 3.5, (0.2, 0.4), (0.0, 0.08)),
+    "other": _Desk((-6.0, 2.0), (-42, -25, -10, -6, -7, -9, -10, -16, -30, -46), 3.0, (0.5, 2.2), (0.08, 0.35)),
 }
+EQUALISATION = 0.8
 PEAK = decibels(-1.0)
 
 # fmt: off
@@ -111,19 +92,15 @@ def _stems(song: Song, seed: int, index: int, nb_samples: int) -> dict[str, Audi
     stems = {}
     for source, x in dry.items():
         desk, r = DESKS[source], rng(f"{source} desk")
-        # each song has its own balance: a smooth random curve on top of the usual one
-        colour = np.interp(np.arange(len(BANDS)), np.arange(0, 10, 3), r.normal(0.0, 4.0, 4))
-        mono = bool((x[:, 0] == x[:, 1]).all())
-        wet = 0.0 if mono and source == "bass" else r.uniform(*desk.wet)
-        response = room(r, r.uniform(*desk.reverberation), r.uniform(1500.0, 6000.0), r.uniform(0.3, 1.0))
-        x = strip(
-            x,
-            np.array(desk.spectrum) + colour,
-            desk.amount,
-            response if wet else None,
-            wet,
-            r.uniform(0.0, 0.03),
-        )
+        # each song has its own balance, which wanders from the usual one away from 500 Hz
+        steps = r.normal(0.0, desk.wander, len(BANDS))
+        colour = np.concatenate([np.cumsum(steps[:4])[::-1], [0.0], np.cumsum(steps[5:])])
+        response = room(r, r.uniform(*desk.reverberation), r.uniform(1500.0, 6000.0), r.uniform(0.6, 1.0))
+        wet, delay = r.uniform(*desk.wet), r.uniform(0.0, 0.03)
+        if (x[:, 0] == x[:, 1]).all() and (source == "bass" or r.random() < 0.15):  # left stays equal to right
+            x, response = x[:, :1], response[:, :1]
+        x = strip(x, np.array(desk.spectrum) + colour, EQUALISATION, response, wet, delay)
+        x = np.broadcast_to(x, (nb_samples, 2))
         spread = float(np.clip(r.standard_normal(), -1.5, 1.5)) * desk.level[1]
         stems[source] = x / (rms(x) + 1e-12) * decibels(desk.level[0] + spread)
     return stems
@@ -134,7 +111,7 @@ def _limit(mixture: Audio, nb_samples: int) -> Audio:
     hop = 64
     nb_blocks = -(-nb_samples // hop)
     peak = np.zeros(nb_blocks * hop)
-    peak[:nb_samples] = np.abs(mixture).max(axis=1)
+    peak[:nb_samples] = peaks(mixture)
     peak = peak.reshape(nb_blocks, hop).max(axis=1)
     ceiling = 10.0 ** (13.5 / 20.0) * rms(mixture)
     gain = np.minimum(1.0, ceiling / (peak + 1e-12))

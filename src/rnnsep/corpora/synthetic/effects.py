@@ -13,8 +13,14 @@ def decibels(value: float) -> float:
 
 def rms(x: Audio) -> float:
     """Root mean square of all values that are not negligible beside the loudest."""
-    power = (x**2).ravel()
-    return float(np.sqrt(power[power >= 1e-6 * power.max()].mean() + 1e-24))
+    power = x.ravel() ** 2
+    return float(np.sqrt(power.sum() / np.count_nonzero(power >= 1e-6 * power.max()) + 1e-24))
+
+
+def peaks(x: Audio) -> Audio:
+    """Largest magnitude among the channels, shape (nb_samples,)."""
+    magnitude = np.abs(x)
+    return magnitude if x.ndim == 1 else np.maximum(magnitude[:, 0], magnitude[:, -1])
 
 
 def fade(nb_samples: int, attack: float, release: float) -> Audio:
@@ -59,6 +65,15 @@ def bandpass(x: Audio, low: float, high: float) -> Audio:
     return lowpass(highpass(x, low), min(high, 20000.0))
 
 
+def body(x: Audio, rng: np.random.Generator, amount: float, decay: float = 0.004) -> Audio:
+    """Add the resonances of a wooden or metal body to a mono sound: `x` through a short random response."""
+    nb_taps = int(5.0 * decay * SAMPLE_RATE)
+    response = rng.standard_normal(nb_taps) * np.exp(-np.arange(nb_taps) / (decay * SAMPLE_RATE))
+    response *= amount / np.sqrt((response**2).sum())
+    response[0] += 1.0 - amount
+    return np.asarray(signal.oaconvolve(x, response))[: len(x)]
+
+
 def saturate(x: Audio, drive: float) -> Audio:
     """Soft clipping by tanh; `drive` is the input's rms beside the bend."""
     gain = drive / (rms(x) + 1e-12)
@@ -70,7 +85,7 @@ def compress(x: Audio, ratio: float, threshold: float = -6.0, release: float = 0
     hop = 128
     nb_blocks = -(-len(x) // hop)
     power = np.zeros(nb_blocks * hop)
-    power[: len(x)] = (x**2).reshape(len(x), -1).max(axis=1)
+    power[: len(x)] = peaks(x) ** 2
     level = power.reshape(nb_blocks, hop).max(axis=1)
     pole = float(np.exp(-hop / (release * SAMPLE_RATE)))
     level = np.asarray(signal.lfilter([1.0 - pole], [1.0, -pole], level))
@@ -101,7 +116,7 @@ def room(rng: np.random.Generator, reverberation: float, damping: float, width: 
     return np.asarray(response / np.sqrt((response**2).sum(axis=0) + 1e-24))
 
 
-# Octave bands of `balance`, Hz.
+# Centres of the octaves that `strip` balances, Hz.
 BANDS = 31.25 * 2.0 ** np.arange(10)
 
 
@@ -113,28 +128,29 @@ def strip(
     wet: float = 0.0,
     delay: float = 0.0,
 ) -> Audio:
-    """The channel strip: reverberation, then an equaliser; shape (nb_samples, 2) kept.
+    """The channel strip: reverberation, then an equaliser; shape (nb_samples, nb_channels) kept.
 
     `response` is a `room`, added with amplitude `wet` and `delay` seconds late. The equaliser moves the
     power in each octave of `BANDS` by the fraction `amount` of its distance in dB from `target` (dB, any offset),
     at most 12 dB, with zero phase.
     """
     nb_samples = len(x)
-    tail = SAMPLE_RATE // 10 if response is None else len(response) + int(delay * SAMPLE_RATE)
+    first = int(delay * SAMPLE_RATE)
+    tail = SAMPLE_RATE // 10 if response is None else first + len(response)
     length = fft.next_fast_len(nb_samples + tail, real=True)
-    spectrum = fft.rfft(x, length, axis=0)
-    f = np.arange(len(spectrum)) * (SAMPLE_RATE / length)
+    spectrum = fft.rfft(np.ascontiguousarray(x.T), length)  # (samples, channels) -> (channels, bins)
+    f = np.arange(spectrum.shape[1]) * (SAMPLE_RATE / length)
     if response is not None:
-        late = np.zeros((int(delay * SAMPLE_RATE) + len(response), 2))
-        late[len(late) - len(response) :] = wet * response
-        spectrum *= 1.0 + fft.rfft(late, length, axis=0)
+        late = np.zeros((response.shape[1], first + len(response)))
+        late[:, first:] = wet * response.T
+        spectrum *= 1.0 + fft.rfft(late, length)
     edges = np.searchsorted(f, np.append(BANDS / np.sqrt(2.0), SAMPLE_RATE / 2.0))
     power = spectrum.real**2 + spectrum.imag**2
-    octaves = np.add.reduceat(power.sum(axis=1), edges[:-1])
+    octaves = np.add.reduceat(power, edges[:-1], axis=1).sum(axis=0)
     level = 10.0 * np.log10(octaves + 1e-9 * octaves.sum() + 1e-24)
     distance = (target - level) - np.average(target - level, weights=octaves + 1e-24)
     gain = np.clip(amount * distance, -12.0, 12.0)
     curve = np.interp(np.log2(np.maximum(f, 1.0)), np.log2(BANDS), gain)
     curve -= np.interp(f, [0.0, 20.0, 32.0], [40.0, 12.0, 0.0])
-    spectrum *= (10.0 ** (curve / 20.0))[:, None]
-    return np.asarray(fft.irfft(spectrum, length, axis=0))[:nb_samples]
+    spectrum *= 10.0 ** (curve / 20.0)
+    return np.ascontiguousarray(fft.irfft(spectrum, length)[:, :nb_samples].T)  # (channels, samples), back

@@ -7,6 +7,7 @@ import numpy as np
 from rnnsep.corpora.synthetic.composition import Layer, Note
 from rnnsep.corpora.synthetic.effects import (
     bandpass,
+    body,
     compress,
     fade,
     highpass,
@@ -14,6 +15,7 @@ from rnnsep.corpora.synthetic.effects import (
     pan,
     place,
     rms,
+    saturate,
 )
 from rnnsep.corpora.synthetic.oscillators import (
     SAMPLE_RATE,
@@ -230,9 +232,8 @@ def _layer(layer: Layer, where: float, rng: np.random.Generator, nb_samples: int
     name = layer.instrument
     if name in ("distorted", "acoustic") and rng.random() < 0.6:
         # played twice, one take on each side
-        takes = [_play(layer.notes, name, rng, nb_samples).mean(axis=1) for _ in range(2)]
-        if name == "distorted":
-            takes = [_amplify(take, rng) for take in takes]
+        takes = [_play(layer.notes, name, rng, nb_samples)[:, 0] for _ in range(2)]
+        takes = [_amplify(take, rng) if name == "distorted" else body(take, rng, 0.7) for take in takes]
         apart = rng.uniform(0.5, 0.95)
         return np.asarray(takes[0][:, None] * pan(-apart) + takes[1][:, None] * pan(apart))
     x = _play(layer.notes, name, rng, nb_samples)
@@ -245,9 +246,10 @@ def _layer(layer: Layer, where: float, rng: np.random.Generator, nb_samples: int
         x = x * np.stack([1.0 + wave, 1.0 - wave], axis=1)
     if name in ("clean", "electric piano", "pad") and rng.random() < 0.6:
         x = _widen(x, rng, nb_samples)
-    if name in ("acoustic", "clean", "clavinet"):
-        x = compress(highpass(x, 120.0), 2.0)
-    return x * pan(where)
+    elif name in ("acoustic", "clean", "clavinet", "piano", "mallets"):
+        x = np.repeat(body(x[:, 0], rng, rng.uniform(0.3, 0.8))[:, None], 2, axis=1)
+    x = compress(x, rng.uniform(1.5, 3.0), 0.0)
+    return np.asarray(x * pan(where))
 
 
 def render_other(layers: tuple[Layer, ...], rng: np.random.Generator, nb_samples: int) -> Audio:
@@ -258,4 +260,4 @@ def render_other(layers: tuple[Layer, ...], rng: np.random.Generator, nb_samples
         if layer.notes:
             x = _layer(layer, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples)
             buffer += x / (rms(x) + 1e-12) * rng.uniform(0.5, 1.0)
-    return buffer
+    return saturate(compress(buffer, 2.0, 0.0), rng.uniform(0.1, 0.4))

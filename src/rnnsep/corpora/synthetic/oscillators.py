@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft
+from scipy import fft, signal
 
 SAMPLE_RATE = 44100
 Audio = NDArray[np.float64]
@@ -60,13 +60,22 @@ def modes(
     `decays` are time constants in seconds; all pitches start `1 + drop` times too high and fall back within
     `drop_time` seconds.
     """
-    t = seconds(nb_samples)
-    # integral of 1 + drop * exp(-t / drop_time)
-    warped = t + drop * drop_time * (1.0 - np.exp(-t / drop_time)) if drop else t
     wave = np.zeros(nb_samples)
+    if drop:
+        t = seconds(nb_samples)
+        # integral of 1 + drop * exp(-t / drop_time)
+        warped = t + drop * drop_time * (1.0 - np.exp(-t / drop_time))
+        for frequency, amplitude, decay in zip(frequencies, amplitudes, decays, strict=True):
+            wave += amplitude * np.exp(-t / decay) * np.sin(2.0 * np.pi * frequency * warped)
+        return wave
+    # the same without the drop is the impulse response of a resonator, which is cheaper
     for frequency, amplitude, decay in zip(frequencies, amplitudes, decays, strict=True):
-        length = min(nb_samples, int(9.0 * decay * SAMPLE_RATE) + 1)
-        wave[:length] += amplitude * np.exp(-t[:length] / decay) * np.sin(2.0 * np.pi * frequency * warped[:length])
+        length = min(nb_samples, int(8.0 * decay * SAMPLE_RATE) + 2)
+        impulse = np.zeros(length)
+        impulse[0] = amplitude
+        pole = np.exp(-1.0 / (decay * SAMPLE_RATE)), 2.0 * np.pi * frequency / SAMPLE_RATE
+        feedback = [1.0, -2.0 * pole[0] * np.cos(pole[1]), pole[0] ** 2]
+        wave[:length] += signal.lfilter([0.0, pole[0] * np.sin(pole[1])], feedback, impulse)
     return wave
 
 

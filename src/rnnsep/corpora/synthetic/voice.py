@@ -28,10 +28,10 @@ SONORANTS = {
 BANDWIDTHS = (80.0, 100.0, 140.0, 200.0, 280.0)
 # Consonants of noise: centre (Hz) low and high, duration (s) low and high, level.
 FRICATIVES = {
-    "s": (5500.0, 8500.0, 0.07, 0.13, 0.30),
-    "sh": (2800.0, 4200.0, 0.07, 0.12, 0.25),
-    "f": (2000.0, 9000.0, 0.05, 0.09, 0.10),
-    "h": (900.0, 1800.0, 0.04, 0.08, 0.10),
+    "s": (5500.0, 8500.0, 0.07, 0.14, 0.4),
+    "sh": (2800.0, 4200.0, 0.07, 0.13, 0.3),
+    "f": (2000.0, 9000.0, 0.05, 0.09, 0.12),
+    "h": (900.0, 1800.0, 0.04, 0.08, 0.12),
 }
 PLOSIVES = {
     "t": (3500.0, 5500.0, 0.02, 0.035, 0.4),
@@ -114,9 +114,11 @@ def _sing(
             continue
         k = t[first:last] - t[first]
         left = k[-1] - k
-        pitch[first:] = note.pitch
-        if rng.random() < 0.4:  # scoop into the note
-            pitch[first:last] -= rng.uniform(0.4, 1.5) * np.exp(-k / 0.05)
+        pitch[first:] = note.pitch + rng.normal(0.0, 0.08)
+        if rng.random() < 0.6:  # scoop into the note
+            pitch[first:last] -= rng.uniform(0.4, 2.0) * np.exp(-k / rng.uniform(0.03, 0.08))
+        if rng.random() < 0.3:  # fall off its end
+            pitch[first:last] -= rng.uniform(0.5, 2.5) * np.exp(-left / 0.05)
         onset = rng.uniform(0.25, 0.4)
         wobble[first:last] = np.clip((k - onset) / 0.3, 0.0, 1.0) * np.sin(2.0 * np.pi * rate * (k - onset))
         level[first:last] = note.velocity * np.minimum(1.0, k / 0.03) * np.minimum(1.0, left / 0.05)
@@ -153,7 +155,7 @@ def _sing(
             place(noise, note.start - nb_breath / SAMPLE_RATE - 0.05, inhale, 0.05)
         end = note.start + note.duration
     drift = signal.lfilter([0.03], [1.0, -0.97], rng.standard_normal(nb_frames))
-    pitch = _smooth(pitch, 0.022) + vibrato * _smooth(wobble, 0.01) + 0.25 * drift
+    pitch = _smooth(pitch, rng.uniform(0.014, 0.03)) + vibrato * _smooth(wobble, 0.01) + 1.2 * drift
     formants = np.maximum(_smooth(formants * size, 0.018), 120.0)
     level = np.maximum(_smooth(level, 0.006), 0.0)
     frequency = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
@@ -163,10 +165,10 @@ def _sing(
     grid = np.arange(nb_frames)
     per_sample = np.interp(x, grid, frequency)
     pulses = saw(per_sample)
-    aspiration = breath * rng.standard_normal(nb_samples) * (0.6 + 0.4 * pulses)
+    aspiration = breath * highpass(rng.standard_normal(nb_samples), 1500.0) * (0.7 + 0.5 * pulses)
     source = (pulses + aspiration) * np.interp(x, grid, level)
     # a loud voice is a bright one
-    tilt = -rng.uniform(2.0, 5.0) + 4.0 * (level - 0.8)
+    tilt = rng.uniform(-3.5, 0.0) + 4.0 * (level - 0.8)
     wave = _formant_filter(source, formants, 1.0 + 1.5 * breath, tilt)
     return np.asarray(wave / (rms(wave) + 1e-12) + noise)
 
@@ -181,7 +183,7 @@ def render_vocals(
 ) -> Audio:
     """The vocal stem without its room, shape (nb_samples, 2): lead in the middle, backing on the sides."""
     size = rng.uniform(1.06, 1.2) if voice in ("alto", "soprano") else rng.uniform(0.9, 1.05)
-    vibrato, breath = rng.uniform(0.1, 0.45), rng.uniform(0.03, 0.3)
+    vibrato, breath = rng.uniform(0.1, 0.45), rng.uniform(0.08, 0.5)
     lead = compress(_sing(melody, rng, nb_samples, size, vibrato, breath), rng.uniform(2.0, 4.0))
     stem = np.repeat(lead[:, None], 2, axis=1)
     apart = rng.uniform(0.4, 0.95)
