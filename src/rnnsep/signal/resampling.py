@@ -74,8 +74,11 @@ def resampled_blocks(
     """
     Consecutive blocks (nb_samples, nb_channels) of a signal at `rate` as blocks at `new_rate` (Hz).
 
-    `nb_samples` is the length wanted at the new rate: what is beyond is cut, and what is lacking is zero.
+    `nb_samples` is the length wanted at the new rate, at most as many as the blocks hold by then.
     """
+    if rate == new_rate:
+        yield from blocks
+        return
     conversion = ratio(rate, new_rate)
     held, begin, sent = np.zeros((0, 0), np.float32), 0, 0
     for block in blocks:

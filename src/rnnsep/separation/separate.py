@@ -1,0 +1,178 @@
+"""A song to its sources, in blocks of bounded memory and without seams.
+
+The network sees a song in blocks that overlap, and the estimates of two blocks are cross-faded over their overlap.
+A song that fits into one block is separated in one go.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from rnnsep.params import ParamError, Range
+from rnnsep.running import files
+from rnnsep.running.errors import UserError
+from rnnsep.running.workers import map_songs
+from rnnsep.separation.filters import Filter, make_filter
+from rnnsep.signal.resampling import resampled, resampled_blocks
+from rnnsep.signal.songs import MIXTURE, Corpus, Song
+from rnnsep.signal.stft import Audio, Inverse, StftParams, stft, with_channels
+
+CHUNK = 16  # frames turned into samples at a time
+
+
+@dataclass(frozen=True)
+class SeparationParams:
+    """How masks are applied, and the blocks in which the network sees a song, in seconds."""
+
+    filter: Literal["mask", "wiener"]
+    block: Annotated[float, Range(1)]
+    overlap: Annotated[float, Range(0.1)]
+
+    def check(self) -> None:
+        if self.overlap > self.block / 4:
+            raise ParamError("overlap", f"must not exceed a quarter of the block, {self.block / 4} s")
+
+
+class Separator(Protocol):
+    """A trained model: `masks` of a mixture's STFT (nb_frames, nb_bins, nb_channels), which sum to one over the
+    sources, as (nb_sources, nb_frames, nb_bins, nb_channels or 1)."""
+
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+
+    @property
+    def stft(self) -> StftParams: ...
+
+    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]: ...
+
+
+def separate_corpus(corpus: Path, models: Path, estimates: Path, params: SeparationParams) -> None:
+    """Write `estimates/<song>/<source>.wav` for the songs of subset test. Finished songs are kept.
+
+    Raises `UserError` where there is no test song, or a mixture or the model cannot be read.
+    """
+    described = Corpus.read(corpus)
+    songs = described.of("test")
+    if not songs:
+        raise UserError(f"{corpus}: no songs in subset test; nothing to separate")
+    map_songs(partial(_separate_song, described, models, estimates, params), songs, "separate")
+
+
+def separate(mixture: Audio, rate: int, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
+    """
+    Estimates of the model's sources in `mixture` (nb_samples, nb_channels) at `rate` (Hz).
+
+    Yields consecutive blocks (nb, nb_sources, nb_channels), which have the rate, channels and together the length
+    of the mixture. A stereo model sees a song of another number of channels as their mean, left and right, and its
+    masks' mean then serves every channel.
+    """
+    audio = resampled(mixture, rate, model.stft.sample_rate)
+    shape = len(model.sources), mixture.shape[1]
+    blocks = _blocks(audio, model, params)
+    # (nb, nb_sources, nb_channels) -> (nb, nb_sources * nb_channels) and back
+    flat = (block.reshape(len(block), -1) for block in blocks)
+    for block in resampled_blocks(flat, model.stft.sample_rate, rate, mixture.shape[0]):
+        yield block.reshape(-1, *shape)
+
+
+def _blocks(audio: Audio, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
+    inverses = [Inverse(model.stft, audio.shape[0]) for _ in model.sources]
+    for spectra in _spectra(audio, model, params):
+        yield np.stack([inverse(one) for inverse, one in zip(inverses, spectra, strict=True)], axis=1)
+
+
+def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.complex64]]:
+    """Consecutive estimates (nb_sources, nb_frames, nb_bins, nb_channels), a few frames at a time."""
+    per_second = model.stft.sample_rate / model.stft.hop
+    nb_frames, fade = model.stft.nb_frames(audio.shape[0]), max(1, round(params.overlap * per_second))
+    blocks = plan(nb_frames, max(4 * fade, round(params.block * per_second)), fade)
+    ramp = (np.arange(fade, dtype=np.float32)[:, None, None] + 1) / (fade + 1)
+    old: NDArray[np.complex64] | None = None
+    for block in blocks:
+        estimate = _filter(stft(audio, model.stft, block.start, block.stop), model, params)
+        at, end = block.begin - block.start, block.end - block.start
+        if old is not None:
+            yield old + ramp * (estimate(at, at + fade) - old)
+            at += fade
+        for chunk in range(at, end, CHUNK):
+            yield estimate(chunk, min(chunk + CHUNK, end))
+        if block.end < nb_frames:
+            old = estimate(end, end + fade)
+
+
+def _filter(mixture: NDArray[np.complex64], model: Separator, params: SeparationParams) -> Filter:
+    nb_channels = mixture.shape[-1]
+    if model.stft.channels == "mono" or nb_channels == model.stft.nb_channels:
+        return make_filter(params.filter, mixture, model.masks(mixture))
+    masks = model.masks(with_channels(mixture, model.stft.nb_channels))
+    return make_filter(params.filter, mixture, with_channels(masks, 1))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Frames [start, stop) that the network sees, of which [begin, end) are used."""
+
+    start: int
+    stop: int
+    begin: int
+    end: int
+
+
+def plan(nb_frames: int, length: int, fade: int) -> list[Block]:
+    """
+    Blocks of equal length, at most `length`, for a song of `nb_frames`.
+
+    A block follows the one before at `begin`, and both are defined up to `begin + fade`, in the middle of what
+    they share. `length` is at least 4 * `fade`, so that no two fades meet.
+    """
+    if nb_frames <= length:
+        return [Block(0, nb_frames, 0, nb_frames)]
+    nb_blocks = -(-(nb_frames - fade) // (length - fade))
+    starts = [index * (nb_frames - length) // (nb_blocks - 1) for index in range(nb_blocks)]
+    cuts = [start + (last + length - start - fade) // 2 for last, start in pairwise(starts)]
+    uses = pairwise([0, *cuts, nb_frames])
+    return [Block(start, start + length, begin, end) for start, (begin, end) in zip(starts, uses, strict=True)]
+
+
+def _separate_song(corpus: Corpus, models: Path, folder: Path, params: SeparationParams, song: Song) -> None:
+    model = _model(models)
+    paths = [folder / song.name / f"{source}.wav" for source in model.sources]
+    if all(path.exists() for path in paths):
+        return
+    with corpus.stem(song, MIXTURE) as mixture, ExitStack() as stack:
+        sinks = [stack.enter_context(_wav(path, song.rate, song.nb_channels)) for path in paths]
+        for block in separate(mixture, song.rate, model, params):
+            # (nb, nb_sources, nb_channels) -> one (nb, nb_channels) for each source
+            for sink, estimate in zip(sinks, block.transpose(1, 0, 2), strict=True):
+                sink.write(np.clip(np.rint(estimate * 32768), -32768, 32767).astype(np.int16))
+
+
+@cache
+def _model(folder: Path) -> Separator:
+    """The model of a worker process, on one thread: the workers share the cores, and bytes do not depend on them."""
+    import tensorflow as tf  # here, since it takes seconds that the parent of the workers need not spend
+
+    from rnnsep.learning.model import load_model
+
+    with suppress(RuntimeError):  # too late to choose where something else in this process has used TensorFlow
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    return load_model(folder)
+
+
+@contextmanager
+def _wav(path: Path, rate: int, nb_channels: int) -> Iterator[soundfile.SoundFile]:
+    """A 16-bit wav file to write blocks to, whole or not at all."""
+    with (
+        files.whole(path) as temporary,
+        soundfile.SoundFile(temporary, "w", rate, nb_channels, "PCM_16", format="WAV") as file,
+    ):
+        yield file

@@ -1,0 +1,102 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnsep.separation.filters import SHARE, Wiener, make_filter
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # norbert 0.2.1 imports from scipy.ndimage.filters
+    import norbert
+
+
+def mixture_and_masks(
+    nb_sources: int, nb_frames: int, nb_bins: int, nb_channels: int, mask_channels: int, seed: int = 0
+) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+    random = np.random.default_rng(seed)
+    parts = random.standard_normal((2, nb_frames, nb_bins, nb_channels))
+    masks = random.random((nb_sources, nb_frames, nb_bins, mask_channels)).astype(np.float32) ** 2
+    return (parts[0] + 1j * parts[1]).astype(np.complex64), masks / masks.sum(axis=0)
+
+
+@pytest.mark.parametrize("name", ["mask", "wiener"])
+@settings(max_examples=40, deadline=None)
+@given(
+    nb_sources=st.integers(1, 5),
+    nb_frames=st.integers(1, 40),
+    nb_channels=st.integers(1, 4),
+    per_channel=st.booleans(),
+    gain=st.sampled_from([1e-6, 1, 1e4]),
+)
+def test_estimates_sum_to_the_mixture(
+    name: str, nb_sources: int, nb_frames: int, nb_channels: int, per_channel: bool, gain: float
+) -> None:
+    mixture, masks = mixture_and_masks(nb_sources, nb_frames, 5, nb_channels, nb_channels if per_channel else 1)
+    mixture *= np.float32(gain)
+    estimates = make_filter(name, mixture, masks)(0, nb_frames)
+    assert estimates.shape == (nb_sources, *mixture.shape)
+    assert estimates.dtype == np.complex64
+    np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-3 * gain)  # 2-norm condition 1 / SHARE
+
+
+def test_mask_is_the_mask_times_the_mixture() -> None:
+    mixture, masks = mixture_and_masks(3, 7, 5, 2, 2)
+    np.testing.assert_array_equal(make_filter("mask", mixture, masks)(2, 5), masks[:, 2:5] * mixture[2:5])
+
+
+def test_wiener_on_one_channel_is_the_mask() -> None:
+    mixture, masks = mixture_and_masks(3, 7, 5, 1, 1)
+    np.testing.assert_allclose(Wiener(mixture, masks)(0, 7), masks * mixture, atol=1e-3)
+    np.testing.assert_array_equal(make_filter("wiener", mixture, masks)(0, 7), masks * mixture)
+
+
+@pytest.mark.parametrize("mask_channels", [1, 2])
+def test_wiener_is_norberts(mask_channels: int) -> None:
+    mixture, masks = mixture_and_masks(4, 60, 17, 2, mask_channels)
+    spectra = np.sqrt(masks) * np.abs(mixture)  # as norbert takes them: (nb_frames, nb_bins, channels, sources)
+    peer = norbert.wiener(spectra.transpose(1, 2, 3, 0).astype(float), mixture.astype(complex), 1, False)
+    ours = Wiener(mixture, masks)(0, 60)
+    error = np.linalg.norm(ours - peer.transpose(3, 0, 1, 2)) / np.linalg.norm(mixture)
+    assert error < 20 * SHARE  # what separates the two is the noise term
+
+
+def test_wiener_uses_the_sources_places() -> None:
+    """A source left and one right, which the masks take for half and half: the spatial covariances know better."""
+    random = np.random.default_rng(0)
+    sources = random.standard_normal((2, 200, 9)) + 1j * random.standard_normal((2, 200, 9))
+    active = random.random((2, 200, 9)) < 0.5
+    left, right = sources * active
+    mixture = np.stack([left, right], axis=-1).astype(np.complex64)
+    masks = np.stack([active[0], active[1]]).astype(np.float32)[..., None] + 0.3
+    masks /= masks.sum(axis=0)
+    truth = np.zeros((2, *mixture.shape), np.complex64)
+    truth[0, ..., 0], truth[1, ..., 1] = left, right
+    error = {name: np.linalg.norm(make_filter(name, mixture, masks)(0, 200) - truth) for name in ("mask", "wiener")}
+    assert error["wiener"] < 0.7 * error["mask"]
+
+
+@pytest.mark.parametrize("nb_channels", [2, 3])
+def test_wiener_stands_silence_and_equal_channels(nb_channels: int) -> None:
+    mixture, masks = mixture_and_masks(2, 40, 9, nb_channels, 1)
+    mixture[:] = mixture[..., :1]
+    mixture[10:20] = 0
+    mixture[:, 3] = 0
+    masks[0, :, 5], masks[1, :, 5] = 1, 0
+    estimates = Wiener(mixture, masks)(0, 40)
+    assert np.isfinite(estimates).all()
+    np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-3)
+    np.testing.assert_allclose(estimates, masks * mixture, atol=5e-3)
+    assert not estimates[:, 10:20].any()
+
+
+@pytest.mark.parametrize("name", ["mask", "wiener"])
+def test_frames_alone_are_the_frames_of_the_whole_and_inputs_stay(name: str) -> None:
+    mixture, masks = mixture_and_masks(3, 50, 5, 2, 2)
+    before = mixture.copy(), masks.copy()
+    estimate = make_filter(name, mixture, masks)
+    np.testing.assert_allclose(estimate(0, 50)[:, 13:37], estimate(13, 37), atol=1e-6)
+    np.testing.assert_array_equal(mixture, before[0])
+    np.testing.assert_array_equal(masks, before[1])
