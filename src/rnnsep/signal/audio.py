@@ -5,6 +5,7 @@ Audio is (nb_samples, nb_channels), float32 in [-1, 1) unless a file holds more.
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -117,18 +118,24 @@ def write_wav(path: Path, blocks: Iterable[NDArray[Any]], rate: int, subtype: st
 
     Floats are rounded to the nearest step of 2**(1 - bits) and clipped, so that what `AudioFile` reads from a
     file of the same `subtype` is written unchanged. `rate` is in Hz; `subtype` is PCM_16, PCM_24, PCM_32 or
-    FLOAT. The bytes depend on nothing else. Raises ValueError for NaN, infinity, or no block at all.
+    FLOAT. The bytes depend on nothing else. Raises ValueError for NaN, infinity, or no block at all, and
+    `UserError` where the file system refuses.
     """
     iterator = iter(blocks)
     first = next(iterator, None)
     if first is None:
         raise ValueError(f"{path}: no audio to write")
-    with files.whole(path) as temporary:
-        with soundfile.SoundFile(temporary, "w", rate, first.shape[1], subtype, format="WAV") as file:
-            for block in chain([first], iterator):
-                file.write(_stored(block, subtype))
-        if subtype == "FLOAT":
-            _remove_date(temporary)
+    try:
+        with files.whole(path) as temporary:
+            with soundfile.SoundFile(temporary, "w", rate, first.shape[1], subtype, format="WAV") as file:
+                for block in chain([first], iterator):
+                    file.write(_stored(block, subtype))
+            if subtype == "FLOAT":
+                _remove_date(temporary)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    except soundfile.SoundFileError as error:
+        raise UserError(f"{path}: cannot be written: {_line(error)} Is the disk full?") from None
 
 
 def decode(path: Path, stream: int = 0) -> tuple[int, Iterator[NDArray[np.float32]]]:
@@ -137,29 +144,16 @@ def decode(path: Path, stream: int = 0) -> tuple[int, Iterator[NDArray[np.float3
     The streams of a `.stem.mp4` are mixture, drums, bass, other, vocals. Raises `UserError`, naming the file,
     where it cannot be opened, has no such audio stream, or is damaged further on.
     """
-    container = None
-    try:
-        # Not the name, which could be taken for an address of one of ffmpeg's protocols.
-        file = open(path, "rb")  # noqa: SIM115 - closed with the blocks
-    except OSError as error:
-        raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
-    try:
-        container = av.open(file, metadata_errors="replace")
-        rate = int(container.streams.audio[stream].codec_context.sample_rate)
-    except (av.FFmpegError, IndexError, AttributeError, ValueError) as error:
-        if container is not None:
-            container.close()
-        file.close()
-        reason = f"has no audio stream {stream}" if container is not None else f"is not audio: {_line(error)}"
-        raise UserError(f"{path}: {reason}") from None
-    return rate, _decoded(container, stream, file, path)
+    with _audio_stream(path, stream) as (_, found):
+        rate = int(found.codec_context.sample_rate)
+    return rate, _decoded(path, stream)
 
 
-def _decoded(container: Any, stream: int, file: Any, path: Path) -> Iterator[NDArray[np.float32]]:
-    with file, container:
-        resampler = av.AudioResampler(format="fltp")  # changes how samples are stored, not their rate
+def _decoded(path: Path, stream: int) -> Iterator[NDArray[np.float32]]:
+    resampler = av.AudioResampler(format="fltp")  # changes how samples are stored, not their rate
+    with _audio_stream(path, stream) as (container, found):
         try:
-            for frame in container.decode(container.streams.audio[stream]):
+            for frame in container.decode(found):
                 for part in resampler.resample(frame):
                     block = part.to_ndarray().T  # (nb_channels, nb) to (nb, nb_channels)
                     if not np.isfinite(block).all():
@@ -167,6 +161,24 @@ def _decoded(container: Any, stream: int, file: Any, path: Path) -> Iterator[NDA
                     yield block.astype(np.float32, copy=False)
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{path}: damaged: {_line(error)}") from None
+
+
+@contextmanager
+def _audio_stream(path: Path, stream: int) -> Iterator[tuple[Any, Any]]:
+    """A container, opened for the length of the block, and its audio stream number `stream`."""
+    with ExitStack() as stack:
+        try:
+            # Not by name, which could be taken for an address of one of ffmpeg's protocols.
+            file = stack.enter_context(open(path, "rb"))
+        except OSError as error:
+            raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
+        try:
+            container = stack.enter_context(av.open(file, metadata_errors="replace"))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise UserError(f"{path}: is not audio: {getattr(error, 'strerror', None) or _line(error)}") from None
+        if stream >= len(container.streams.audio):
+            raise UserError(f"{path}: has no audio stream {stream}")
+        yield container, container.streams.audio[stream]
 
 
 def _open(path: Path) -> soundfile.SoundFile:

@@ -1,0 +1,54 @@
+"""What several test files share."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+Tree = Mapping[str, Mapping[str, NDArray[np.generic]]]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of research audio beside the repository."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("no research audio in ../shared/data")
+    return path
+
+
+@pytest.fixture
+def noise() -> Callable[..., NDArray[np.int16]]:
+    """Noise `(nb_samples, nb_channels)`, the same for the same seed, quiet enough to be summed."""
+
+    def make(seed: int, nb_samples: int = 800, nb_channels: int = 2) -> NDArray[np.int16]:
+        return np.random.default_rng(seed).integers(-4000, 4000, (nb_samples, nb_channels), np.int16)
+
+    return make
+
+
+@pytest.fixture
+def write_tree() -> Callable[..., Path]:
+    """Writes `{"train/Song": {"vocals": audio, ...}, ...}` as sound files under a folder, which it returns."""
+
+    def write(root: Path, songs: Tree, rate: int = 8000, suffix: str = ".wav", subtype: str = "PCM_16") -> Path:
+        for song, stems in songs.items():
+            (root / song).mkdir(parents=True)
+            for name, audio in stems.items():
+                soundfile.write(root / song / f"{name}{suffix}", audio, rate, subtype=subtype)
+        return root
+
+    return write
+
+
+@pytest.fixture
+def small_tree(tmp_path: Path, noise: Callable[..., NDArray[np.int16]], write_tree: Callable[..., Path]) -> Path:
+    """A user's folder: four training songs and two test songs of drums and vocals, and their mixtures."""
+    songs = {}
+    for seed, song in enumerate(["train/a", "train/b", "train/c", "train/d", "test/e", "test/f"]):
+        drums, vocals = noise(2 * seed), noise(2 * seed + 1)
+        songs[song] = {"mixture": drums + vocals, "drums": drums, "vocals": vocals}
+    return write_tree(tmp_path / "songs", songs)

@@ -1,0 +1,204 @@
+"""Audio files: exact round trips, blocks, and one clear line for each kind of damage."""
+
+import pickle
+import resource
+import wave
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnsep.running.errors import UserError
+from rnnsep.signal.audio import BLOCK, AudioFile, decode, write_wav
+
+Noise = Callable[..., NDArray[np.int16]]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT"])
+@pytest.mark.parametrize("nb_channels", [1, 2, 5])
+def test_what_is_written_is_read(tmp_path: Path, noise: Noise, subtype: str, nb_channels: int) -> None:
+    audio = noise(0, 1000, nb_channels)
+    write_wav(tmp_path / "a.wav", [audio[:300], audio[300:]], 8000, subtype)
+    file = AudioFile(tmp_path / "a.wav")
+    assert (file.rate, file.shape, file.subtype) == (8000, (1000, nb_channels), subtype)
+    np.testing.assert_array_equal(np.asarray(file) * 32768, audio)
+
+
+@given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=50))
+def test_16_bit_samples_keep_their_value_through_float32(samples: list[int]) -> None:
+    audio = np.array(samples, np.int16)[:, np.newaxis]
+    path = Path("/dev/shm" if Path("/dev/shm").is_dir() else ".") / "rnnsep-test.wav"  # noqa: S108 - for speed
+    try:
+        write_wav(path, [audio.astype(np.float32) / 32768], 8000)
+        read, _ = soundfile.read(path, dtype="int16", always_2d=True)
+    finally:
+        path.unlink(missing_ok=True)
+    np.testing.assert_array_equal(read, audio)
+
+
+def test_full_scale_is_clipped_not_wrapped(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", [np.array([[1.0], [-1.0], [7.0], [-7.0]])], 8000)
+    read, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    assert read.tolist() == [32767, -32768, 32767, -32768]
+
+
+def test_float_wav_keeps_what_exceeds_full_scale_and_no_date(tmp_path: Path, noise: Noise) -> None:
+    audio = noise(0).astype(np.float32) / 1000
+    write_wav(tmp_path / "a.wav", [audio], 8000, "FLOAT")
+    np.testing.assert_array_equal(np.asarray(AudioFile(tmp_path / "a.wav")), audio)
+    content = (tmp_path / "a.wav").read_bytes()
+    peak = content.index(b"PEAK")
+    assert content[peak + 12 : peak + 16] == bytes(4)
+
+
+def test_parts_equal_the_whole(tmp_path: Path, noise: Noise) -> None:
+    write_wav(tmp_path / "a.wav", [noise(0, BLOCK + 7, 1)], 8000)
+    with AudioFile(tmp_path / "a.wav") as file:
+        whole = np.asarray(file)
+        np.testing.assert_array_equal(np.concatenate(list(file.blocks())), whole)
+        for part in (slice(5, 9), slice(-3, None), slice(9, 5), slice(None), slice(BLOCK, BLOCK + 100)):
+            np.testing.assert_array_equal(file[part], whole[part])
+        assert file[9:5].shape == (0, 1)
+        with pytest.raises(ValueError, match="step 1"):
+            file[::2]
+
+
+def test_open_file_goes_to_another_process(tmp_path: Path, noise: Noise) -> None:
+    write_wav(tmp_path / "a.wav", [noise(0)], 8000)
+    file = AudioFile(tmp_path / "a.wav")
+    assert len(file) == 800
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(file))[:], file[:])  # noqa: S301 - our own
+
+
+@pytest.mark.parametrize("name", ["a b", 'it\'s "so" [live] {1} %s', "Ænima – ñandú 🎵", "-rf", "a\nb", "x" * 240])
+def test_any_name_works(tmp_path: Path, noise: Noise, name: str) -> None:
+    path = tmp_path / f"{name}.wav"
+    write_wav(path, [noise(0)], 8000)
+    assert AudioFile(path).nb_samples == 800
+    assert decode(path)[0] == 8000
+
+
+def damaged(folder: Path) -> Iterator[tuple[Path, str]]:
+    sound = np.random.default_rng(0).integers(-9000, 9000, (30000, 2), np.int16)
+    soundfile.write(folder / "good.wav", sound, 8000)
+    soundfile.write(folder / "good.flac", sound, 8000)
+    wav, flac = (folder / "good.wav").read_bytes(), (folder / "good.flac").read_bytes()
+    for name, content, reason in [
+        ("nothing.wav", b"", "empty file"),
+        ("header.wav", wav[:44], "truncated|empty"),
+        ("half.wav", wav[: len(wav) // 2], "truncated"),
+        ("beginning.wav", wav[:20], "not audio"),
+        ("text.wav", b"this is no sound at all", "not audio"),
+        ("half.flac", flac[: len(flac) // 2], "truncated|cannot be read|not audio"),
+    ]:
+        (folder / name).write_bytes(content)
+        yield folder / name, reason
+    with wave.open(str(folder / "none.wav"), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+    yield folder / "none.wav", "no samples"
+    yield folder / "missing.wav", "No such file"
+    yield folder, "Is a directory"
+    for value in (np.nan, np.inf):
+        audio = np.zeros((100, 1), np.float32)
+        audio[42] = value
+        soundfile.write(folder / f"{value}.wav", audio, 8000, subtype="FLOAT")
+        yield folder / f"{value}.wav", "sample 42"
+
+
+def test_damage_is_one_clear_line(tmp_path: Path) -> None:
+    for path, reason in damaged(tmp_path):
+        with pytest.raises(UserError, match=reason) as caught:
+            AudioFile(path)[:]
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
+
+
+def test_streamed_wav_of_unknown_length_is_read(tmp_path: Path, noise: Noise) -> None:
+    write_wav(tmp_path / "a.wav", [noise(0)], 8000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.wav").write_bytes(content)
+    assert AudioFile(tmp_path / "a.wav").nb_samples == 800
+
+
+def test_writing_leaves_nothing_where_it_fails(tmp_path: Path) -> None:
+    for blocks in ([], [np.zeros((5, 1)), np.full((5, 1), np.nan)]):
+        with pytest.raises(ValueError, match=r"no audio|NaN"):
+            write_wav(tmp_path / "a.wav", blocks, 8000)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_full_disk_is_one_clear_line(tmp_path: Path, subtype: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(UserError, match=r"a\.wav: cannot be written"):
+            write_wav(tmp_path / "a.wav", [np.zeros((100_000, 2), np.int16)], 8000, subtype)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def encode(path: Path, streams: list[NDArray[np.int16]], codec: str, rate: int = 44100) -> None:
+    """Encode int16 (nb_samples, 2) arrays, each to a stream of its own."""
+    with av.open(str(path), "w") as container:
+        outs = [container.add_stream(codec, rate=rate, layout="stereo") for _ in streams]
+        for out, audio in zip(outs, streams, strict=True):
+            frame = av.AudioFrame.from_ndarray(audio.reshape(1, -1), format="s16", layout="stereo")
+            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
+            resampler = av.AudioResampler(out.codec_context.format, "stereo", rate, out.codec_context.frame_size or 0)
+            for part in (*resampler.resample(frame), *resampler.resample(None)):
+                container.mux(out.encode(part))
+            container.mux(out.encode(None))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_decoding_equals_soundfile(tmp_path: Path, noise: Noise, suffix: str) -> None:
+    soundfile.write(tmp_path / f"a{suffix}", noise(0, 10_000), 22050)
+    rate, blocks = decode(tmp_path / f"a{suffix}")
+    assert rate == 22050
+    decoded = np.concatenate(list(blocks))
+    assert decoded.dtype == np.float32
+    np.testing.assert_array_equal(decoded * 32768, noise(0, 10_000))
+
+
+def test_streams_of_a_container_are_told_apart(tmp_path: Path) -> None:
+    time = np.arange(44100) / 44100
+    tones = [np.rint(9000 * np.sin(2 * np.pi * f * time))[:, np.newaxis].repeat(2, 1) for f in (220, 880)]
+    encode(tmp_path / "a.mp4", [tone.astype(np.int16) for tone in tones], "aac")
+    for stream, tone in enumerate(tones):
+        rate, blocks = decode(tmp_path / "a.mp4", stream)
+        audio = np.concatenate(list(blocks))
+        assert rate == 44100
+        assert audio.shape[1] == 2
+        error = audio[: len(tone)] * 32768 - tone
+        assert np.mean(error[4096:-4096] ** 2) < 1e-3 * np.mean(tone**2)  # 30 dB after AAC
+    with pytest.raises(UserError, match="no audio stream 2"):
+        decode(tmp_path / "a.mp4", 2)
+
+
+def test_what_is_not_audio_cannot_be_decoded(tmp_path: Path) -> None:
+    for content in (b"", b"text", b"\0" * 5000):
+        (tmp_path / "a.mp4").write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.mp4: (is not audio|has no audio)"):
+            decode(tmp_path / "a.mp4")
+    with pytest.raises(UserError, match="No such file"):
+        decode(tmp_path / "b.mp4")
+
+
+@pytest.mark.real
+def test_stems_of_musdb_have_five_equal_streams(shared_data: Path) -> None:
+    path = sorted((shared_data / "musdb18-7s" / "test").iterdir())[0]
+    streams = [np.concatenate(list(decode(path, stream)[1])) for stream in range(5)]
+    assert {stream.shape for stream in streams} == {streams[0].shape}
+    mixture, *stems = streams
+    residual = mixture - sum(stems)
+    assert np.mean(residual**2) < 0.01 * np.mean(mixture**2)
