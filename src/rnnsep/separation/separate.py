@@ -25,7 +25,7 @@ from rnnsep.signal.resampling import resampled, resampled_blocks
 from rnnsep.signal.songs import MIXTURE, Corpus, Song
 from rnnsep.signal.stft import Audio, Inverse, StftParams, stft, with_channels
 
-CHUNK = 16  # frames turned into samples at a time
+CHUNK = 32  # frames turned into samples at a time
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ reconstruction at every length, and the waveform nearest to a modified spectrogr
 .. [1] D. Griffin, J. Lim, "Signal estimation from modified short-time Fourier transform", IEEE TASSP, 1984.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Protocol
@@ -131,37 +132,49 @@ class Inverse:
         self.params, self.nb_samples = params, nb_samples
         self._left = params.nb_frames(nb_samples)
         self._begin = -(params.window // 2)  # position in the signal of the first unfinished sample
-        self._sum: NDArray[np.float32] | None = None  # unfinished samples, (window - hop, ...)
-        self._power = np.zeros(max(params.window - params.hop, 0), np.float32)
+        self._sum: NDArray[np.float32] | None = None  # of tapered frames: unfinished samples (window - hop, ...)
+        self._power = np.zeros(params.window - params.hop, np.float32)  # summed squared taper of the same samples
 
     def __call__(self, spectra: NDArray[Any]) -> NDArray[np.float32]:
         window, hop = self.params.window, self.params.hop
-        if len(spectra) > self._left:
-            raise ValueError(f"{len(spectra)} frames given, but only {self._left} left")
-        self._left -= len(spectra)
-        shape = spectra.shape[2:]
-        length = len(spectra) * hop + window - hop
-        total, power = np.zeros((length, *shape), np.float32), np.zeros(length, np.float32)
+        nb_frames, rest = len(spectra), spectra.shape[2:]
+        if nb_frames > self._left:
+            raise ValueError(f"{nb_frames} frames given, but only {self._left} left")
+        self._left -= nb_frames
+        length = nb_frames * hop + window - hop
+        room = (nb_frames - 1 + -(-window // hop)) * hop  # a whole number of hops
+        total, power = np.zeros((room, *rest), np.float32), np.zeros(room, np.float32)
         if self._sum is not None:
             total[: window - hop] = self._sum
         power[: window - hop] = self._power
 
         column = _unit_taper(self.params.taper, window)
-        weights, squares = column.reshape(-1, *(1 for _ in shape)), column[:, 0] ** 2
-        batch = max(1, BATCH // (window * int(np.prod(shape))))
-        for at in range(0, len(spectra), batch):
+        weights = column.reshape(-1, *(1 for _ in rest))
+        batch = max(1, BATCH // (window * math.prod(rest)))
+        for at in range(0, nb_frames, batch):
             frames = scipy.fft.irfft(spectra[at : at + batch], window, axis=1, workers=1)
             frames *= weights
-            for index, frame in enumerate(frames, at):
-                total[index * hop : index * hop + window] += frame
-                power[index * hop : index * hop + window] += squares
+            _overlap_add(total[at * hop :], frames, hop)
+        _overlap_add(power, np.broadcast_to(column[:, 0] ** 2, (nb_frames, window)), hop)
 
-        done = len(spectra) * hop if self._left else length
-        self._sum, self._power = total[done:].copy(), power[done:].copy()
-        begin, end = max(-self._begin, 0), min(done, self.nb_samples - self._begin)
+        done = nb_frames * hop if self._left else length
+        self._sum, self._power = total[done:length].copy(), power[done:length].copy()
+        begin = max(-self._begin, 0)
+        end = max(begin, min(done, self.nb_samples - self._begin))
         self._begin += done
-        end = max(begin, end)
-        return np.asarray(total[begin:end] / power[begin:end].reshape(-1, *(1 for _ in shape)))
+        finished = total[begin:end]
+        finished /= power[begin:end].reshape(-1, *(1 for _ in rest))
+        return finished
+
+
+def _overlap_add(total: NDArray[np.float32], frames: NDArray[np.float32], hop: int) -> None:
+    """Add `frames` (nb_frames, window, ...) to `total` (nb_samples, ...), each `hop` samples after the last."""
+    nb_frames, window = frames.shape[:2]
+    for start in range(0, window, hop):
+        part = frames[:, start : start + hop]
+        # (nb_frames * hop, ...) -> (nb_frames, hop, ...)
+        place = total[start : start + nb_frames * hop].reshape(nb_frames, hop, *frames.shape[2:])
+        place[:, : part.shape[1]] += part
 
 
 def with_channels(x: NDArray[Any], nb_channels: int) -> NDArray[Any]:
