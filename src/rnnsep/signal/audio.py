@@ -175,7 +175,7 @@ def _audio_stream(path: Path, stream: int) -> Iterator[tuple[Any, Any]]:
         try:
             container = stack.enter_context(av.open(file, metadata_errors="replace"))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise UserError(f"{path}: is not audio: {getattr(error, 'strerror', None) or _line(error)}") from None
+            raise UserError(f"{path}: is not audio: {_line(error)}") from None
         if stream >= len(container.streams.audio):
             raise UserError(f"{path}: has no audio stream {stream}")
         yield container, container.streams.audio[stream]
@@ -227,4 +227,4 @@ def _remove_date(path: Path) -> None:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
