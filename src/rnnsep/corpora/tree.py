@@ -146,7 +146,7 @@ def _make_song(sources: Sequence[str], root: Path, original: Original) -> None:
     scratch = root / SCRATCH / hashlib.sha256(f"{original.subset}/{original.name}".encode()).hexdigest()
     scratch.mkdir(parents=True)
     components = _components(original, sources)
-    own = sorted({name for parts in components.values() for name in parts})
+    own = tuple(dict.fromkeys(name for parts in components.values() for name in parts))  # mixture first
     original.write(scratch, own)
     for name, parts in components.items():
         if parts != (name,):

@@ -1,0 +1,97 @@
+"""MIR-1K in both of its layouts."""
+
+import csv
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from rnnsep.corpora import mir1k
+from rnnsep.corpora.tree import make_songs
+from rnnsep.running.errors import UserError
+from rnnsep.signal.audio import AudioFile
+
+CLIPS = ("abjones_1_01", "abjones_5_08", "amy_9_09", "Ani_1_02")
+
+
+@pytest.fixture
+def published(tmp_path: Path, noise: Callable[..., NDArray[np.int16]]) -> Path:
+    """The layout as published: all clips in one folder."""
+    (tmp_path / "Wavfile").mkdir()
+    for seed, clip in enumerate(CLIPS):
+        soundfile.write(tmp_path / "Wavfile" / f"{clip}.wav", noise(seed), 16000)
+    return tmp_path
+
+
+@pytest.fixture
+def divided(tmp_path: Path, noise: Callable[..., NDArray[np.int16]]) -> Path:
+    """Clips in folders of the two subsets, with a manifest."""
+    rows = []
+    for seed, clip in enumerate(CLIPS):
+        subset = "test" if clip.startswith("Ani") else "train"
+        (tmp_path / subset).mkdir(exist_ok=True)
+        soundfile.write(tmp_path / subset / f"{clip}.flac", noise(seed), 16000)
+        rows.append({"clip": clip, "sha256_pcm": hashlib.sha256(noise(seed).tobytes()).hexdigest()})
+    with open(tmp_path / "manifest.csv", "w", newline="") as file:
+        table = csv.DictWriter(file, ["clip", "sha256_pcm"])
+        table.writeheader()
+        table.writerows(rows)
+    return tmp_path
+
+
+@pytest.mark.parametrize("layout", ["published", "divided"])
+def test_singers_and_clips_have_their_splits(layout: str, request: pytest.FixtureRequest) -> None:
+    songs = {song.name: (song.subset, song.split) for song in mir1k.recordings(request.getfixturevalue(layout))}
+    assert songs == {
+        "abjones_1_01": ("train", "train"),
+        "abjones_5_08": ("train", "valid"),
+        "amy_9_09": ("train", "valid"),
+        "Ani_1_02": ("test", "test"),
+    }
+
+
+def test_voice_is_right_and_stems_sum_to_the_mean_of_channels(
+    published: Path, tmp_path: Path, noise: Callable[..., NDArray[np.int16]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNSEP_WORKERS", "1")
+    make_songs(mir1k.recordings(published)[:1], ["vocals", "accompaniment"], tmp_path / "out")
+    audio = {
+        name: AudioFile(tmp_path / "out" / "test" / "Ani_1_02" / f"{name}.wav")[:]
+        for name in ("mixture", "vocals", "accompaniment")
+    }
+    clip = noise(CLIPS.index("Ani_1_02")).astype(np.float64) / 32768
+    np.testing.assert_array_equal(audio["vocals"][:, 0], clip[:, 1] / 2)
+    np.testing.assert_array_equal(audio["accompaniment"][:, 0], clip[:, 0] / 2)
+    np.testing.assert_array_equal(audio["mixture"][:, 0], clip.mean(axis=1))
+
+
+def test_a_clip_that_differs_from_the_manifest_is_refused(
+    divided: Path, noise: Callable[..., NDArray[np.int16]]
+) -> None:
+    soundfile.write(divided / "test" / "Ani_1_02.flac", noise(99), 16000)
+    with pytest.raises(UserError, match=r"Ani_1_02\.flac: its samples differ"):
+        mir1k.recordings(divided)
+
+
+def test_a_manifest_of_another_kind_is_refused(divided: Path) -> None:
+    (divided / "manifest.csv").write_text("file,hash\na,b\n")
+    with pytest.raises(UserError, match=r"manifest\.csv: cannot be read"):
+        mir1k.recordings(divided)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"corpus\.path: .* holds no clips"):
+        mir1k.recordings(tmp_path)
+
+
+@pytest.mark.real
+def test_the_research_copy_has_the_published_split(shared_data: Path) -> None:
+    songs = mir1k.recordings(shared_data / "mir-1k")
+    assert sum(song.subset == "train" for song in songs) == 175
+    assert {song.name for song in songs if song.split == "valid"} == set(mir1k.VALIDATION)
+    for song in songs:
+        assert (song.subset == "train") == song.name.startswith(mir1k.SINGERS)
