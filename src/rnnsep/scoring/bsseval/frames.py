@@ -32,6 +32,9 @@ class Signal(Protocol):
 class Signals:
     """References and estimates side by side, as columns (source, channel), references first.
 
+    The columns of a stereo signal are the sum and the difference of left and right. They span the same space, all
+    energies double, and where left and right are equal or nearly so the problem stays well conditioned.
+
     Estimates are cut or padded with zeros to the length of the references. Raises ValueError where numbers of
     sources or channels, or lengths of references, differ.
     """
@@ -41,15 +44,13 @@ class Signals:
             raise ValueError(f"{len(references)} references and {len(estimates)} estimates: numbers must be equal")
         self.signals = [*references, *estimates]
         shapes = [tuple(signal.shape) for signal in self.signals]
-        if any(len(shape) not in (1, 2) for shape in shapes):
-            raise ValueError(f"signals must be of shape (nb_samples, nb_channels), not {shapes}")
+        if any(shape[1:] not in ((), (1,), (2,)) or shape[0] == 0 for shape in shapes):
+            raise ValueError(f"signals must have shape (nb_samples, 1 or 2), not {shapes}")
         if len({shape[1:] for shape in shapes}) > 1 or len({shape[0] for shape in shapes[: len(references)]}) > 1:
             raise ValueError(f"signals differ in shape: {shapes}")
         self.nb_sources = len(references)
         self.nb_samples = shapes[0][0]
-        self.nb_channels = shapes[0][1] if len(shapes[0]) == 2 else 1
-        if self.nb_samples * self.nb_channels == 0:
-            raise ValueError("signals are empty")
+        self.nb_channels = 2 if shapes[0][1:] == (2,) else 1
 
     @property
     def nb_columns(self) -> int:
@@ -60,6 +61,11 @@ class Signals:
         """The columns of an estimate."""
         return slice(self.nb_columns + estimate * self.nb_channels, self.nb_columns + (estimate + 1) * self.nb_channels)
 
+    def silent(self, energies: Array) -> NDArray[np.bool_]:
+        """Frames (nb_frames,) of `energies` (nb_frames, 2 nb_columns) where the channels of any signal sum to zero."""
+        silent: NDArray[np.bool_] = (energies[:, :: self.nb_channels] == 0).any(axis=1)
+        return silent
+
     def read(self, start: int, stop: int, rows: Array) -> None:
         """Put samples from `start` to `stop` into the first of `rows` (nb_rows, 2 nb_columns), zeros into the rest."""
         for source, signal in enumerate(self.signals):
@@ -69,7 +75,7 @@ class Signals:
                 np.add(part[:, 0], part[:, 1], out=columns[: len(part), 0], dtype=np.float64)
                 np.subtract(part[:, 0], part[:, 1], out=columns[: len(part), 1], dtype=np.float64)
             else:
-                columns[: len(part)] = part.reshape(len(part), self.nb_channels)
+                columns[: len(part)] = part.reshape(-1, 1)
             columns[len(part) :] = 0
 
 
@@ -98,15 +104,11 @@ class Frames:
     correlations: (nb_frames, nb_taps, nb_columns, 2 nb_columns), [t, l, i, j] = sum of x_i[n] x_j[n + l] in frame t,
     for references x_i and references or estimates x_j
     energies: (nb_frames, 2 nb_columns)
-    distortions: (nb_frames, nb_sources, nb_sources), energy of estimate [.., k] minus reference [.., j, ..]
-    silent: (nb_frames,), where a reference or estimate sums to zero over channels in every sample
     """
 
     spans: list[Span]
     correlations: Array
     energies: Array
-    distortions: Array
-    silent: NDArray[np.bool_]
 
     def first(self, nb_frames: int) -> "Frames":
         """The first frames."""
@@ -114,39 +116,27 @@ class Frames:
             self.spans[:nb_frames],
             self.correlations[:nb_frames],
             self.energies[:nb_frames],
-            self.distortions[:nb_frames],
-            self.silent[:nb_frames],
         )
 
 
 def measure(signals: Signals, spans: list[Span], blocks: Blocks) -> Frames:
     """Measure the frames at `spans`, (start, stop) in samples, each as if all outside it were zero."""
-    nb_frames, columns, sources = len(spans), signals.nb_columns, signals.nb_sources
+    nb_frames, columns = len(spans), signals.nb_columns
     frames = Frames(
         spans,
         np.empty((nb_frames, blocks.nb_taps, columns, 2 * columns)),
         np.zeros((nb_frames, 2 * columns)),
-        np.zeros((nb_frames, sources, sources)),
-        np.empty(nb_frames, bool),
     )
     for t, (start, stop) in enumerate(spans):
-        spectra = np.zeros((blocks.size // 2 + 1, columns, 2 * columns), complex)
-        loud = np.zeros(2 * sources, bool)
+        spectra = np.zeros((), complex)
         for first in range(start, stop, CHUNK * blocks.step):
             nb_blocks = min(CHUNK, -(-(stop - first) // blocks.step))
             rows = np.empty(((nb_blocks - 1) * blocks.step + blocks.size, 2 * columns))
             signals.read(first, min(first + nb_blocks * blocks.step + blocks.nb_taps - 1, stop), rows)
-            spectra += _products(rows, nb_blocks, blocks, columns)
+            spectra = _products(rows, nb_blocks, blocks, columns) + (spectra if first > start else 0)
             new = rows[: nb_blocks * blocks.step]
             frames.energies[t] += np.einsum("nk,nk->k", new, new)
-            images = new.reshape(len(new), 2 * sources, -1)
-            loud |= (images[:, :, 0] if signals.nb_channels == 2 else images.sum(axis=2)).any(axis=0)
-            for j in range(sources):
-                for k in range(sources):
-                    difference = images[:, sources + k] - images[:, j]
-                    frames.distortions[t, j, k] += np.einsum("nc,nc->", difference, difference)
         frames.correlations[t] = blocks.lags(spectra)
-        frames.silent[t] = not loud.all()
     if not np.isfinite(frames.energies).all():
         raise ValueError("signals hold NaN or infinity")
     return frames
@@ -166,7 +156,7 @@ def _products(rows: Array, nb_blocks: int, blocks: Blocks, columns: int) -> NDAr
 
 
 def crossing(signals: Signals, spans: list[Span], nb_taps: int) -> Array:
-    """Correlations (nb_taps, nb_columns, 2 nb_columns) of samples before the spans' starts with samples in the spans."""
+    """Correlations (nb_taps, nb_columns, 2 nb_columns) of samples before each span with samples in it."""
     columns, reach = signals.nb_columns, nb_taps - 1
     blocks = Blocks(nb_taps, max(reach, 1), 2 << reach.bit_length())
     rows = np.zeros((len(spans), 2 * blocks.step, 2 * columns))
@@ -180,7 +170,7 @@ def crossing(signals: Signals, spans: list[Span], nb_taps: int) -> Array:
 
 
 class Term(NamedTuple):
-    """An energy: of references through `filters` (nb_taps, nb_columns, nb_channels), less an estimate if one is named."""
+    """An energy: that of references through `filters` (nb_taps, nb_columns, nb_channels), less an estimate if named."""
 
     filters: Array
     estimate: int | None = None
@@ -213,7 +203,7 @@ class Energies:
                 own = frames.energies[:, self.signals.image(estimate)].sum(axis=1)
                 result[:, q] += own
                 summed[:, q] += own
-        for t in np.flatnonzero(~frames.silent):
+        for t in np.flatnonzero(~self.signals.silent(frames.energies)):
             doubtful = np.flatnonzero(result[t] < DOUBTFUL * summed[t])
             if doubtful.size:
                 terms = [self.terms[q] for q in doubtful]
@@ -240,6 +230,8 @@ def _filtered(signals: Signals, span: Span, terms: list[Term], blocks: Blocks) -
         estimates = rows[reach:].reshape(nb_blocks, step, -1).transpose(1, 0, 2)
         for q, term in enumerate(terms):
             image = images[:, :, q * channels : (q + 1) * channels]
+            if not term.filters[1:].any():  # exactly, so that an estimate without error has none
+                image = (rows[reach:, :columns] @ term.filters[0]).reshape(nb_blocks, step, -1).transpose(1, 0, 2)
             if term.estimate is not None:
                 image = image - estimates[:, :, signals.image(term.estimate)]
             result[q] += np.einsum("nbc,nbc->", image, image)

@@ -5,7 +5,7 @@ E. Vincent, R. Gribonval, C. Févotte, "Performance measurement in blind audio s
 Audio, Speech and Language Processing 14(4), 2006.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ from rnnsep.scoring.bsseval.frames import (
     measure,
 )
 from rnnsep.scoring.bsseval.toeplitz import projection_filters
+
+Pair = tuple[int, int]  # a reference and an estimate
 
 BATCH = 32  # frames measured at a time
 KEPT = 256 << 20  # bytes of frames kept from the first pass; those beyond are measured again
@@ -78,21 +80,18 @@ def bss_eval(
     spans = [(start, start + window) for start in range(0, signals.nb_samples - window + 1, hop)]
     blocks = Blocks.of(nb_taps, window)
     whole, kept = _whole(signals, window, blocks, spans)
-    pairs = _pairs(signals, permutation)
-    energies = Energies(signals, _terms(signals, whole, pairs, images=True), blocks)
-    columns = []
-    for frames in _again(signals, kept, spans, blocks):
-        terms = energies(frames).T.reshape(len(pairs), 5, -1)
-        images = frames.energies[:, : signals.nb_columns].reshape(len(frames.spans), signals.nb_sources, -1).sum(axis=2)
-        scores = np.full((4, signals.nb_sources, signals.nb_sources, len(frames.spans)), np.nan)
-        for (j, k), (spatial, own, interference, projected, artefacts) in zip(pairs, terms, strict=True):
-            scores[0, j, k] = _db(images[:, j], frames.distortions[:, j, k])
-            scores[1, j, k] = _db(images[:, j], spatial)
-            scores[2, j, k] = _db(own, interference)
-            scores[3, j, k] = _db(projected, artefacts)
-        scores[..., frames.silent] = np.nan
-        columns.append(scores)
-    return Scores(*_ordered(np.concatenate(columns, axis=3), permutation))
+    ratios = {
+        pair: [
+            (Term(image), Term(image, pair[1])),
+            (Term(image), Term(own - image)),
+            (Term(own), Term(everything - own)),
+            (Term(everything), Term(everything, pair[1])),
+        ]
+        for pair, image, own, everything in _projections(signals, whole, permutation)
+    }
+    scores = _scores(signals, ratios, blocks, _again(signals, kept, spans, blocks))
+    (sdr, isr, sir, sar), order = _ordered(scores, permutation, sir=2)
+    return Scores(sdr, isr, sir, sar, order)
 
 
 def bss_eval_sources(
@@ -109,15 +108,16 @@ def bss_eval_sources(
     signals = Signals(references, estimates)
     blocks = Blocks.of(nb_taps, signals.nb_samples)
     frames = measure(signals, [(0, signals.nb_samples)], blocks)
-    pairs = _pairs(signals, permutation)
-    terms = _terms(signals, frames.correlations[0], pairs, images=False)
-    scores = np.full((3, signals.nb_sources, signals.nb_sources, 1), np.nan)
-    values = Energies(signals, terms, blocks)(frames).reshape(len(pairs), 5, 1)
-    for (j, k), (distortion, own, interference, projected, artefacts) in zip(pairs, values, strict=True):
-        scores[:, j, k] = _db(own, distortion), _db(own, interference), _db(projected, artefacts)
-    scores[..., frames.silent] = np.nan
-    *sdr_sir_sar, order = _ordered(scores, permutation, sir=1)
-    return SourceScores(*(score[:, 0] for score in sdr_sir_sar), order)
+    ratios = {
+        pair: [
+            (Term(own), Term(own, pair[1])),
+            (Term(own), Term(everything - own)),
+            (Term(everything), Term(everything, pair[1])),
+        ]
+        for pair, _, own, everything in _projections(signals, frames.correlations[0], permutation)
+    }
+    (sdr, sir, sar), order = _ordered(_scores(signals, ratios, blocks, [frames]), permutation, sir=1)
+    return SourceScores(sdr[:, 0], sir[:, 0], sar[:, 0], order)
 
 
 def _whole(signals: Signals, window: int, blocks: Blocks, spans: list[Span]) -> tuple[Array, list[Frames]]:
@@ -144,50 +144,48 @@ def _again(signals: Signals, kept: list[Frames], spans: list[Span], blocks: Bloc
         yield measure(signals, spans[first : first + BATCH], blocks)
 
 
-def _pairs(signals: Signals, permutation: bool) -> list[tuple[int, int]]:
-    """References and the estimates that they are to be scored with."""
-    sources = range(signals.nb_sources)
-    return [(j, k) for j in sources for k in sources if permutation or j == k]
+def _projections(signals: Signals, whole: Array, permutation: bool) -> Iterator[tuple[Pair, Array, Array, Array]]:
+    """Each pair of reference and estimate to be scored, with three filters (nb_taps, nb_columns, nb_channels).
 
-
-def _terms(signals: Signals, whole: Array, pairs: list[tuple[int, int]], images: bool) -> list[Term]:
-    """Five energies for each pair, from filters fitted to the correlations of the whole song.
-
-    They are those of the projection on the reference, less the reference (`images`) or less the estimate; of the
-    projection on the reference; of the projection on all references, less that; of the latter; of the latter,
-    less the estimate.
+    They turn the references into the reference as it is, into the projection of the estimate on that reference, and
+    into its projection on all references. `whole` holds the song's correlations.
     """
-    columns, channels = signals.nb_columns, signals.nb_channels
+    columns, channels, sources = signals.nb_columns, signals.nb_channels, range(signals.nb_sources)
     everything = projection_filters(whole[:, :, :columns], whole[:, :, columns:])
-    terms = []
-    for j, k in pairs:
-        reference, estimate = slice(j * channels, (j + 1) * channels), signals.image(k)
-        own = np.zeros((len(whole), columns, channels))
-        own[:, reference] = projection_filters(whole[:, reference, reference], whole[:, reference, estimate])
-        identity = np.zeros(own.shape)
-        identity[0, reference] = np.eye(channels)
-        projection = everything[:, :, k * channels : (k + 1) * channels]
-        terms += [
-            Term(own - identity) if images else Term(own, k),
-            Term(own),
-            Term(projection - own),
-            Term(projection),
-            Term(projection, k),
-        ]
-    return terms
+    for j in sources:
+        here = slice(j * channels, (j + 1) * channels)
+        for k in sources if permutation else [j]:
+            image, own = np.zeros((2, len(whole), columns, channels))
+            image[0, here] = np.eye(channels)
+            own[:, here] = projection_filters(whole[:, here, here], whole[:, here, signals.image(k)])
+            yield (j, k), image, own, everything[:, :, k * channels : (k + 1) * channels]
 
 
-def _db(signal: Array, error: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(error == 0, np.inf, 10 * np.log10(signal / error))
+def _scores(
+    signals: Signals, ratios: dict[Pair, list[tuple[Term, Term]]], blocks: Blocks, batches: Iterable[Frames]
+) -> Array:
+    """Scores in dB (nb_scores, nb_references, nb_estimates, nb_frames) of the pairs in `ratios`, NaN for others."""
+    terms = [term for pairs in ratios.values() for pair in pairs for term in pair]
+    energies = Energies(signals, terms, blocks)
+    scores = []
+    for frames in batches:
+        signal, error = energies(frames).T.reshape(len(ratios), -1, 2, len(frames.spans)).transpose(2, 1, 0, 3)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            decibels = np.where(error == 0, np.inf, 10 * np.log10(signal / error))
+        decibels[..., signals.silent(frames.energies)] = np.nan
+        scores.append(decibels)
+    references, estimates = np.array(list(ratios)).T
+    square = np.full((len(scores[0]), signals.nb_sources, signals.nb_sources, sum(s.shape[2] for s in scores)), np.nan)
+    square[:, references, estimates] = np.concatenate(scores, axis=2)
+    return square
 
 
-def _ordered(scores: Array, permutation: bool, sir: int = 2) -> list[NDArray]:
-    """Scores (nb_scores, nb_references, nb_estimates, nb_frames) in the best order, and that order.
+def _ordered(scores: Array, permutation: bool, sir: int) -> tuple[Array, NDArray[np.intp]]:
+    """Scores (nb_scores, nb_sources, nb_frames) in the order of estimates with the highest mean SIR, and that order.
 
     As in museval, one NaN frame makes all orders equal, and the first is taken.
     """
     sources = np.arange(scores.shape[1])
     orders = np.array(list(permutations(sources)) if permutation else [sources])
     best = orders[np.argmax([scores[sir, sources, order].mean() for order in orders])]
-    return [*scores[:, sources, best], best]
+    return scores[:, sources, best], best
