@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from rnnsep.params import ParamError, Range
+from rnnsep.params import Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import map_songs
@@ -25,20 +25,16 @@ from rnnsep.signal.resampling import resampled, resampled_blocks
 from rnnsep.signal.songs import MIXTURE, Corpus, Song
 from rnnsep.signal.stft import Audio, Inverse, StftParams, stft, with_channels
 
+FADE = 10  # blocks share at least one part in ten, over which they are cross-faded
 CHUNK = 32  # frames turned into samples at a time
 
 
 @dataclass(frozen=True)
 class SeparationParams:
-    """How masks are applied, and the blocks in which the network sees a song, in seconds."""
+    """How masks are applied, and how many seconds of a song the network sees at a time."""
 
     filter: Literal["mask", "wiener"]
     block: Annotated[float, Range(1)]
-    overlap: Annotated[float, Range(0.1)]
-
-    def check(self) -> None:
-        if self.overlap > self.block / 4:
-            raise ParamError("overlap", f"must not exceed a quarter of the block, {self.block / 4} s")
 
 
 class Separator(Protocol):
@@ -91,9 +87,10 @@ def _blocks(audio: Audio, model: Separator, params: SeparationParams) -> Iterato
 
 def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.complex64]]:
     """Consecutive estimates (nb_sources, nb_frames, nb_bins, nb_channels), a few frames at a time."""
-    per_second = model.stft.sample_rate / model.stft.hop
-    nb_frames, fade = model.stft.nb_frames(audio.shape[0]), max(1, round(params.overlap * per_second))
-    blocks = plan(nb_frames, max(4 * fade, round(params.block * per_second)), fade)
+    nb_frames = model.stft.nb_frames(audio.shape[0])
+    length = max(FADE, round(params.block * model.stft.sample_rate / model.stft.hop))
+    fade = length // FADE
+    blocks = plan(nb_frames, length, fade)
     ramp = (np.arange(fade, dtype=np.float32)[:, None, None] + 1) / (fade + 1)
     old: NDArray[np.complex64] | None = None
     for block in blocks:

@@ -107,6 +107,8 @@ def _convert(samples: NDArray[np.float32], begin: int, conversion: Ratio, start:
     The filter's phases repeat after `period` resampled samples, for which the given ones advance by `advance`. So
     each run of outputs within a period is one matrix product: windows of given samples times filter taps.
     """
+    if stop <= start:
+        return np.zeros((0, samples.shape[1]), np.float32)
     period, advance, runs = _matrices(conversion)
     lowest, highest = min(run.first for run in runs), max(run.first + len(run.taps) for run in runs)
     from_period, to_period = start // period, -(-stop // period)

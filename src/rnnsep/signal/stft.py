@@ -140,6 +140,8 @@ class Inverse:
         nb_frames, rest = len(spectra), spectra.shape[2:]
         if nb_frames > self._left:
             raise ValueError(f"{nb_frames} frames given, but only {self._left} left")
+        if nb_frames == 0:
+            return np.zeros((0, *rest), np.float32)
         self._left -= nb_frames
         length = nb_frames * hop + window - hop
         room = (nb_frames - 1 + -(-window // hop)) * hop  # a whole number of hops

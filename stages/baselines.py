@@ -1,0 +1,24 @@
+"""Score what needs no network: the mixture's equal shares, and the ideal ratio mask."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.running import stage
+from rnnsep.scoring.baselines import score_baselines
+from rnnsep.scoring.evaluation import EvaluationParams
+
+
+@dataclass(frozen=True)
+class Parameters:
+    evaluation: EvaluationParams
+
+
+def main(parameters: Parameters, corpus: Path, mix: Path, irm1: Path) -> None:
+    score_baselines(corpus, mix, irm1, parameters.evaluation)
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)

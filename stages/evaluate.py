@@ -1,0 +1,24 @@
+"""Score the estimates of the test songs against their sources."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.running import stage
+from rnnsep.scoring.evaluation import EvaluationParams
+from rnnsep.scoring.scores import score_estimates
+
+
+@dataclass(frozen=True)
+class Parameters:
+    evaluation: EvaluationParams
+
+
+def main(parameters: Parameters, corpus: Path, estimates: Path, scores: Path) -> None:
+    score_estimates(corpus, estimates, scores, parameters.evaluation)
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)

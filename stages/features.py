@@ -1,0 +1,24 @@
+"""Write the STFTs of the training songs' sources."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.running import stage
+from rnnsep.signal.features import write_features
+from rnnsep.signal.stft import StftParams
+
+
+@dataclass(frozen=True)
+class Parameters:
+    stft: StftParams
+
+
+def main(parameters: Parameters, corpus: Path, features: Path) -> None:
+    write_features(corpus, features, parameters.stft)
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)

@@ -1,0 +1,23 @@
+"""Separate the test songs by the network."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.running import stage
+from rnnsep.separation.separate import SeparationParams, separate_corpus
+
+
+@dataclass(frozen=True)
+class Parameters:
+    separation: SeparationParams
+
+
+def main(parameters: Parameters, corpus: Path, models: Path, estimates: Path) -> None:
+    separate_corpus(corpus, models, estimates, parameters.separation)
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)

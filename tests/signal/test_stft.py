@@ -1,0 +1,153 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnsep.params import ParamError, parse
+from rnnsep.signal.stft import Inverse, StftParams, WithChannels, stft, taper, with_channels
+
+SECTION = {"sample_rate": 8000, "window": 512, "hop": 256, "channels": "stereo", "taper": "hann"}
+
+
+def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).uniform(-1, 1, (nb_samples, nb_channels)).astype(np.float32)
+
+
+@st.composite
+def transforms(draw: st.DrawFn) -> StftParams:
+    window = draw(st.integers(2, 70))
+    hop = draw(st.integers(1, window))
+    params = StftParams(8000, window, hop, "stereo", draw(st.sampled_from(["hann", "sine"])))
+    try:
+        params.check()
+    except ParamError:
+        assume(False)
+    return params
+
+
+@settings(max_examples=300, deadline=None)
+@given(params=transforms(), nb_samples=st.integers(1, 300), nb_channels=st.integers(1, 3), data=st.data())
+def test_perfect_reconstruction_in_any_blocks(
+    params: StftParams, nb_samples: int, nb_channels: int, data: st.DataObject
+) -> None:
+    audio = noise(nb_samples, nb_channels)
+    spectra = stft(audio, params)
+    assert spectra.shape == (params.nb_frames(nb_samples), params.nb_bins, nb_channels)
+    assert spectra.dtype == np.complex64
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(spectra)), max_size=5)))
+    inverse = Inverse(params, nb_samples)
+    blocks = [inverse(spectra[start:stop]) for start, stop in pairwise([0, *cuts, len(spectra)])]
+    rebuilt = np.concatenate(blocks)
+    assert rebuilt.dtype == np.float32
+    np.testing.assert_allclose(rebuilt, audio, atol=3e-5)  # float32, divided by as little as a hundredth
+
+
+@settings(max_examples=100, deadline=None)
+@given(params=transforms(), nb_samples=st.integers(1, 300), data=st.data())
+def test_frames_alone_are_those_of_the_whole(params: StftParams, nb_samples: int, data: st.DataObject) -> None:
+    audio = noise(nb_samples, 2)
+    whole = stft(audio, params)
+    start = data.draw(st.integers(0, len(whole) - 1))
+    stop = data.draw(st.integers(start + 1, len(whole)))
+    np.testing.assert_allclose(stft(audio, params, start, stop), whole[start:stop], atol=1e-6)
+
+
+def test_only_the_samples_of_the_frames_are_read() -> None:
+    class Recording:
+        shape = (100_000, 2)
+        read: tuple[int, int] = (0, 0)
+
+        def __getitem__(self, part: slice) -> NDArray[np.float32]:
+            self.read = (part.start, part.stop)
+            return noise(part.stop - part.start, 2)
+
+    audio = Recording()
+    stft(audio, parse(StftParams, SECTION), 10, 12)
+    assert audio.read == (10 * 256 - 256, 11 * 256 + 256)
+
+
+@pytest.mark.parametrize("name", ["hann", "sine"])
+def test_frames_are_scipys(name: str) -> None:
+    """Against ShortTimeFFT with the same taper: the same up to scaling and the frames' places."""
+    params = StftParams(8000, 512, 128, "stereo", name)
+    audio = noise(5000, 2)
+    window = scipy.signal.get_window("hann", 512) if name == "hann" else scipy.signal.windows.cosine(512)
+    np.testing.assert_allclose(taper(name, 512), window, atol=1e-12)
+    peer = scipy.signal.ShortTimeFFT(window, 128, 8000, phase_shift=None)
+    expected = peer.stft(audio.astype(float), axis=0, p0=0, p1=params.nb_frames(5000))
+    # (nb_bins, nb_channels, nb_frames) -> (nb_frames, nb_bins, nb_channels)
+    expected = expected.transpose(2, 0, 1) / np.sqrt(np.sum(window**2))
+    np.testing.assert_allclose(stft(audio, params), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [256, 1024, 8192])
+def test_spectra_have_the_level_of_the_waveform(window: int) -> None:
+    audio = noise(10 * window, 1)
+    spectra = stft(audio, StftParams(8000, window, window // 4, "mono", "hann"))
+    power = np.abs(spectra[4:-4]) ** 2
+    assert power.mean() == pytest.approx(np.mean(audio**2), rel=0.05)
+
+
+def test_modified_spectra_give_the_nearest_waveform() -> None:
+    """The inverse is the least-squares one: what it leaves out is orthogonal to every waveform's spectrogram."""
+    params = StftParams(8000, 64, 16, "mono", "sine")
+    random = np.random.default_rng(1)
+    shape = (params.nb_frames(500), params.nb_bins, 1)
+    wanted = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(np.complex64)
+    wanted[:, [0, -1]] = wanted[:, [0, -1]].real
+    residue = wanted - stft(Inverse(params, 500)(wanted), params)
+    other = stft(noise(500, 1, seed=2), params)
+    weights = np.full((params.nb_bins, 1), 2.0)  # bins other than the first and last stand for two
+    weights[[0, -1]] = 1
+    # the frames' parts outside of the signal are not the waveform's to choose: take inner frames' waveforms only
+    inner = noise(500, 1, seed=2)
+    inner[:64], inner[-64:] = 0, 0
+    other = stft(inner, params)
+    product = np.sum(weights * (residue * other.conj()).real)
+    assert abs(product) < 1e-4 * np.linalg.norm(residue) * np.linalg.norm(other)
+
+
+def test_more_frames_than_the_signal_has_are_refused() -> None:
+    params = parse(StftParams, SECTION)
+    spectra = stft(noise(1000, 1), params)
+    inverse = Inverse(params, 1000)
+    inverse(spectra)
+    with pytest.raises(ValueError, match="only 0 left"):
+        inverse(spectra[:1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hop": 513}, r"^stft\.hop: must not exceed the window of 512 samples"),
+        ({"hop": 512}, r"^stft\.hop: 512 leaves samples that the hann taper of 512 hardly sees; 256 or less"),
+        ({"hop": 500, "taper": "sine"}, r"^stft\.hop: 500 leaves samples"),
+        ({"hop": 0}, r"^stft\.hop: must be at least 1"),
+        ({"window": 1, "hop": 1}, r"^stft\.window: must be from 2 to"),
+        ({"sample_rate": 0}, r"^stft\.sample_rate: must be from 1000 to"),
+        ({"channels": "quad"}, r"^stft\.channels: must be one of mono, stereo"),
+    ],
+)
+def test_impossible_parameters_are_one_line(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ParamError, match=message):
+        parse(StftParams, SECTION | changes, "stft")
+
+
+@given(window=st.integers(2, 2000), divisor=st.integers(2, 9), name=st.sampled_from(["hann", "sine"]))
+def test_half_a_window_always_works(window: int, divisor: int, name: str) -> None:
+    StftParams(8000, window, max(1, window // divisor), "mono", name).check()
+
+
+def test_channels() -> None:
+    stereo, surround = noise(50, 2), noise(50, 3)
+    np.testing.assert_array_equal(with_channels(stereo, 2), stereo)
+    np.testing.assert_allclose(with_channels(stereo, 1), stereo.mean(axis=1, keepdims=True), atol=1e-7)
+    np.testing.assert_array_equal(with_channels(stereo[:, :1], 2), stereo[:, [0, 0]])
+    np.testing.assert_allclose(with_channels(surround, 2), surround.mean(axis=1)[:, None].repeat(2, 1), atol=1e-7)
+    mono = WithChannels(stereo, 1)
+    assert mono.shape == (50, 1)
+    np.testing.assert_array_equal(mono[10:20], with_channels(stereo, 1)[10:20])
