@@ -1,0 +1,129 @@
+"""A few test songs to look at and to listen to."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from rnnsep.report import figures
+from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.songs import MIXTURE, Corpus, Song
+
+FREE = ("synthetic", "folder")  # corpora whose songs may be put into a page
+SECONDS = 6.0  # of an excerpt, at most
+BUDGET = 5_000_000  # bytes of audio in a page, before base64
+RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz that MP3 knows
+
+
+@dataclass(frozen=True)
+class Track:
+    """One row of an example: a source's "estimate" or "reference", or the mixture; images and audio as data URIs."""
+
+    source: str
+    kind: str
+    image: str
+    audio: str | None
+
+
+@dataclass(frozen=True)
+class Example:
+    """An excerpt of a song: `start` and `seconds` in s, `highest` the upper edge of the spectrograms in Hz."""
+
+    song: str
+    why: str
+    start: float
+    seconds: float
+    highest: float
+    tracks: tuple[Track, ...]
+    lowest = int(figures.LOWEST)  # Hz
+    range = int(figures.RANGE)  # dB
+
+    @property
+    def ticks(self) -> list[tuple[str, float]]:
+        """Labels of frequencies and how high they stand, in per cent of the image."""
+        span = math.log(self.highest / figures.LOWEST)
+        marks = (("100 Hz", 100.0), ("1 kHz", 1000.0), ("10 kHz", 10000.0))
+        return [(label, 100 * math.log(at / figures.LOWEST) / span) for label, at in marks if at < self.highest]
+
+
+def examples(corpus: Corpus, estimates: Path, scores: pd.Series) -> list[Example]:
+    """Excerpts of the test songs with the best, the median and the worst score.
+
+    `scores` is indexed by song; songs without estimates are passed over. Audio is there only where the songs may
+    be passed on (`FREE`).
+    """
+    songs = {song.name: song for song in corpus.of("test") if (estimates / song.name).is_dir()}
+    ranked = [name for name in scores.dropna().sort_values(ascending=False, kind="stable").index if name in songs]
+    places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"} if len(ranked) > 2 else {0: "best"}
+    chosen = [(songs[ranked[place]], why) for place, why in places.items() if ranked]
+    nb_tracks = len(chosen) * (1 + 2 * len(corpus.sources))
+    seconds = min(SECONDS, BUDGET / (nb_tracks * 24_000)) if chosen else SECONDS  # 24 kB/s is what MP3 takes at most
+    return [example(corpus, estimates, song, why, seconds) for song, why in chosen]
+
+
+def example(corpus: Corpus, estimates: Path, song: Song, why: str, seconds: float) -> Example:
+    """The excerpt of `song` in which its quietest source is loudest."""
+    stems = {name: corpus.stem(song, name) for name in (MIXTURE, *corpus.sources)}
+    length = min(song.nb_samples, round(seconds * song.rate))
+    start = busiest([stems[name] for name in corpus.sources], length)
+    audio = [(MIXTURE, MIXTURE, stems[MIXTURE])]
+    for source in corpus.sources:
+        audio.append((source, "estimate", AudioFile(estimates / song.name / f"{source}.wav")))
+        audio.append((source, "reference", stems[source]))
+    excerpts = [file[start : start + length] for _, _, file in audio]
+    levels = [figures.level(excerpt, song.rate) for excerpt in excerpts]
+    top = float(levels[0].max())
+    free = corpus.name in FREE
+    tracks = [
+        Track(
+            source,
+            kind,
+            _data("image/png", figures.spectrogram(shown, top)),
+            _data("audio/mpeg", mp3(excerpt, song.rate)) if free else None,
+        )
+        for (source, kind, _), excerpt, shown in zip(audio, excerpts, levels, strict=True)
+    ]
+    for _, _, file in audio:
+        file.close()
+    highest = min(16000.0, song.rate / 2)
+    return Example(song.name, why, start / song.rate, length / song.rate, highest, tuple(tracks))
+
+
+def busiest(sources: Sequence[AudioFile], length: int) -> int:
+    """First sample of the `length` samples in which the quietest of the sources is loudest, to a quarter of these."""
+    step = max(1, length // 4)
+    starts = range(0, max(1, sources[0].nb_samples - length + 1), step)
+    energy = np.array([[_energy(file[at : at + step]) for at in _steps(file, step)] for file in sources])
+    windows = [energy[:, index : index + 4].sum(axis=1).min() for index in range(len(starts))]
+    return starts[int(np.argmax(windows))]
+
+
+def _steps(file: AudioFile, step: int) -> range:
+    return range(0, file.nb_samples, step)
+
+
+def _energy(block: NDArray[np.float32]) -> float:
+    return float(np.sum(np.square(block, dtype=np.float64)))
+
+
+def mp3(audio: NDArray[np.float32], rate: int) -> bytes:
+    """`audio`, (nb_samples, nb_channels), as MP3 of variable bit rate, in mono or stereo."""
+    if rate not in RATES:
+        audio, rate = resample_poly(audio, 44100, rate, axis=0), 44100
+    if audio.shape[1] > 2:
+        audio = audio.mean(axis=1, keepdims=True)
+    out = io.BytesIO()
+    soundfile.write(out, np.clip(audio, -1, 1), rate, format="MP3", subtype="MPEG_LAYER_III")
+    return out.getvalue()
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,24 @@
+"""The page of the run."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.report.page import write_page
+from rnnsep.running import stage
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """This stage reads no parameter."""
+
+
+def main(_: Parameters, corpus: Path, estimates: Path, tables: Path, models: Path, page: Path) -> None:
+    write_page(page, corpus, estimates, tables, models)
+    print(f"the page of this run: reports/{page.name}")
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)
