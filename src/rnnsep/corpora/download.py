@@ -111,8 +111,8 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     entries = archive.infolist()
     if len(entries) > MEMBERS or sum(entry.file_size for entry in entries) > UNPACKED * path.stat().st_size:
         raise UserError(f"{path}: refused: it would unpack to an unlikely size or number of files")
-    members = [entry for entry in entries if not entry.is_dir()]
-    occupied = {_folded(PurePosixPath(member.filename)) for member in members}
+    members = [entry for entry in entries if not entry.filename.endswith("/")]
+    occupied = {_folded(PurePosixPath(member.filename)) for member in members} - {"."}
     seen: set[str] = set()
     for entry in entries:
         name, kind = PurePosixPath(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
