@@ -236,9 +236,7 @@ def test_a_subclassed_model_learns(jit_compile: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_way_taken_on_a_gpu_gives_the_same(
-    kind: str, bidirectional: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_way_taken_on_a_gpu_gives_the_same(kind: str, bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, _ = pair(kind, 5, bidirectional, 3)
     x = random_tensor((4, 7, 3))
     run = lambda x: (lambda y, s: [y, *flat(s)])(*ours(x, return_state=True))  # noqa: E731

@@ -8,16 +8,17 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from rnnsep.learning.recurrence.gru import gru
 from rnnsep.learning.recurrence.lstm import lstm
+from rnnsep.learning.recurrence.scan import length
 from rnnsep.learning.recurrence.vanilla import vanilla
 
 
 def cudnn_at_hand() -> bool:
-    """Whether a GPU is there, and the code being traced is not for XLA, which cannot compile cuDNN's kernels."""
+    """Whether a GPU is there, and the code being traced is not for XLA, which cannot compile cuDNN."""
     in_xla = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
     return bool(tf.config.list_logical_devices("GPU")) and not in_xla
 
 
-class _Recurrent(keras.layers.Layer):  # type: ignore[misc]
+class _Recurrent(keras.layers.Layer):
     """
     What the layers share. A Keras layer per direction holds the weights, and runs them where cuDNN can.
     """
@@ -42,8 +43,8 @@ class _Recurrent(keras.layers.Layer):  # type: ignore[misc]
 
     def run(self, x: Any, cell: Any, states: list[Any], reverse: bool) -> tuple[Any, list[Any]]:
         """
-        One direction on the CPU: x (nb_frames, nb_batch, nb_features), the Keras cell with the weights, and
-        the initial states, to the outputs (nb_frames, nb_batch, units) and the last states.
+        One direction on the CPU: x (nb_batch, nb_frames, nb_features), the Keras cell with the weights, and
+        the initial states, to the outputs (nb_batch, nb_frames, units) and the last states.
         """
         raise NotImplementedError
 
@@ -83,23 +84,21 @@ class _Recurrent(keras.layers.Layer):  # type: ignore[misc]
 
     def _with_loop(self, sequence: Any, initial_state: Any) -> tuple[Any, Any]:
         outputs, states = [], []
-        frames = tf.transpose(sequence, (1, 0, 2))  # (nb_frames, nb_batch, nb_features)
         for layer, initial in zip(self.directions, initial_state, strict=True):
-            output, state = self.run(frames, layer.cell, initial, layer.go_backwards)
+            output, state = self.run(sequence, layer.cell, initial, layer.go_backwards)
             outputs.append(output)
             states.append(state)
-        together = outputs[0] if len(outputs) == 1 else tf.concat(outputs, 2)
-        return tf.transpose(together, (1, 0, 2)), states  # (nb_batch, nb_frames, units)
+        return (outputs[0] if len(outputs) == 1 else tf.concat(outputs, 2)), states
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "bidirectional": self.bidirectional}
 
 
 def _projected(x: Any, kernel: Any, bias: Any) -> Any:
-    """x W + b of all frames as one product: x (nb_frames, nb_batch, nb_features)."""
-    nb_frames, nb_batch = x.shape[0] or tf.shape(x)[0], x.shape[1] or tf.shape(x)[1]
+    """x W + b of all frames as one product: x (nb_batch, nb_frames, nb_features)."""
     product = tf.matmul(tf.reshape(x, (-1, x.shape[2])), kernel) + bias
-    return tf.reshape(product, (nb_frames, nb_batch, kernel.shape[1]))
+    nb_batch = x.shape[0] or tf.shape(x)[0]
+    return tf.reshape(product, (nb_batch, length(x), kernel.shape[1]))
 
 
 @keras.saving.register_keras_serializable("rnnsep")
@@ -131,7 +130,7 @@ class GRU(_Recurrent):
         recurrent_kernel = tf.convert_to_tensor(cell.recurrent_kernel)
         projected = _projected(x, tf.convert_to_tensor(cell.kernel), bias[0])
         outputs = gru(projected, recurrent_kernel, bias[1], states[0], reverse)
-        return outputs, [outputs[0 if reverse else -1]]
+        return outputs, [outputs[:, 0 if reverse else -1]]
 
 
 @keras.saving.register_keras_serializable("rnnsep")
@@ -162,7 +161,7 @@ class LSTM(_Recurrent):
         recurrent_kernel = tf.convert_to_tensor(cell.recurrent_kernel)
         projected = _projected(x, tf.convert_to_tensor(cell.kernel), tf.convert_to_tensor(cell.bias))
         outputs, last_cell = lstm(projected, recurrent_kernel, states[0], states[1], reverse)
-        return outputs, [outputs[0 if reverse else -1], last_cell]
+        return outputs, [outputs[:, 0 if reverse else -1], last_cell]
 
 
 @keras.saving.register_keras_serializable("rnnsep")
@@ -209,7 +208,7 @@ class VanillaRNN(_Recurrent):
         recurrent_kernel = tf.convert_to_tensor(cell.recurrent_kernel)
         projected = _projected(x, tf.convert_to_tensor(cell.kernel), tf.convert_to_tensor(cell.bias))
         outputs = vanilla(projected, recurrent_kernel, states[0], self.activation, reverse)
-        return outputs, [outputs[0 if reverse else -1]]
+        return outputs, [outputs[:, 0 if reverse else -1]]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": self.activation}

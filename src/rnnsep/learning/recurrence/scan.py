@@ -1,51 +1,78 @@
 """A loop over the frames of a sequence, the one thing that a recurrent layer cannot do at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 Tensors = tuple[Any, ...]
-Step = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
 
 
-def scan(step: Step, carry: Tensors, frames: Sequence[Any], widths: Sequence[int], reverse: bool) -> Tensors:
+def scan(
+    step: Callable[[Any, Tensors], tuple[Tensors, Tensors]],
+    carry: Tensors,
+    nb_frames: Any,
+    nb_emitted: int,
+    reverse: bool,
+) -> tuple[Tensors, Tensors]:
     """
-    Run `carry, emitted = step(carry, frame)` over all frames and stack what it emits.
+    Run `carry, emitted = step(t, carry)` for every frame t, and stack what it emits.
 
-    frames: sequences of shape (nb_frames, nb_batch, any width); `step` gets one frame of each.
-    widths: widths of the tensors that `step` emits.
+    nb_emitted: how many tensors `step` emits, each shaped like carry[0], (nb_batch, units).
     reverse: from the last frame to the first; what is emitted stays in the order of time.
 
-    Returns the last carry, and the emitted sequences, each (nb_frames, nb_batch, its width).
+    Returns the last carry, and the emitted sequences, each (nb_frames, nb_batch, units).
     """
-    nb_frames = frames[0].shape[0] or tf.shape(frames[0])[0]
-    nb_batch, dtype = frames[0].shape[1], frames[0].dtype
-    inputs = [tf.TensorArray(dtype, nb_frames).unstack(sequence) for sequence in frames]
-    outputs = tuple(tf.TensorArray(dtype, nb_frames, element_shape=(nb_batch, width)) for width in widths)
+    like = carry[0]
+    arrays = tuple(tf.TensorArray(like.dtype, nb_frames, element_shape=like.shape) for _ in range(nb_emitted))
 
-    def body(count: Any, carry: Tensors, outputs: Tensors) -> tuple[Any, Tensors, Tensors]:
-        index = nb_frames - 1 - count if reverse else count
-        carry, emitted = step(carry, tuple(sequence.read(index) for sequence in inputs))
-        written = tuple(array.write(index, one) for array, one in zip(outputs, emitted, strict=True))
-        return count + 1, carry, written
+    def body(count: Any, carry: Tensors, arrays: Tensors) -> tuple[Any, Tensors, Tensors]:
+        t = nb_frames - 1 - count if reverse else count
+        carry, emitted = step(t, carry)
+        return count + 1, carry, tuple(map(lambda array, one: array.write(t, one), arrays, emitted))
 
-    _, carry, outputs = tf.while_loop(
-        lambda count, *_: count < nb_frames, body, (0, carry, outputs), maximum_iterations=nb_frames
+    _, carry, arrays = tf.while_loop(
+        lambda count, *_: count < nb_frames, body, (0, carry, arrays), maximum_iterations=nb_frames
     )
-    return carry, tuple(array.stack() for array in outputs)
+    return carry, tuple(array.stack() for array in arrays)
+
+
+def length(sequence: Any) -> Any:
+    """Number of frames of a (nb_batch, nb_frames, any) sequence: an integer where it is known beforehand."""
+    return sequence.shape[1] or tf.shape(sequence)[1]
+
+
+def swapped(sequence: Any) -> Any:
+    """(nb_frames, nb_batch, units) to (nb_batch, nb_frames, units) and back."""
+    return tf.transpose(sequence, (1, 0, 2))
 
 
 def previous(states: Any, initial: Any, reverse: bool) -> Any:
-    """The state before each frame, from the states after each frame (nb_frames, nb_batch, units)."""
+    """The state before each frame, from the states after each frame (nb_batch, nb_frames, units)."""
     if reverse:
-        return tf.concat([states[1:], initial[tf.newaxis]], 0)
-    return tf.concat([initial[tf.newaxis], states[:-1]], 0)
+        return tf.concat([states[:, 1:], initial[:, tf.newaxis]], 1)
+    return tf.concat([initial[:, tf.newaxis], states[:, :-1]], 1)
 
 
-def accumulated(inputs: Any, gradients: Any) -> Any:
+def product(inputs: Any, gradients: Any) -> Any:
     """Gradient of a matrix that multiplies all frames: one product, input' x gradient, over all of them."""
-    nb_inputs, nb_outputs = inputs.shape[-1], gradients.shape[-1]
-    return tf.matmul(
-        tf.reshape(inputs, (-1, nb_inputs)), tf.reshape(gradients, (-1, nb_outputs)), transpose_a=True
-    )
+    rows, columns = inputs.shape[-1], gradients.shape[-1]
+    return tf.matmul(tf.reshape(inputs, (-1, rows)), tf.reshape(gradients, (-1, columns)), transpose_a=True)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    `function(sequence, ...)`, by XLA where a graph is traced for a known number of frames.
+
+    Elsewhere it stays as it is: XLA compiles anew for every length.
+    """
+    by_xla = tf.function(function, jit_compile=True, autograph=False)
+
+    def call(sequence: Any, *others: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        if tf.executing_eagerly() or sequence.shape[1] is None or GraphOrParentsInXlaContext(graph):
+            return function(sequence, *others)
+        return by_xla(sequence, *others)
+
+    return call
