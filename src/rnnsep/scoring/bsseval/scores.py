@@ -74,10 +74,8 @@ def bss_eval(
     otherwise dependent channels are no error: the projection on what they span is unique.
     """
     signals = Signals(references, estimates)
-    if window < 1 or hop < 1:
-        raise ValueError(f"window {window} and hop {hop} must be at least one sample")
+    spans = frame_spans(signals.nb_samples, window, hop)
     window = min(window, signals.nb_samples)
-    spans = [(start, start + window) for start in range(0, signals.nb_samples - window + 1, hop)]
     blocks = Blocks.of(nb_taps, window)
     whole, kept = _whole(signals, window, blocks, spans)
     ratios = {
@@ -118,6 +116,14 @@ def bss_eval_sources(
     }
     (sdr, sir, sar), order = _ordered(_scores(signals, ratios, blocks, [frames]), permutation, sir=1)
     return SourceScores(sdr[:, 0], sir[:, 0], sar[:, 0], order)
+
+
+def frame_spans(nb_samples: int, window: int, hop: int) -> list[Span]:
+    """(start, stop) of each frame in samples; those that reach beyond the end are left out, but never all."""
+    if window < 1 or hop < 1:
+        raise ValueError(f"window {window} and hop {hop} must be at least one sample")
+    window = min(window, nb_samples)
+    return [(start, start + window) for start in range(0, nb_samples - window + 1, hop)]
 
 
 def _whole(signals: Signals, window: int, blocks: Blocks, spans: list[Span]) -> tuple[Array, list[Frames]]:
