@@ -369,6 +369,11 @@ HARMFUL: list[tuple[Entries, str]] = [
 ]
 
 
+def test_an_empty_zip_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no files"):
+        unpack(zipped(tmp_path / "songs.zip", [("train/", b"")]), tmp_path / "songs")
+
+
 @pytest.mark.parametrize(("entries", "reason"), HARMFUL)
 def test_a_harmful_zip_is_refused_before_anything_is_written(
     tmp_path: Path, entries: Entries, reason: str, monkeypatch: pytest.MonkeyPatch

@@ -47,8 +47,15 @@ class CorpusParams:
 def make_corpus(params: CorpusParams, root: Path) -> None:
     """Make the tree and corpus.json under `root`. Songs that are already there are left as they are.
 
-    Raises `UserError` for whatever is wrong with the songs or the choice of sources.
+    Raises `UserError` for whatever is wrong with the songs, the choice of sources, or the disk.
     """
+    try:
+        _make_corpus(params, root)
+    except OSError as error:
+        raise UserError(f"{error.filename or root}: {error.strerror}; mend that and run again") from None
+
+
+def _make_corpus(params: CorpusParams, root: Path) -> None:
     originals = _originals(params)
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):

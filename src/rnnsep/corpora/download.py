@@ -132,6 +132,8 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         if reason:
             raise UserError(f"{path}: refused: {entry.orig_filename!r} is {reason}")
         seen.add(_folded(name))
+    if not members:
+        raise UserError(f"{path}: refused: it holds no files")
     return members
 
 

@@ -5,11 +5,12 @@ file, wav or not. While they are imported, a module of the few names that they u
 reads wav and flac with soundfile, `.stem.mp4` with PyAV. Other importers of stempeg get the real one.
 """
 
-import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -23,12 +24,16 @@ WAVES = (".wav", ".flac")
 
 def musdb() -> ModuleType:
     """The module musdb."""
-    return _imported("musdb")
+    with _standin():
+        import musdb as module
+    return cast(ModuleType, module)
 
 
 def museval() -> ModuleType:
     """The module museval."""
-    return _imported("museval")
+    with _standin():
+        import museval as module
+    return cast(ModuleType, module)
 
 
 class Info:
@@ -91,15 +96,15 @@ def write_audio(path: str, data: NDArray[Any], sample_rate: float = 44100.0) -> 
     write_wav(Path(path), [data], int(sample_rate))
 
 
-def _imported(name: str) -> ModuleType:
-    if name in sys.modules:
-        return sys.modules[name]
-    real = sys.modules.get("stempeg")
+@contextmanager
+def _standin() -> Iterator[None]:
+    """For the length of the block, who imports stempeg gets the names above."""
     standin = ModuleType("stempeg")
     standin.__dict__.update(Info=Info, read_stems=read_stems, write_audio=write_audio)
+    real = sys.modules.get("stempeg")
     sys.modules["stempeg"] = standin
     try:
-        return importlib.import_module(name)
+        yield
     finally:
         if real is None:
             del sys.modules["stempeg"]
