@@ -7,6 +7,7 @@ starts a note; what it means is said at each pattern table.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -503,7 +504,8 @@ def _bass(rng: np.random.Generator, grid: _Grid, bars: list[_Bar], style: Style)
         goal = lowest + (bars[b + 1].root - lowest) % 12
         third, fifth = (root + (bar.chord[i] - bar.root) % 12 for i in (1, 2))
         for step, length, kind in _starts(lines[int(bar.chorus)]):
-            lead = goal + (-1 if rng.random() < 0.4 else 2) * (1 if goal >= root else -1)
+            # the approach: a half or a whole tone away, on the side that the line comes from
+            lead = goal - int(rng.integers(1, 3)) * (1 if goal >= root else -1)
             pitch = {"r": root, "o": root + 12, "f": fifth, "t": third, "a": lead if goal != root else fifth}[kind]
             if kind == "r" and step > 8 and rng.random() < 0.06:
                 pitch += 12
@@ -514,6 +516,14 @@ def _bass(rng: np.random.Generator, grid: _Grid, bars: list[_Bar], style: Style)
     final = lowest + (bars[-1].root - lowest) % 12
     notes.append(Note(grid.time(len(bars) - 1, 0), 16.0 * grid.step, final, 0.95))
     return notes
+
+
+def _movement(chord: list[int], previous: list[float], centre: float) -> float:
+    """What a voicing costs: how far its tones move, how far it strays from the centre, half tones side by side."""
+    mean = sum(chord) / len(chord)
+    moved = sum(min(abs(p - q) for q in previous) for p in chord) / len(chord)
+    harsh = sum(b - a == 1 for a, b in pairwise(chord))
+    return moved + abs(mean - sum(previous) / len(previous)) + 0.3 * abs(mean - centre) + 4.0 * harsh
 
 
 def _voicings(bars: list[_Bar], centre: float) -> list[list[int]]:
@@ -528,16 +538,8 @@ def _voicings(bars: list[_Bar], centre: float) -> list[list[int]]:
                 tone = bar.chord[(inversion + i) % len(bar.chord)]
                 pitches.append(pitches[-1] + (tone - pitches[-1]) % 12)
             candidates.append(pitches)
-        mean = sum(previous) / len(previous)
-        best = min(
-            candidates,
-            key=lambda c: (
-                sum(min(abs(p - q) for q in previous) for p in c) / len(c)
-                + abs(sum(c) / len(c) - mean)
-                + 0.3 * abs(sum(c) / len(c) - centre),
-                c,
-            ),
-        )
+        costs = [_movement(candidate, previous, centre) for candidate in candidates]
+        best = candidates[costs.index(min(costs))]
         voicings.append(best)
         previous = [float(p) for p in best]
     return voicings
@@ -565,7 +567,8 @@ def _accompaniment(
             continue
         begin, end = grid.time(b, 0), grid.time(b + 1, 0)
         if rooted:
-            voicing = [40 + (bar.root - 40) % 12, *voicing]
+            lowest = voicing[0] - 5 - (voicing[0] - 5 - bar.root) % 12
+            voicing = [lowest, *voicing]
         if b == len(bars) - 1 or role == "hold":
             if role == "power":
                 voicing = [36 + (bar.root - 36) % 12, 43 + (bar.root - 36) % 12]

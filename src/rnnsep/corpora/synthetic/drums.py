@@ -42,12 +42,12 @@ def _add(*parts: Audio) -> Audio:
 def _kick(rng: np.random.Generator, kit: str) -> Audio:
     if kit in ("electronic", "808"):
         decay = rng.uniform(0.15, 0.3) if kit == "808" else rng.uniform(0.09, 0.18)
-        pitch = rng.uniform(42.0, 58.0)
+        pitch = rng.uniform(40.0, 55.0)
         body = modes([pitch], [1.0], [decay], int(5 * decay * SAMPLE_RATE), rng.uniform(2.0, 5.0), 0.018)
         body = np.tanh(rng.uniform(1.0, 2.5) * body)
         click = bandpass(_noise(rng, 0.02, 0.0025), rng.uniform(1500.0, 4000.0), 14000.0)
         return _add(body, rng.uniform(0.1, 0.5) * click)
-    pitch = rng.uniform(48.0, 72.0) if kit != "brushes" else rng.uniform(60.0, 80.0)
+    pitch = rng.uniform(44.0, 66.0) if kit != "brushes" else rng.uniform(60.0, 80.0)
     decay = rng.uniform(0.05, 0.12) * (1.5 if kit == "big" else 1.0)
     body = modes(
         pitch * MEMBRANE[:4],

@@ -94,8 +94,10 @@ def _ensemble(rng: np.random.Generator, tilt: float, cents: float) -> Voice:
     def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
         k = np.arange(1, min(50, int(14000.0 / frequency)) + 1)
         amplitudes = k**-tilt / (1.0 + (k * frequency / cutoff) ** 2) * np.where(k % 2, 1.0, hollow)
-        endless = max(1 << 17, nb_samples)
-        return velocity * ensemble(rng, frequency, amplitudes, cents, width, endless)
+        left = ensemble(rng, frequency, amplitudes, cents, max(1 << 17, nb_samples))
+        # half way round the endless sound there is another one, unlike it
+        other = np.roll(left, len(left) // 2)
+        return velocity * np.stack([left, (1.0 - width) * left + width * other], axis=1)
 
     return note
 

@@ -111,27 +111,21 @@ def pluck(
     return np.asarray(wave)
 
 
-def ensemble(
-    rng: np.random.Generator, frequency: float, amplitudes: Audio, cents: float, width: float, nb_samples: int
-) -> Audio:
-    """Many players of one note, stereo, shape (nb_samples, 2), without a seam when repeated.
+def ensemble(rng: np.random.Generator, frequency: float, amplitudes: Audio, cents: float, nb_samples: int) -> Audio:
+    """Many players of one note, shape (nb_samples,), without a seam when repeated.
 
-    Each harmonic is a narrow band of random phase, `cents` wide (standard deviation); `width` from 0 (mono)
-    to 1 (channels independent).
+    Each harmonic is a narrow band of random phase, `cents` wide (standard deviation).
     """
-    spectrum = np.zeros((2, nb_samples // 2 + 1), dtype=np.complex128)
-    spread = (2.0 ** (cents / 1200.0) - 1.0) * frequency * nb_samples / SAMPLE_RATE
+    spectrum = np.zeros(nb_samples // 2 + 1, dtype=np.complex128)
+    scale = nb_samples / SAMPLE_RATE
+    spread = (2.0 ** (cents / 1200.0) - 1.0) * frequency * scale
     for k, amplitude in enumerate(amplitudes, start=1):
-        centre = frequency * k * nb_samples / SAMPLE_RATE
-        half = max(2, int(3.0 * spread * k))
-        low, high = max(1, int(centre) - half), min(spectrum.shape[1], int(centre) + half + 2)
+        centre, sigma = frequency * k * scale, max(0.4, spread * k)
+        low, high = max(1, int(centre - 3.0 * sigma)), min(len(spectrum), int(centre + 3.0 * sigma) + 2)
         if low >= high:
             break
-        bins = np.arange(low, high)
-        sigma = max(0.4, spread * k)
-        profile = amplitude * np.exp(-0.5 * ((bins - centre) / sigma) ** 2) / np.sqrt(sigma)
-        phases = np.exp(2j * np.pi * rng.random((2, len(bins))))
-        phases[1] = np.sqrt(1.0 - width) * phases[0] + np.sqrt(width) * phases[1]
-        spectrum[:, low:high] += profile * phases
-    wave = fft.irfft(spectrum, nb_samples, axis=1).T  # (channels, samples) -> (samples, channels)
-    return np.ascontiguousarray(wave / np.sqrt((wave**2).mean() + 1e-24))
+        profile = np.exp(-0.5 * ((np.arange(low, high) - centre) / sigma) ** 2)
+        phases = np.exp(2j * np.pi * rng.random(high - low))
+        spectrum[low:high] += (amplitude / np.sqrt(sigma)) * profile * phases
+    wave = fft.irfft(spectrum, nb_samples)
+    return np.asarray(wave / np.sqrt((wave**2).mean() + 1e-24))

@@ -25,7 +25,7 @@ SONORANTS = {
     "w": (300.0, 700.0, 2300.0, 3300.0, 4300.0),
     "y": (280.0, 2250.0, 3000.0, 3600.0, 4600.0),
 }
-BANDWIDTHS = (80.0, 100.0, 140.0, 200.0, 280.0)
+BANDWIDTHS = (80.0, 100.0, 150.0, 240.0, 400.0)
 # Consonants of noise: centre (Hz) low and high, duration (s) low and high, level.
 FRICATIVES = {
     "s": (5500.0, 8500.0, 0.07, 0.14, 0.4),
@@ -72,10 +72,13 @@ def _formant_filter(x: Audio, formants: Audio, bandwidth: float, tilt: Audio) ->
         numerator = numerator * centre
     response = numerator / denominator
     octaves = np.log2(np.maximum(f, 500.0) / 500.0)
-    # five poles would cut what lies above them too steeply: the poles left out lift it again
-    lift = 1.0 + (low / 3200.0) ** 4
-    spectra[:, :nb_low] *= response * lift
-    spectra[:, nb_low:] *= (np.abs(response[:, -1]) * lift[-1])[:, None]
+    # the resonances above the fifth, of a tube 17 cm long, which do not move
+    upper = np.ones(len(f), dtype=np.complex128)
+    for centre in np.arange(5500.0, 80000.0, 1000.0):
+        upper *= centre**2 / (centre**2 - f**2 + 400.0j * bandwidth * f)
+    spectra *= upper
+    spectra[:, :nb_low] *= response
+    spectra[:, nb_low:] *= np.abs(response[:, -1:]) * (low[-1] / f[nb_low:]) ** 10
     spectra *= 10.0 ** (tilt[rows][:, None] * octaves / 20.0)
     frames = fft.irfft(spectra, length, axis=1)
     out = np.zeros((nb_frames + 6) * hop)
@@ -115,10 +118,10 @@ def _sing(
         k = t[first:last] - t[first]
         left = k[-1] - k
         pitch[first:] = note.pitch + rng.normal(0.0, 0.08)
-        if rng.random() < 0.6:  # scoop into the note
-            pitch[first:last] -= rng.uniform(0.4, 2.0) * np.exp(-k / rng.uniform(0.03, 0.08))
-        if rng.random() < 0.3:  # fall off its end
-            pitch[first:last] -= rng.uniform(0.5, 2.5) * np.exp(-left / 0.05)
+        if rng.random() < 0.7:  # scoop into the note, or come from above
+            pitch[first:last] += rng.choice([-2.5, -1.2, 0.8]) * rng.random() * np.exp(-k / rng.uniform(0.03, 0.12))
+        if rng.random() < 0.35:  # fall off its end
+            pitch[first:last] -= rng.uniform(0.5, 3.0) * np.exp(-left / rng.uniform(0.03, 0.09))
         onset = rng.uniform(0.25, 0.4)
         wobble[first:last] = np.clip((k - onset) / 0.3, 0.0, 1.0) * np.sin(2.0 * np.pi * rate * (k - onset))
         level[first:last] = note.velocity * np.minimum(1.0, k / 0.03) * np.minimum(1.0, left / 0.05)
@@ -155,7 +158,7 @@ def _sing(
             place(noise, note.start - nb_breath / SAMPLE_RATE - 0.05, inhale, 0.05)
         end = note.start + note.duration
     drift = signal.lfilter([0.03], [1.0, -0.97], rng.standard_normal(nb_frames))
-    pitch = _smooth(pitch, rng.uniform(0.014, 0.03)) + vibrato * _smooth(wobble, 0.01) + 1.2 * drift
+    pitch = _smooth(pitch, rng.uniform(0.014, 0.03)) + vibrato * _smooth(wobble, 0.01) + 1.8 * drift
     formants = np.maximum(_smooth(formants * size, 0.018), 120.0)
     level = np.maximum(_smooth(level, 0.006), 0.0)
     frequency = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
@@ -165,7 +168,7 @@ def _sing(
     grid = np.arange(nb_frames)
     per_sample = np.interp(x, grid, frequency)
     pulses = saw(per_sample)
-    aspiration = breath * highpass(rng.standard_normal(nb_samples), 1500.0) * (0.7 + 0.5 * pulses)
+    aspiration = breath * highpass(rng.standard_normal(nb_samples), 2500.0) * (0.7 + 0.5 * pulses)
     source = (pulses + aspiration) * np.interp(x, grid, level)
     # a loud voice is a bright one
     tilt = rng.uniform(-3.5, 0.0) + 4.0 * (level - 0.8)
@@ -183,7 +186,7 @@ def render_vocals(
 ) -> Audio:
     """The vocal stem without its room, shape (nb_samples, 2): lead in the middle, backing on the sides."""
     size = rng.uniform(1.06, 1.2) if voice in ("alto", "soprano") else rng.uniform(0.9, 1.05)
-    vibrato, breath = rng.uniform(0.1, 0.45), rng.uniform(0.08, 0.5)
+    vibrato, breath = rng.uniform(0.1, 0.45), rng.uniform(0.06, 0.35)
     lead = compress(_sing(melody, rng, nb_samples, size, vibrato, breath), rng.uniform(2.0, 4.0))
     stem = np.repeat(lead[:, None], 2, axis=1)
     apart = rng.uniform(0.4, 0.95)
