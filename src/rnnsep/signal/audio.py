@@ -6,7 +6,7 @@ Audio is (nb_samples, nb_channels), float32 in [-1, 1) unless a file holds more.
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +20,7 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 
 BLOCK = 1 << 16  # samples read or written at a time
+FRAMES = 64  # of a codec, about 1024 samples each, decoded at a time
 
 _WIDTHS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}  # bits
 _UNKNOWN = 0xFFFFFF00  # data sizes from here on stand for "until the end" in streamed wav files
@@ -150,17 +151,23 @@ def decode(path: Path, stream: int = 0) -> tuple[int, Iterator[NDArray[np.float3
 
 
 def _decoded(path: Path, stream: int) -> Iterator[NDArray[np.float32]]:
-    resampler = av.AudioResampler(format="fltp")  # changes how samples are stored, not their rate
     with _audio_stream(path, stream) as (container, found):
         try:
-            for frame in container.decode(found):
-                for part in resampler.resample(frame):
-                    block = part.to_ndarray().T  # (nb_channels, nb) to (nb, nb_channels)
-                    if not np.isfinite(block).all():
-                        raise UserError(f"{path}: holds NaN or infinity; mend or remove it")
-                    yield block.astype(np.float32, copy=False)
+            frames = _frames(container.decode(found))
+            while part := list(islice(frames, FRAMES)):
+                block = np.concatenate(part, axis=1).T  # (nb_channels, nb) to (nb, nb_channels)
+                if not np.isfinite(block).all():
+                    raise UserError(f"{path}: holds NaN or infinity; mend or remove it")
+                yield block.astype(np.float32, copy=False)
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{path}: damaged: {_line(error)}") from None
+
+
+def _frames(decoded: Iterator[Any]) -> Iterator[NDArray[np.float32]]:
+    resampler = av.AudioResampler(format="fltp")  # changes how samples are stored, not their rate
+    for frame in decoded:
+        for part in resampler.resample(frame):
+            yield part.to_ndarray()  # (nb_channels, nb)
 
 
 @contextmanager
