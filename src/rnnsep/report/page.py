@@ -1,5 +1,6 @@
 """The page of a run, reports/index.html: one file that needs no network."""
 
+import io
 import json
 import math
 from dataclasses import replace
@@ -36,7 +37,7 @@ def write_page(page: Path, corpus: Path, estimates: Path, scores: Path, models: 
     """
     songs, summary, pairs = (_read(scores / f"{name}.csv") for name in ("songs", "summary", "tests"))
     history = _read(models / "history.tsv", "\t")
-    model = json.loads((models / "model.json").read_text(encoding="utf-8"))
+    model = json.loads(_text(models / "model.json"))
     about = Corpus.read(corpus)
     system, metrics = str(summary["system"].iloc[0]), tables.metrics_of(summary)
     own = songs[songs["system"] == system]
@@ -70,9 +71,15 @@ def write_page(page: Path, corpus: Path, estimates: Path, scores: Path, models: 
 
 
 def _read(path: Path, separator: str = ",") -> pd.DataFrame:
-    text = dict.fromkeys(("system", "other", "track", "target", "metric"), str)
+    names = dict.fromkeys(("system", "other", "track", "target", "metric"), str)
+    return pd.read_csv(
+        io.StringIO(_text(path)), sep=separator, dtype=names, keep_default_na=False, na_values=[""]
+    )
+
+
+def _text(path: Path) -> str:
     try:
-        return pd.read_csv(path, sep=separator, dtype=text, keep_default_na=False, na_values=[""])
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; dvc repro makes it") from None
 

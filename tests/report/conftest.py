@@ -1,0 +1,68 @@
+"""A finished run in small: songs of noise, made-up estimates and scores."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnsep.scoring import tables
+from rnnsep.signal.audio import write_wav
+from rnnsep.signal.songs import Corpus, Song
+
+ODD = "Zoë & <script>“Co” 'x' \"y\" [1]"
+
+
+def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("vocals", "bass"), rate=16000, seconds=2.0):
+    """Folders corpus, estimates, tables and models under `root`, and metrics.json."""
+    random = np.random.default_rng(1)
+    nb_samples, nb_channels = round(rate * seconds), 2
+    songs = [Song(name, "test", "test", rate, nb_samples, nb_channels) for name in sorted(names)]
+    about = Corpus(root / "corpus", corpus, tuple(sources), tuple(songs))
+    about.root.mkdir(parents=True)
+    about.write()
+    for song in songs:
+        stems = {
+            source: np.cumsum(random.normal(0, 0.004, (nb_samples, nb_channels)), axis=0).clip(-0.4, 0.4)
+            * np.linspace(index, 1, nb_samples)[:, None]
+            for index, source in enumerate(sources)
+        }
+        for name, audio in {"mixture": sum(stems.values()), **stems}.items():
+            write_wav(about.root / "test" / song.name / f"{name}.wav", [audio.astype(np.float32)], rate)
+        for source, audio in stems.items():
+            write_wav(root / "estimates" / song.name / f"{source}.wav", [0.9 * audio.astype(np.float32)], rate)
+    for system, centre in (("RNN", 4.0), ("MIX", 1.0), ("IRM1", 8.0)):
+        for index, song in enumerate(songs):
+            frames = [
+                {"time": float(t), "duration": 1.0,
+                 "metrics": {m: round(float(random.normal(centre + index, 0.1)), 5) for m in tables.METRICS}}
+                for t in range(4)
+            ]  # fmt: skip
+            path = root / "scores" / system / "test" / f"{song.name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"targets": [{"name": source, "frames": frames} for source in sources]}))
+    systems = [root / "scores" / system for system in ("RNN", "MIX", "IRM1")]
+    tables.aggregate(systems, root / "tables", root / "metrics.json")
+    (root / "models").mkdir()
+    history = {"epoch": [1, 2, 3], "train_loss": [1.0, 0.5, 0.4], "valid_loss": [1.2, 0.7, 0.8], "learning_rate": 0.001}
+    pd.DataFrame(history).to_csv(root / "models" / "history.tsv", sep="\t", index=False)
+    model = {
+        "sources": list(sources),
+        "stft": {"sample_rate": 44100, "window": 2048, "hop": 1024, "channels": "mono", "taper": "hann"},
+        "rnn": {"cell": "gru", "layers": 3, "units": 256, "bidirectional": False, "mask": "softmax"},
+        "provenance": {"best_epoch": 2, "tensorflow": "2.21.0"},
+    }
+    (root / "models" / "model.json").write_text(json.dumps(model))
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The folder of a run on the synthetic corpus; not to be changed."""
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(name="make_run")
+def _make_run():
+    return make_run

@@ -1,0 +1,97 @@
+"""Excerpts: which songs, which part of them, and whose sound may be passed on."""
+
+import base64
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from rnnsep.report import examples
+from rnnsep.signal.songs import Corpus
+
+
+class Fake:
+    """A source whose energy per second is given."""
+
+    def __init__(self, energies, rate=100):
+        self.audio = np.sqrt(np.repeat(energies, rate))[:, None].astype(np.float32)
+        self.nb_samples = len(self.audio)
+
+    def __getitem__(self, part):
+        return self.audio[part]
+
+
+def test_best_median_and_worst_song(finished):
+    corpus = Corpus.read(finished / "corpus")
+    names = [song.name for song in corpus.songs]
+    scores = pd.Series([2.0, 5.0, np.nan, -1.0], index=names)
+    found = examples.examples(corpus, finished / "estimates", scores)
+    assert [(e.song, e.why) for e in found] == [(names[1], "best"), (names[0], "median"), (names[3], "worst")]
+
+
+def test_songs_without_estimates_or_scores_are_passed_over(finished, tmp_path):
+    corpus = Corpus.read(finished / "corpus")
+    scores = pd.Series([np.nan, 1.0], index=[corpus.songs[0].name, corpus.songs[1].name])
+    (only,) = examples.examples(corpus, finished / "estimates", scores)
+    assert only.song == corpus.songs[1].name
+    assert examples.examples(corpus, tmp_path, scores) == []
+
+
+def test_tracks_are_the_mixture_then_each_sources_estimate_and_reference(finished):
+    corpus = Corpus.read(finished / "corpus")
+    song = corpus.songs[0]
+    example = examples.example(corpus, finished / "estimates", song, "best", 1.0)
+    assert [(track.source, track.kind) for track in example.tracks] == [
+        ("mixture", "mixture"),
+        ("vocals", "estimate"),
+        ("vocals", "reference"),
+        ("bass", "estimate"),
+        ("bass", "reference"),
+    ]
+    start, length = round(example.start * song.rate), song.rate
+    assert example.seconds == 1.0
+    heard, rate = soundfile.read(io.BytesIO(base64.b64decode(example.tracks[1].audio.split(",")[1])))
+    given = np.asarray(soundfile.read(finished / "estimates" / song.name / "vocals.wav")[0])[start : start + length]
+    assert rate == song.rate
+    error = heard[: len(given)] - given[: len(heard)]
+    assert np.sum(error**2) < 0.05 * np.sum(given**2)  # what MP3 leaves of it, at the same time
+
+
+@pytest.mark.parametrize("corpus", ["synthetic", "folder", "musdb18", "musdb18-7s", "musdb18-hq", "mir-1k"])
+def test_only_free_songs_are_heard(tmp_path, make_run, corpus):
+    free = corpus in ("synthetic", "folder")
+    root = make_run(tmp_path / "run", corpus=corpus, names=("A",))
+    (example,) = examples.examples(Corpus.read(root / "corpus"), root / "estimates", pd.Series({"A": 1.0}))
+    assert all((track.audio is not None) is free for track in example.tracks)
+    assert all(track.image.startswith("data:image/png;base64,") for track in example.tracks)
+
+
+def test_excerpt_is_where_the_quietest_source_is_loudest():
+    loud = Fake([9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9.0])
+    quiet = Fake([0, 0, 0, 1, 1, 0, 2, 2, 2, 2, 0, 0.0])
+    assert examples.busiest([loud, quiet], 400) == 600
+    assert examples.busiest([loud, quiet], 1200) == 0
+    assert examples.busiest([loud, quiet], 5000) == 0
+
+
+def test_many_sources_have_shorter_excerpts(tmp_path, make_run):
+    sources = tuple(f"source {i}" for i in range(30))
+    root = make_run(tmp_path / "run", names=("A", "B", "C"), sources=sources, rate=8000, seconds=3.0)
+    scores = pd.Series({"A": 3.0, "B": 2.0, "C": 1.0})
+    found = examples.examples(Corpus.read(root / "corpus"), root / "estimates", scores)
+    assert [example.seconds for example in found] == [pytest.approx(5_000_000 / (3 * 61 * 24_000), abs=1e-3)] * 3
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
+@pytest.mark.parametrize("nb_channels", [1, 2, 6])
+def test_mp3_of_any_rate_and_number_of_channels(rate, nb_channels):
+    audio = np.random.default_rng(0).normal(0, 0.5, (rate, nb_channels)).astype(np.float32)
+    content = examples.mp3(audio, rate)
+    assert content == examples.mp3(audio, rate)
+    heard, heard_rate = soundfile.read(io.BytesIO(content), always_2d=True)
+    assert heard_rate == (rate if rate <= 48000 else 44100)
+    assert heard.shape[1] == {1: 1, 2: 2, 6: 1}[nb_channels]
+    assert len(heard) / heard_rate == pytest.approx(1.0, abs=0.1)
+    assert len(content) < 50_000

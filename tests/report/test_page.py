@@ -1,0 +1,173 @@
+"""The page as a file: what it says, that it stands alone, and that it is the same each time."""
+
+import html.parser
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnsep.report.page import headline, number, write_page
+from rnnsep.running.errors import UserError
+from rnnsep.scoring import tables
+
+
+def write(root, page):
+    write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models")
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def text(finished, tmp_path_factory):
+    return write(finished, tmp_path_factory.mktemp("page") / "index.html")
+
+
+class Page(html.parser.HTMLParser):
+    """Tables as lists of rows, visible text, and every address that a browser would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.words, self.addresses, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "link", "img", "input", "br"):
+            self.open.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "action", "xlink:href")]
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "script" in self.open or "style" in self.open:
+            return
+        self.words.append(data)
+        if {"td", "th"} & set(self.open):
+            self.tables[-1][-1][-1] += data
+
+
+def test_every_tag_is_closed_and_nothing_is_fetched(text):
+    page = Page(text)
+    assert page.open == []
+    assert page.addresses
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|import\(", text)
+
+
+def test_it_is_small_and_has_no_trace_of_the_machine(text, finished):
+    assert len(text.encode()) < 10_000_000
+    assert str(finished) not in text
+    assert not re.search(r"\b(19|20)\d\d-\d\d-\d\d\b", text)
+
+
+def test_it_is_the_same_bytes_each_time(text, finished, tmp_path):
+    assert write(finished, tmp_path / "again.html") == text
+
+
+def test_the_result_stands_first(text, finished):
+    summary = pd.read_csv(finished / "tables" / "summary.csv")
+    sdr = summary[(summary["system"] == "RNN") & (summary["metric"] == "SDR")].set_index("target")["median"]
+    sentence = next(words for words in Page(text).words if words.startswith("On 4 test songs"))
+    assert f" median SDR of {sdr['vocals']:.2f} dB for vocals and {sdr['bass']:.2f} dB for bass; " in sentence
+    songs = pd.read_csv(finished / "tables" / "songs.csv")
+    songs = songs.pivot(index=["track", "target"], columns="system", values="SDR")
+    above = (songs["RNN"] - songs["MIX"]).groupby("target").median().mean()
+    below = (songs["IRM1"] - songs["RNN"]).groupby("target").median().mean()
+    assert f"{above:.1f} dB above the unprocessed mixture and {below:.1f} dB below the ideal" in sentence
+
+
+def test_what_was_run(text):
+    words = " ".join(Page(text).words)
+    assert "synthetic: vocals, bass" in words
+    assert "3 × GRU of 256 units, causal" in words
+    assert "2048 / 1024 samples" in words
+    assert "3 epochs, the weights of epoch 2 kept" in words
+    assert "tensorflow 2.21.0" in words
+
+
+def test_tables(text, finished):
+    page = Page(text)
+    summary = pd.read_csv(finished / "tables" / "summary.csv")
+    for metric, rows in zip(tables.METRICS, page.tables[:4], strict=True):
+        assert rows[0] == ["system", "vocals", "bass"]
+        assert [row[0] for row in rows[1:]] == ["RNN", "MIX", "IRM1"]
+        found = summary[(summary["metric"] == metric) & (summary["system"] == "MIX")].set_index("target")
+        assert rows[2][2].split()[0] == number(found.loc["bass", "median"])
+        assert rows[2][2].split()[1] == number(found.loc["bass", "low"])
+    songs = page.tables[4]
+    assert songs[0] == ["Song", "Source", *tables.METRICS, "vs MIX", "vs IRM1", "frames", "NaN"]
+    assert len(songs) == 1 + 4 * 2
+    assert songs[1][:2] == ["A", "vocals"]
+    assert songs[1][6][0] == "+"
+    assert songs[1][7][0] == "−"
+
+
+def test_odd_names_are_text(text):
+    odd = "Zoë & <script>“Co” 'x' \"y\" [1]"
+    page = Page(text)
+    assert odd in {row[0] for row in page.tables[4]}
+    assert sum("“Co”" in words for words in page.words) == 2 + 1  # two sources, one example
+
+
+def test_songs_of_musdb18_are_not_heard_but_compared(tmp_path, make_run):
+    sources = ("vocals", "drums", "bass", "other")
+    root = make_run(tmp_path / "run", corpus="musdb18", names=("A", "B"), sources=sources, rate=8000)
+    text = write(root, tmp_path / "index.html")
+    assert "audio/" not in text
+    assert "<audio" not in text
+    page = Page(text)
+    assert any("licence" in words for words in page.words)
+    rows = {row[0]: row[1:] for row in page.tables[0]}
+    assert rows["system"] == ["vocals", "drums", "bass", "other", "songs"]
+    assert [cell.split()[0] for cell in rows["HEL1"]] == ["0.09", "0.08", "−0.33", "0.26", "50"]
+    assert {"UHL1 †", "MIX", "MIX (SiSEC 2018) †"} <= set(rows)
+    assert f"† {tables.TWICE}" in page.words
+
+
+def test_excerpts_of_musdb18_are_not_taken_for_its_songs(tmp_path, make_run):
+    root = make_run(tmp_path / "run", corpus="musdb18-7s", names=("A",), rate=8000)
+    assert "these excerpts last seven seconds" in write(root, tmp_path / "index.html")
+
+
+def test_scores_that_are_missing(tmp_path, make_run):
+    root = make_run(tmp_path / "run", names=("A", "B"), rate=8000)
+    for name, columns in (("songs", ["SDR", "SIR"]), ("summary", ["median", "low", "high"])):
+        table = pd.read_csv(root / "tables" / f"{name}.csv")
+        table.loc[table["target"] == "bass", columns] = np.nan
+        table.to_csv(root / "tables" / f"{name}.csv", index=False)
+    page = Page(write(root, tmp_path / "index.html"))
+    assert page.tables[0][1][2] == "—"
+    assert "— dB for bass" in " ".join(page.words)
+
+
+@pytest.mark.parametrize(
+    "missing", ["tables/tests.csv", "models/history.tsv", "models/model.json", "corpus/corpus.json"]
+)
+def test_a_missing_file_is_one_line(tmp_path, finished, missing):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / missing).unlink()
+    with pytest.raises(UserError, match=rf"{missing}: [^\n]*dvc repro[^\n]*$"):
+        write(tmp_path / "run", tmp_path / "index.html")
+
+
+def test_numbers():
+    assert [number(value) for value in (-0.004, -1.5, 12.0, np.nan)] == ["0.00", "−1.50", "12.00", "—"]
+    assert [number(value, signed=True) for value in (-1.5, 2.0, 0.0)] == ["−1.50", "+2.00", "0.00"]
+
+
+def test_headline_below_the_mixture_and_alone():
+    songs = pd.DataFrame(
+        [("RNN", "a", "vocals", -1.0), ("MIX", "a", "vocals", 1.5)], columns=["system", "track", "target", "SDR"]
+    )
+    columns = ["system", "target", "metric", "median"]
+    summary = pd.DataFrame([("RNN", "vocals", "SDR", -1.0), ("MIX", "vocals", "SDR", 1.5)], columns=columns)
+    alone = "On 1 test song RNN reaches a median SDR of −1.00 dB for vocals"
+    assert headline(songs, summary) == f"{alone}; on average 2.5 dB below the unprocessed mixture."
+    assert headline(songs[:1], summary[:1]) == f"{alone}."
