@@ -158,7 +158,7 @@ def _decoded(path: Path, stream: int) -> Iterator[NDArray[np.float32]]:
                 block = np.concatenate(part, axis=1).T  # (nb_channels, nb) to (nb, nb_channels)
                 if not np.isfinite(block).all():
                     raise UserError(f"{path}: holds NaN or infinity; mend or remove it")
-                yield block.astype(np.float32, copy=False)
+                yield block
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{path}: damaged: {_line(error)}") from None
 
@@ -167,7 +167,7 @@ def _frames(decoded: Iterator[Any]) -> Iterator[NDArray[np.float32]]:
     resampler = av.AudioResampler(format="fltp")  # changes how samples are stored, not their rate
     for frame in decoded:
         for part in resampler.resample(frame):
-            yield part.to_ndarray()  # (nb_channels, nb)
+            yield np.asarray(part.to_ndarray(), np.float32)  # (nb_channels, nb)
 
 
 @contextmanager
