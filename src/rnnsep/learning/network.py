@@ -102,7 +102,7 @@ class MaskNetwork(keras.Model):
         self.params, self.nb_sources, self.nb_bins, self.nb_channels = params, nb_sources, nb_bins, nb_channels
         self.standardisation = Standardisation(name="standardisation")
         self.recurrent = [recurrent_layer(params, f"recurrent_{i + 1}") for i in range(params.layers)]
-        self.dropouts = [keras.layers.Dropout(params.dropout) for _ in range(params.layers)]
+        self.dropouts = [keras.layers.Dropout(params.dropout, name=f"dropout_{i + 1}") for i in range(params.layers)]
         self.heads = Heads(nb_sources, nb_bins * nb_channels, name="heads")
         self(tf.zeros((1, 1, nb_bins, nb_channels)))
 

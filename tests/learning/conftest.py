@@ -1,0 +1,54 @@
+"""A small corpus and its features: two bands of noise that a small network can tell apart."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnsep.signal.audio import write_wav
+from rnnsep.signal.features import write_features
+from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.stft import StftParams
+
+STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
+
+
+def write_bands(root: Path, nb_train: int = 4, seconds: float = 2.0, nb_channels: int = 1) -> Corpus:
+    """A corpus of two sources, `low` and `high`: noise below and above 1 kHz, 8 kHz mono or stereo."""
+    songs = []
+    for index in range(nb_train + 2):
+        split = "train" if index < nb_train else ("valid", "test")[index - nb_train]
+        subset = "test" if split == "test" else "train"
+        random = np.random.default_rng(index)
+        nb_samples = int(seconds * 8000)
+        time = np.arange(nb_samples)[:, None] / 8000
+        frequency = np.fft.rfftfreq(nb_samples, 1 / 8000)[:, None]
+        stems = {}
+        for name, band in {"low": frequency < 1000, "high": frequency >= 1000}.items():
+            noise = np.fft.irfft(
+                band * np.fft.rfft(random.normal(size=(nb_samples, nb_channels)), axis=0), nb_samples, axis=0
+            )
+            envelope = np.abs(np.sin(np.pi * random.uniform(0.5, 2) * time + random.uniform(0, 3)))
+            stems[name] = np.round(3000 * envelope * noise)
+        stems["mixture"] = stems["low"] + stems["high"]
+        song = Song(f"Song {index}", subset, split, 8000, len(time), nb_channels)  # type: ignore[arg-type]
+        for name, samples in stems.items():
+            write_wav(root / subset / song.name / f"{name}.wav", [samples.astype(np.int16)], 8000)
+        songs.append(song)
+    corpus = Corpus(root, "bands", ("low", "high"), tuple(sorted(songs, key=lambda song: (song.subset, song.name))))
+    corpus.write()
+    return corpus
+
+
+@pytest.fixture(scope="session")
+def bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the corpus."""
+    return write_bands(tmp_path_factory.mktemp("bands") / "corpus").root
+
+
+@pytest.fixture(scope="session")
+def features(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of its features."""
+    folder = tmp_path_factory.mktemp("bands") / "features"
+    write_features(bands, folder, STFT)
+    return folder

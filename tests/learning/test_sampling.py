@@ -1,0 +1,111 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnsep.learning.sampling import Batch, Sampler, SamplingParams
+from rnnsep.signal.features import Features, FeatureSong, open_features
+from rnnsep.signal.stft import StftParams
+
+PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0)
+
+
+class Numbered(Features):
+    """Features without files: every value tells its song, source, frame, bin and channel apart."""
+
+    def arrays(self, song: str) -> dict[str, np.ndarray]:
+        described = next(s for s in self.songs if s.name == song)
+        nb_bins, nb_channels = self.stft.nb_bins, self.stft.nb_channels
+        frames = np.arange(described.nb_frames)[:, None, None]
+        bins, channels = np.arange(nb_bins)[None, :, None], np.arange(nb_channels)[None, None, :]
+        index = self.songs.index(described)
+        result = {}
+        for j, source in enumerate(self.sources):
+            real = frames + 0 * (bins + channels)
+            imaginary = index + 100 * j + 10 * channels + 0.0 * frames + 0 * bins
+            result[source] = np.stack([real, imaginary], axis=-1).astype(np.float16)
+        return result
+
+
+def numbered(*lengths: int, channels: str = "stereo") -> Numbered:
+    stft = StftParams(8000, 16, 8, channels, "hann")  # type: ignore[arg-type]
+    songs = tuple(FeatureSong(f"{i}", "train", n) for i, n in enumerate(lengths))
+    return Numbered(Path(), ("a", "b"), stft, songs)
+
+
+def test_a_batch_is_a_pure_function_of_seed_epoch_and_step(features: Path) -> None:
+    samplers = [Sampler(open_features(features), "train", PARAMS, 50) for _ in range(2)]
+    first = samplers[0].batch(1, 2, 3)
+    samplers[1].batch(7, 7, 7)
+    again = samplers[1].batch(1, 2, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    for other in ((0, 2, 3), (1, 0, 3), (1, 2, 0)):
+        assert not np.array_equal(first.sources, samplers[0].batch(*other).sources)
+
+
+def test_an_epoch_is_its_batches_in_order(features: Path) -> None:
+    sampler = Sampler(open_features(features), "train", PARAMS, 50)
+    batches = list(sampler.epoch(5, 1))
+    assert len(batches) == PARAMS.steps
+    for step, batch in enumerate(batches):
+        assert np.array_equal(batch.sources, sampler.batch(5, 1, step).sources)
+
+
+def test_shapes_and_types(features: Path) -> None:
+    batch = Sampler(open_features(features), "train", PARAMS, 50).batch(0, 0, 0)
+    assert batch.sources.shape == (2, 3, 16, 50, 1, 2)
+    assert batch.sources.dtype == np.float16
+    assert batch.gains.shape == (2, 3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 9), st.sampled_from(["mono", "stereo"]))
+def test_a_sequence_is_a_run_of_frames_of_one_song_that_may_start_over(
+    lengths: list[int], seed: int, channels: str
+) -> None:
+    sources = Sampler(numbered(*lengths, channels=channels), "train", replace(PARAMS, remix=1.0), 5).batch(seed, 0, 0)[
+        0
+    ]
+    for j in range(2):
+        for b in range(PARAMS.batch):
+            frames, marks = sources[j, b, :, 0, 0, 0], sources[j, b, :, :, 0, 1]
+            assert len(np.unique(marks)) == 1  # one song, source and channel
+            song = int(marks[0, 0]) % 10
+            steps = np.diff(frames) % lengths[song]
+            assert (steps == 1 % lengths[song]).all()
+
+
+def test_without_remixing_all_sources_are_of_one_place_and_with_it_they_are_not() -> None:
+    features = numbered(400, 400, 400, 400, channels="mono")
+    together = Sampler(features, "train", replace(PARAMS, remix=0.0, batch=20), 5).batch(0, 0, 0).sources
+    np.testing.assert_array_equal(together[0, ..., 0], together[1, ..., 0])
+    apart = Sampler(features, "train", replace(PARAMS, remix=1.0, batch=20), 5).batch(0, 0, 0).sources
+    assert (apart[0, :, 0, 0, 0, 0] != apart[1, :, 0, 0, 0, 0]).mean() > 0.8
+
+
+def test_channels_are_swapped_about_half_of_the_time() -> None:
+    batch = Sampler(numbered(50), "train", replace(PARAMS, batch=200), 5).batch(0, 0, 0)
+    swapped = batch.sources[0, :, 0, 0, 0, 1] > batch.sources[0, :, 0, 0, 1, 1]
+    assert 0.35 < swapped.mean() < 0.65
+
+
+def test_gains_are_uniform_in_decibels_within_the_limits() -> None:
+    gains = Sampler(numbered(50), "train", replace(PARAMS, batch=500), 5).batch(0, 0, 0).gains
+    decibels = 20 * np.log10(gains)
+    assert -6.001 < decibels.min() < -5.9
+    assert 5.9 < decibels.max() < 6.001
+    assert (Sampler(numbered(50), "train", replace(PARAMS, gain=0.0), 5).batch(0, 0, 0).gains == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "starts"), [((40, 16, 5), [0, 16, 0, 0]), ((15,), [0]), ((48, 47), [0, 16, 32, 0, 16])]
+)
+def test_whole_covers_the_songs_once_in_order(lengths: tuple[int, ...], starts: list[int]) -> None:
+    batches: list[Batch] = list(Sampler(numbered(*lengths, channels="mono"), "train", PARAMS, 5).whole())
+    first_frames = np.concatenate([batch.sources[0, :, 0, 0, 0, 0] for batch in batches])
+    assert first_frames[: len(starts)].tolist() == starts
+    assert len(first_frames) - len(starts) < PARAMS.batch
+    assert all((batch.gains == 1).all() for batch in batches)
