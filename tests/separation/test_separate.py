@@ -44,7 +44,7 @@ def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float3
 
 
 def separated(mixture: NDArray[np.float32], rate: int, model: Bands, params: SeparationParams) -> NDArray[np.float32]:
-    return np.concatenate(list(separate(mixture, rate, model, params)))
+    return np.concatenate(list(separate(mixture, rate, model, params)), axis=1)
 
 
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
@@ -57,9 +57,9 @@ def test_estimates_have_the_mixtures_shape_and_sum_to_it(
     model = Bands(replace(STFT, channels=channels))
     mixture = noise(nb_samples, nb_channels)
     estimates = separated(mixture, 8000, model, replace(PARAMS, filter=kind))
-    assert estimates.shape == (nb_samples, 3, nb_channels)
+    assert estimates.shape == (3, nb_samples, nb_channels)
     assert estimates.dtype == np.float32
-    np.testing.assert_allclose(estimates.sum(axis=1), mixture, atol=2e-5 if kind == "mask" else 2e-4)
+    np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-5 if kind == "mask" else 2e-4)
 
 
 @pytest.mark.parametrize("rate", [4000, 11025, 44100])
@@ -67,10 +67,10 @@ def test_other_rates_keep_rate_and_length(rate: int) -> None:
     time = np.arange(3 * rate + 7) / rate
     mixture = np.stack([np.sin(2 * np.pi * 300 * time), np.sin(2 * np.pi * 1100 * time)], 1).astype(np.float32)
     estimates = separated(mixture, rate, Bands(), PARAMS)
-    assert estimates.shape == (len(mixture), 3, 2)
+    assert estimates.shape == (3, len(mixture), 2)
     inner = slice(rate // 4, -rate // 4)
     np.testing.assert_allclose(
-        estimates.sum(axis=1)[inner], mixture[inner], atol=5e-3
+        estimates.sum(axis=0)[inner], mixture[inner], atol=5e-3
     )  # the ripple of the resampling filter, twice
 
 
@@ -103,7 +103,7 @@ def test_blocks_that_disagree_are_faded_into_each_other() -> None:
             return masks
 
     mixture = np.full((50000, 1), 0.5, np.float32)
-    estimate = separated(mixture, 8000, Moody(replace(STFT, channels="mono")), PARAMS)[:, 0, 0]
+    estimate = separated(mixture, 8000, Moody(replace(STFT, channels="mono")), PARAMS)[0, :, 0]
     assert estimate.max() > 0.49
     assert estimate.min() < 0.01
     assert np.abs(np.diff(estimate)).max() < 0.5 / (0.1 * 8000) * 2  # the fade's slope, twice
@@ -204,7 +204,7 @@ class Endless:
     def __getitem__(self, part):
         return np.sin(np.arange(part.start, part.stop, dtype=np.float32))[:, None].repeat(2, axis=1)
 
-total = sum(len(block) for block in separate(Endless(int(sys.argv[2])), 11025, Bands(), PARAMS))
+total = sum(block.shape[1] for block in separate(Endless(int(sys.argv[2])), 11025, Bands(), PARAMS))
 assert total == int(sys.argv[2])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

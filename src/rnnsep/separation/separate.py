@@ -66,23 +66,25 @@ def separate(mixture: Audio, rate: int, model: Separator, params: SeparationPara
     """
     Estimates of the model's sources in `mixture` (nb_samples, nb_channels) at `rate` (Hz).
 
-    Yields consecutive blocks (nb, nb_sources, nb_channels), which have the rate, channels and together the length
-    of the mixture. A stereo model sees a song of another number of channels as their mean, left and right, and its
-    masks' mean then serves every channel.
+    Yields consecutive blocks (nb_sources, nb, nb_channels), which have the rate, channels and together the length
+    of the mixture. A model sees a song of another number of channels than its own as their mean, in all of its
+    channels, and the mean of its masks then serves every channel of the song.
     """
-    audio = resampled(mixture, rate, model.stft.sample_rate)
-    shape = len(model.sources), mixture.shape[1]
-    blocks = _blocks(audio, model, params)
-    # (nb, nb_sources, nb_channels) -> (nb, nb_sources * nb_channels) and back
-    flat = (block.reshape(len(block), -1) for block in blocks)
-    for block in resampled_blocks(flat, model.stft.sample_rate, rate, mixture.shape[0]):
-        yield block.reshape(-1, *shape)
+    own_rate = model.stft.sample_rate
+    blocks = _blocks(resampled(mixture, rate, own_rate), model, params)
+    if rate == own_rate:
+        yield from blocks
+        return
+    # (nb_sources, nb, nb_channels) -> (nb, nb_sources * nb_channels), and back
+    flat = (block.transpose(1, 0, 2).reshape(block.shape[1], -1) for block in blocks)
+    for block in resampled_blocks(flat, own_rate, rate, mixture.shape[0]):
+        yield block.reshape(len(block), len(model.sources), -1).transpose(1, 0, 2)
 
 
 def _blocks(audio: Audio, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
     inverses = [Inverse(model.stft, audio.shape[0]) for _ in model.sources]
     for spectra in _spectra(audio, model, params):
-        yield np.stack([inverse(one) for inverse, one in zip(inverses, spectra, strict=True)], axis=1)
+        yield np.stack([inverse(one) for inverse, one in zip(inverses, spectra, strict=True)])
 
 
 def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.complex64]]:
@@ -106,11 +108,10 @@ def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterat
 
 
 def _filter(mixture: NDArray[np.complex64], model: Separator, params: SeparationParams) -> Filter:
-    nb_channels = mixture.shape[-1]
-    if model.stft.channels == "mono" or nb_channels == model.stft.nb_channels:
-        return make_filter(params.filter, mixture, model.masks(mixture))
     masks = model.masks(with_channels(mixture, model.stft.nb_channels))
-    return make_filter(params.filter, mixture, with_channels(masks, 1))
+    return make_filter(
+        params.filter, mixture, masks if masks.shape[-1] == mixture.shape[-1] else with_channels(masks, 1)
+    )
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,7 @@ def _separate_song(corpus: Corpus, models: Path, folder: Path, params: Separatio
     with corpus.stem(song, MIXTURE) as mixture, ExitStack() as stack:
         sinks = [stack.enter_context(_wav(path, song.rate, song.nb_channels)) for path in paths]
         for block in separate(mixture, song.rate, model, params):
-            # (nb, nb_sources, nb_channels) -> one (nb, nb_channels) for each source
-            for sink, estimate in zip(sinks, block.transpose(1, 0, 2), strict=True):
+            for sink, estimate in zip(sinks, block, strict=True):
                 sink.write(np.clip(np.rint(estimate * 32768), -32768, 32767).astype(np.int16))
 
 

@@ -132,50 +132,48 @@ class Inverse:
         self.params, self.nb_samples = params, nb_samples
         self._left = params.nb_frames(nb_samples)
         self._begin = -(params.window // 2)  # position in the signal of the first unfinished sample
-        self._sum: NDArray[np.float32] | None = None  # of tapered frames: unfinished samples (window - hop, ...)
-        self._power = np.zeros(params.window - params.hop, np.float32)  # summed squared taper of the same samples
+        # tapered frames summed, and their squared taper, over unfinished samples; all channels in one row
+        self._sum = self._power = np.zeros(0, np.float32)
 
     def __call__(self, spectra: NDArray[Any]) -> NDArray[np.float32]:
-        window, hop = self.params.window, self.params.hop
         nb_frames, rest = len(spectra), spectra.shape[2:]
         if nb_frames > self._left:
             raise ValueError(f"{nb_frames} frames given, but only {self._left} left")
         if nb_frames == 0:
             return np.zeros((0, *rest), np.float32)
         self._left -= nb_frames
+        width = math.prod(rest)
+        window, hop = self.params.window * width, self.params.hop * width
         length = nb_frames * hop + window - hop
         room = (nb_frames - 1 + -(-window // hop)) * hop  # a whole number of hops
-        total, power = np.zeros((room, *rest), np.float32), np.zeros(room, np.float32)
-        if self._sum is not None:
-            total[: window - hop] = self._sum
-        power[: window - hop] = self._power
+        total, power = np.zeros(room, np.float32), np.zeros(room, np.float32)
+        total[: len(self._sum)], power[: len(self._power)] = self._sum, self._power
 
-        column = _unit_taper(self.params.taper, window)
-        weights = column.reshape(-1, *(1 for _ in rest))
-        batch = max(1, BATCH // (window * math.prod(rest)))
+        weights = np.repeat(_unit_taper(self.params.taper, self.params.window), width)
+        batch = max(1, BATCH // window)
         for at in range(0, nb_frames, batch):
-            frames = scipy.fft.irfft(spectra[at : at + batch], window, axis=1, workers=1)
+            frames = scipy.fft.irfft(spectra[at : at + batch], self.params.window, axis=1, workers=1)
+            # (nb_frames, window, ...) -> (nb_frames, window * ...)
+            frames = frames.reshape(-1, window)
             frames *= weights
             _overlap_add(total[at * hop :], frames, hop)
-        _overlap_add(power, np.broadcast_to(column[:, 0] ** 2, (nb_frames, window)), hop)
+        _overlap_add(power, np.broadcast_to(weights**2, (nb_frames, window)), hop)
 
         done = nb_frames * hop if self._left else length
         self._sum, self._power = total[done:length].copy(), power[done:length].copy()
-        begin = max(-self._begin, 0)
-        end = max(begin, min(done, self.nb_samples - self._begin))
-        self._begin += done
-        finished = total[begin:end]
-        finished /= power[begin:end].reshape(-1, *(1 for _ in rest))
-        return finished
+        begin = max(-self._begin * width, 0)
+        end = max(begin, min(done, (self.nb_samples - self._begin) * width))
+        self._begin += done // width
+        return np.asarray(total[begin:end] / power[begin:end]).reshape(-1, *rest)
 
 
 def _overlap_add(total: NDArray[np.float32], frames: NDArray[np.float32], hop: int) -> None:
-    """Add `frames` (nb_frames, window, ...) to `total` (nb_samples, ...), each `hop` samples after the last."""
-    nb_frames, window = frames.shape[:2]
+    """Add `frames` (nb_frames, window) to `total` (nb_samples,), each `hop` samples after the last."""
+    nb_frames, window = frames.shape
     for start in range(0, window, hop):
         part = frames[:, start : start + hop]
-        # (nb_frames * hop, ...) -> (nb_frames, hop, ...)
-        place = total[start : start + nb_frames * hop].reshape(nb_frames, hop, *frames.shape[2:])
+        # (nb_frames * hop) -> (nb_frames, hop)
+        place = total[start : start + nb_frames * hop].reshape(nb_frames, hop)
         place[:, : part.shape[1]] += part
 
 
