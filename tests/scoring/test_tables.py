@@ -168,8 +168,10 @@ def test_a_file_that_is_not_utf8(tmp_path):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.sampled_from(["name", "SDR", "vocals"]),
-    lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from(["name", "frames", "metrics", "targets", "SDR"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["name", "frames", "metrics", "targets", "SDR"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

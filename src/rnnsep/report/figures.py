@@ -99,8 +99,11 @@ def _svg(spec: dict[str, Any], width: int) -> str:
         "axisX": {"grid": False},
         "legend": {"labelColor": "currentColor"},
         "title": {"color": "currentColor", "anchor": "start", "fontSize": 13},
-        "boxplot": {"box": {"fillOpacity": 0.3}, "median": {"color": "currentColor", "strokeWidth": 2},
-                    "rule": {"color": "currentColor", "opacity": 0.6}},
+        "boxplot": {
+            "box": {"fillOpacity": 0.3},
+            "median": {"color": "currentColor", "strokeWidth": 2},
+            "rule": {"color": "currentColor", "opacity": 0.6},
+        },
     }
     svg: str = vl_convert.vegalite_to_svg(
         {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "width": width, "height": HEIGHT,

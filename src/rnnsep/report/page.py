@@ -72,9 +72,7 @@ def write_page(page: Path, corpus: Path, estimates: Path, scores: Path, models: 
 
 def _read(path: Path, separator: str = ",") -> pd.DataFrame:
     names = dict.fromkeys(("system", "other", "track", "target", "metric"), str)
-    return pd.read_csv(
-        io.StringIO(_text(path)), sep=separator, dtype=names, keep_default_na=False, na_values=[""]
-    )
+    return pd.read_csv(io.StringIO(_text(path)), sep=separator, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def _text(path: Path) -> str:
@@ -100,9 +98,7 @@ def headline(songs: pd.DataFrame, summary: pd.DataFrame) -> str:
     """The result in one sentence."""
     system, metric = summary["system"].iloc[0], tables.metrics_of(summary)[0]
     own = summary[(summary["system"] == system) & (summary["metric"] == metric)]
-    scores = [
-        f"{number(median)} dB for {target}" for target, median in zip(own["target"], own["median"], strict=True)
-    ]
+    scores = [f"{number(median)} dB for {target}" for target, median in zip(own["target"], own["median"], strict=True)]
     nb_songs = int(songs.loc[songs["system"] == system, "track"].nunique())
     text = f"On {nb_songs} test song{'s' * (nb_songs != 1)} {system} reaches a median {metric} of {_listed(scores)}"
     distances = []
@@ -128,8 +124,7 @@ def facts(corpus: Corpus, model: dict[str, Any], history: pd.DataFrame) -> list[
     """What was run, as names and values."""
     counts = {split: sum(song.split == split for song in corpus.songs) for split in ("train", "valid", "test")}
     minutes = {
-        split: sum(song.nb_samples / song.rate for song in corpus.songs if song.split == split) / 60
-        for split in counts
+        split: sum(song.nb_samples / song.rate for song in corpus.songs if song.split == split) / 60 for split in counts
     }
     words = {"train": "training", "valid": "validation", "test": "test"}
     rnn, stft = model["rnn"], model["stft"]

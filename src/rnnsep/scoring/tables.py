@@ -294,9 +294,7 @@ class Sheet:
     notes: tuple[str, ...] = ()
 
 
-def summary_sheets(
-    summary: pd.DataFrame, intervals: bool = False, targets: Sequence[str] | None = None
-) -> list[Sheet]:
+def summary_sheets(summary: pd.DataFrame, intervals: bool = False, targets: Sequence[str] | None = None) -> list[Sheet]:
     """A sheet for each metric: systems down, targets (all by default) across, then the number of songs."""
     targets = targets_of(summary) if targets is None else targets
     marked = scored_twice(summary) if "vocals" in targets else []
@@ -470,9 +468,7 @@ def system_metrics(frames: pd.DataFrame, songs: pd.DataFrame, system: str) -> di
     Rounded to five decimals; what is missing is null.
     """
     own = songs[songs["system"] == system]
-    content: dict[str, Any] = {
-        metric: _medians(own[own["metric"] == metric]) for metric in metrics_of(own)
-    }
+    content: dict[str, Any] = {metric: _medians(own[own["metric"] == metric]) for metric in metrics_of(own)}
     for name, other, sign in (("SDR_over_MIX", "MIX", 1), ("SDR_below_IRM1", "IRM1", -1)):
         theirs = songs[songs["system"] == other]
         if other != system and len(theirs):
