@@ -112,34 +112,31 @@ class Frames:
 
     def first(self, nb_frames: int) -> "Frames":
         """The first frames."""
-        return Frames(
-            self.spans[:nb_frames],
-            self.correlations[:nb_frames],
-            self.energies[:nb_frames],
-        )
+        return Frames(self.spans[:nb_frames], self.correlations[:nb_frames], self.energies[:nb_frames])
 
 
 def measure(signals: Signals, spans: list[Span], blocks: Blocks) -> Frames:
-    """Measure the frames at `spans`, (start, stop) in samples, each as if all outside it were zero."""
+    """Measure the frames at `spans`, (start, stop) in samples, each as if all outside it were zero.
+
+    Raises ValueError where signals hold NaN or infinity.
+    """
     nb_frames, columns = len(spans), signals.nb_columns
-    frames = Frames(
-        spans,
-        np.empty((nb_frames, blocks.nb_taps, columns, 2 * columns)),
-        np.zeros((nb_frames, 2 * columns)),
-    )
+    correlations = np.empty((nb_frames, blocks.nb_taps, columns, 2 * columns))
+    energies = np.zeros((nb_frames, 2 * columns))
     for t, (start, stop) in enumerate(spans):
-        spectra = np.zeros((), complex)
+        spectra = np.zeros(0, complex)
         for first in range(start, stop, CHUNK * blocks.step):
             nb_blocks = min(CHUNK, -(-(stop - first) // blocks.step))
             rows = np.empty(((nb_blocks - 1) * blocks.step + blocks.size, 2 * columns))
-            signals.read(first, min(first + nb_blocks * blocks.step + blocks.nb_taps - 1, stop), rows)
-            spectra = _products(rows, nb_blocks, blocks, columns) + (spectra if first > start else 0)
+            with np.errstate(invalid="ignore"):  # infinity is found below
+                signals.read(first, min(first + nb_blocks * blocks.step + blocks.nb_taps - 1, stop), rows)
+                spectra = _products(rows, nb_blocks, blocks, columns) + (spectra if first > start else 0)
             new = rows[: nb_blocks * blocks.step]
-            frames.energies[t] += np.einsum("nk,nk->k", new, new)
-        frames.correlations[t] = blocks.lags(spectra)
-    if not np.isfinite(frames.energies).all():
+            energies[t] += np.einsum("nk,nk->k", new, new)
+        correlations[t] = blocks.lags(spectra)
+    if not np.isfinite(energies).all():
         raise ValueError("signals hold NaN or infinity")
-    return frames
+    return Frames(spans, correlations, energies)
 
 
 def _products(rows: Array, nb_blocks: int, blocks: Blocks, columns: int) -> NDArray[np.complex128]:
