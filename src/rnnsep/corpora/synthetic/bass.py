@@ -24,23 +24,21 @@ def _string_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], 
     brightness, damping, decay, position, attack = (
         v * f for v, f in zip(STRINGS[tone], rng.uniform(0.75, 1.35, 5), strict=True)
     )
-    strings: dict[tuple[float, bool], Audio] = {}
-    longest = max(note.duration for note in notes) + 0.1
+    keys = [(note.pitch, note.velocity > 0.82) for note in notes]
+    lengths = [int((note.duration + 0.05) * SAMPLE_RATE) for note in notes]
+    # each string once, as long as its longest note
+    longest: dict[tuple[float, bool], int] = {}
+    for key, length in zip(keys, lengths, strict=True):
+        longest[key] = max(length, longest.get(key, 0))
+    strings = {}
+    for (pitch, hard), length in longest.items():
+        f, t = _frequency(pitch), seconds(length)
+        string = pluck(f, length, decay, damping, brightness * (1.0 if hard else 0.65), position, 4e-5)
+        # near the pickup the fundamental is stronger than at the bridge
+        strings[pitch, hard] = string + 0.5 * np.sin(2.0 * np.pi * f * t) * np.exp(-t / (0.25 * decay))
     knock = bandpass(rng.standard_normal(1500), 600.0, 3500.0) * np.exp(-seconds(1500) / 0.006)
-    for note in notes:
-        hard = note.velocity > 0.82
-        if (note.pitch, hard) not in strings:
-            bright = brightness * (1.0 if hard else 0.65)
-            f = _frequency(note.pitch)
-            string = pluck(f, int(longest * SAMPLE_RATE), decay, damping, bright, position, 4e-5)
-            # near the pickup the fundamental is stronger than at the bridge
-            t = seconds(len(string))
-            string = string + 0.5 * np.sin(2.0 * np.pi * f * t) * np.exp(-t / (0.25 * decay))
-            strings[note.pitch, hard] = string
-        length = int((note.duration + 0.04) * SAMPLE_RATE)
-        x = strings[note.pitch, hard][:length]
-        x = x * fade(len(x), 0.002, 0.05)
-        place(buffer, note.start, x, note.velocity)
+    for note, key, length in zip(notes, keys, lengths, strict=True):
+        place(buffer, note.start, strings[key][:length] * fade(length, 0.002, 0.05), note.velocity)
         place(buffer, note.start, knock * attack, note.velocity)
 
 

@@ -10,7 +10,7 @@ from scipy import signal
 from rnnsep.corpora.synthetic.bass import render_bass
 from rnnsep.corpora.synthetic.composition import Song, compose, generator
 from rnnsep.corpora.synthetic.drums import render_drums
-from rnnsep.corpora.synthetic.effects import BANDS, decibels, fade, peaks, rms, room, strip
+from rnnsep.corpora.synthetic.effects import BANDS, decibels, fade, peaks, rms, room, strip, upsample
 from rnnsep.corpora.synthetic.harmony import render_other
 from rnnsep.corpora.synthetic.oscillators import SAMPLE_RATE, Audio
 from rnnsep.corpora.synthetic.voice import render_vocals
@@ -47,10 +47,10 @@ class _Desk:
 
 # Levels and octave spectra (31 Hz to 16 kHz) are medians over MUSDB18's excerpts.
 DESKS = {
-    "vocals": _Desk((-6.0, 2.2), (-45, -41, -33, -8, -5, -6, -10, -15, -20, -29), 3.0, (0.6, 2.2), (0.1, 0.45)),
-    "drums": _Desk((-6.8, 2.4), (-13, -4, -6, -9, -15, -19, -19, -16, -17, -24), 2.0, (0.25, 1.0), (0.15, 0.6)),
-    "bass": _Desk((-7.4, 2.4), (-23, -4, -4, -13, -27, -33, -39, -49, -61, -68), 3.5, (0.2, 0.4), (0.0, 0.08)),
-    "other": _Desk((-6.0, 2.0), (-42, -25, -10, -6, -7, -9, -10, -16, -30, -46), 3.0, (0.5, 2.2), (0.08, 0.35)),
+    "vocals": _Desk((-6.0, 2.2), (-45, -41, -33, -8, -5, -6, -10, -15, -20, -29), 3.5, (0.6, 2.2), (0.1, 0.45)),
+    "drums": _Desk((-6.8, 2.4), (-13, -4, -6, -9, -15, -19, -19, -16, -17, -24), 3.0, (0.3, 1.2), (0.2, 0.8)),
+    "bass": _Desk((-7.4, 2.4), (-23, -4, -4, -13, -27, -33, -39, -49, -61, -68), 5.0, (0.2, 0.4), (0.0, 0.08)),
+    "other": _Desk((-6.0, 2.0), (-42, -25, -10, -6, -7, -9, -10, -16, -30, -46), 3.5, (0.5, 2.2), (0.08, 0.35)),
 }
 EQUALISATION = 0.8
 PEAK = decibels(-1.0)
@@ -115,13 +115,13 @@ def _limit(mixture: Audio, nb_samples: int) -> Audio:
     peak = peak.reshape(nb_blocks, hop).max(axis=1)
     ceiling = 10.0 ** (13.5 / 20.0) * rms(mixture)
     gain = np.minimum(1.0, ceiling / (peak + 1e-12))
-    # the least gain within 3 ms, then a smooth way there and back
+    # the least gain within 7 ms, then a smooth way there and back
     width = 5
     padded = np.pad(gain, width, mode="edge")
     gain = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).min(axis=1)
     pole = 0.9
     gain = np.asarray(signal.filtfilt([1.0 - pole], [1.0, -pole], gain, padlen=min(30, nb_blocks - 1)))
-    return np.asarray(np.interp(np.arange(nb_samples), (np.arange(nb_blocks) + 0.5) * hop, gain))
+    return upsample(gain, hop, nb_samples)
 
 
 def render(seed: int, index: int, seconds: float) -> dict[str, NDArray[np.int16]]:

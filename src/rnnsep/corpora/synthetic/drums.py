@@ -152,7 +152,7 @@ def _kit(rng: np.random.Generator, kit: str) -> dict[str, Callable[[], Audio]]:
         "hat": lambda: _metal(rng, 0.22, closed, hat, 40, noisiness),
         "open": lambda: _metal(rng, 0.7, opened, hat, 40, noisiness),
         "ride": lambda: _metal(rng, 1.2, ride, low * 1.5, 60, 0.5 * noisiness),
-        "crash": lambda: _metal(rng, 2.2, crash, low, 70, noisiness),
+        "crash": lambda: _metal(rng, 1.9, crash, low, 70, noisiness),
         "high tom": lambda: _tom(rng, kit, tom * 165.0),
         "mid tom": lambda: _tom(rng, kit, tom * 125.0),
         "low tom": lambda: _tom(rng, kit, tom * 88.0),

@@ -74,6 +74,13 @@ def body(x: Audio, rng: np.random.Generator, amount: float, decay: float = 0.004
     return np.asarray(signal.oaconvolve(x, response))[: len(x)]
 
 
+def upsample(curve: Audio, hop: int, nb_samples: int) -> Audio:
+    """Straight lines between the values of a control curve, one each `hop` samples, shape (nb_samples,)."""
+    following = np.append(curve[1:], curve[-1])
+    lines = curve[:, None] + (following - curve)[:, None] * (np.arange(hop) / hop)
+    return lines.reshape(-1)[:nb_samples]
+
+
 def saturate(x: Audio, drive: float) -> Audio:
     """Soft clipping by tanh; `drive` is the input's rms beside the bend."""
     gain = drive / (rms(x) + 1e-12)
@@ -91,7 +98,7 @@ def compress(x: Audio, ratio: float, threshold: float = -6.0, release: float = 0
     level = np.asarray(signal.lfilter([1.0 - pole], [1.0, -pole], level))
     over = 10.0 * np.log10(level / (rms(x) ** 2) + 1e-12) - threshold
     gain = 10.0 ** (-(1.0 - 1.0 / ratio) * np.maximum(over, 0.0) / 20.0)
-    curve = np.interp(np.arange(len(x)), np.arange(nb_blocks) * hop, gain)
+    curve = upsample(gain, hop, len(x))
     return x * (curve[:, None] if x.ndim == 2 else curve)
 
 

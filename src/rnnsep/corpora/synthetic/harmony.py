@@ -176,36 +176,35 @@ def _voice(instrument: str, rng: np.random.Generator) -> Voice:
 
 # attack and release of the held instruments, seconds
 ENVELOPES = {"pad": (0.25, 0.4), "strings": (0.12, 0.25), "organ": (0.01, 0.05), "brass": (0.02, 0.08)}
+WOODEN = ("acoustic", "clean", "clavinet", "piano", "mallets", "arpeggio")
 STRUMMED = {"acoustic": 0.011, "clean": 0.006, "distorted": 0.004}
 
 
 def _play(notes: tuple[Note, ...], instrument: str, rng: np.random.Generator, nb_samples: int) -> Audio:
-    """One take of a layer, shape (nb_samples, 2), not panned."""
+    """One take of a layer, not panned, shape (nb_samples,) or (nb_samples, 2) as the instrument has it."""
     voice = _voice(instrument, rng)
     attack, release = ENVELOPES.get(instrument, (0.001, 0.06))
     strum = STRUMMED.get(instrument, 0.0) * rng.uniform(0.6, 1.5)
     held = instrument in ("pad", "strings")
-    longest = int((max(note.duration for note in notes) + release) * SAMPLE_RATE)
-    sounds: dict[tuple[float, float], Audio] = {}
-    buffer = np.zeros((nb_samples, 2))
+    keys = [(note.pitch, 1.0 if note.velocity > 0.75 else 0.7) for note in notes]
+    lengths = [int((note.duration + release) * SAMPLE_RATE) for note in notes]
+    # each sound once, as long as its longest note
+    longest: dict[tuple[float, float], int] = {}
+    for key, length in zip(keys, lengths, strict=True):
+        longest[key] = max(length, longest.get(key, 0))
+    sounds = {key: voice(_frequency(key[0]), length, key[1]) for key, length in longest.items()}
+    buffer = np.zeros((nb_samples, *sounds[keys[0]].shape[1:]))
     rank, previous = 0, -1.0
-    for note in notes:
+    for note, key, length in zip(notes, keys, lengths, strict=True):
         rank = rank + 1 if note.start == previous else 0
         previous = note.start
-        velocity = 1.0 if note.velocity > 0.75 else 0.7
-        key = (note.pitch, velocity)
-        if key not in sounds:
-            sounds[key] = voice(_frequency(note.pitch), longest, velocity)
-        length = int((note.duration + release) * SAMPLE_RATE)
         x = sounds[key]
-        if held and length < len(x):  # begin anywhere in the endless sound
-            first = int(rng.integers(len(x) - length))
-            x = x[first:]
-        x = x[:length]
+        first = int(rng.integers(len(x) - length)) if held and length < len(x) else 0  # anywhere in the endless sound
+        x = x[first : first + length]
         envelope = fade(len(x), attack, release)
-        x = x * (envelope[:, None] if x.ndim == 2 else envelope)
         late = strum * rank + abs(rng.normal(0.0, 0.003))
-        place(buffer, note.start + late, x, note.velocity * rng.uniform(0.9, 1.05))
+        level = note.velocity * rng.uniform(0.9, 1.05)
+        place(buffer, note.start + late, x * (envelope[:, None] if x.ndim == 2 else envelope), level)
     return buffer
 
 
@@ -217,40 +216,41 @@ def _amplify(x: Audio, rng: np.random.Generator) -> Audio:
     return x + rng.uniform(0.2, 0.8) * bandpass(x, 1500.0, 3500.0)
 
 
-def _widen(x: Audio, rng: np.random.Generator, nb_samples: int) -> Audio:
-    """Chorus: each side has a copy delayed by a slowly moving time."""
-    t = seconds(nb_samples)
-    grid = np.arange(nb_samples)
+def _widen(x: Audio, rng: np.random.Generator) -> Audio:
+    """Chorus: each side of `x` (nb_samples, 2) has a copy delayed by a slowly moving time."""
+    nb_samples = len(x)
+    grid, t = np.arange(nb_samples), seconds(nb_samples)
     rate, depth, mix = rng.uniform(0.3, 1.2), rng.uniform(0.001, 0.003), rng.uniform(0.3, 0.8)
-    sides = [
-        x[:, c]
-        + mix * np.interp(grid - (0.012 + depth * np.sin(2.0 * np.pi * rate * t + p)) * SAMPLE_RATE, grid, x[:, c])
-        for c, p in ((0, 0.0), (1, 2.0))
-    ]
+    sides = []
+    for side, phase in ((0, 0.0), (1, 2.0)):
+        delay = 0.012 + depth * np.sin(2.0 * np.pi * rate * t + phase)
+        sides.append(x[:, side] + mix * np.interp(grid - delay * SAMPLE_RATE, grid, x[:, side]))
     return np.stack(sides, axis=1)
 
 
 def _layer(layer: Layer, where: float, rng: np.random.Generator, nb_samples: int) -> Audio:
+    """One layer with its own effects, panned, shape (nb_samples, 2)."""
     name = layer.instrument
+
+    def take() -> Audio:
+        x = _play(layer.notes, name, rng, nb_samples)
+        if name == "distorted":
+            return _amplify(x, rng)
+        return body(x, rng, rng.uniform(0.3, 0.8)) if name in WOODEN and x.ndim == 1 else x
+
     if name in ("distorted", "acoustic") and rng.random() < 0.6:
         # played twice, one take on each side
-        takes = [_play(layer.notes, name, rng, nb_samples)[:, 0] for _ in range(2)]
-        takes = [_amplify(take, rng) if name == "distorted" else body(take, rng, 0.7) for take in takes]
         apart = rng.uniform(0.5, 0.95)
-        return np.asarray(takes[0][:, None] * pan(-apart) + takes[1][:, None] * pan(apart))
-    x = _play(layer.notes, name, rng, nb_samples)
-    if name == "distorted":
-        x = np.repeat(_amplify(x[:, 0], rng)[:, None], 2, axis=1)
+        return np.asarray(take()[:, None] * pan(-apart) + take()[:, None] * pan(apart))
+    x = compress(take(), rng.uniform(1.5, 3.0), 0.0)
+    x = np.stack([x, x], axis=1) if x.ndim == 1 else x
     if name in ("electric piano", "organ"):
         # tremolo that moves from side to side
         depth, rate = rng.uniform(0.0, 0.4), rng.uniform(3.0, 6.8)
         wave = depth * np.sin(2.0 * np.pi * rate * seconds(nb_samples))
         x = x * np.stack([1.0 + wave, 1.0 - wave], axis=1)
     if name in ("clean", "electric piano", "pad") and rng.random() < 0.6:
-        x = _widen(x, rng, nb_samples)
-    elif name in ("acoustic", "clean", "clavinet", "piano", "mallets"):
-        x = np.repeat(body(x[:, 0], rng, rng.uniform(0.3, 0.8))[:, None], 2, axis=1)
-    x = compress(x, rng.uniform(1.5, 3.0), 0.0)
+        x = _widen(x, rng)
     return np.asarray(x * pan(where))
 
 

@@ -70,7 +70,7 @@ def modes(
         return wave
     # the same without the drop is the impulse response of a resonator, which is cheaper
     for frequency, amplitude, decay in zip(frequencies, amplitudes, decays, strict=True):
-        length = min(nb_samples, int(8.0 * decay * SAMPLE_RATE) + 2)
+        length = min(nb_samples, int(7.0 * decay * SAMPLE_RATE) + 2)
         impulse = np.zeros(length)
         impulse[0] = amplitude
         pole = np.exp(-1.0 / (decay * SAMPLE_RATE)), 2.0 * np.pi * frequency / SAMPLE_RATE
@@ -96,7 +96,8 @@ def pluck(
     from wrapping round.
     """
     length = fft.next_fast_len(max(nb_samples, SAMPLE_RATE // 2), real=True)
-    f = np.arange(length // 2 + 1) * (SAMPLE_RATE / length)
+    highest = min(18000.0, 12.0 * brightness)  # what lies above is 43 dB down; the inverse transform pads it
+    f = np.arange(int(highest * length / SAMPLE_RATE)) * (SAMPLE_RATE / length)
     window = np.log(1000.0) / length
     period = SAMPLE_RATE / frequency
     stretch = 1.0 / np.sqrt(1.0 + inharmonicity * (f / frequency) ** 2) if inharmonicity else 1.0
@@ -104,7 +105,7 @@ def pluck(
     loss = np.log(1000.0) / (decay * frequency) * (1.0 + (f / damping) ** 2)
     loop = np.exp(-loss - s * period)
     excitation = (1.0 - np.exp(-s * (period * position))) / (1.0 + (f / brightness) ** 2)
-    excitation *= np.clip((18000.0 - f) / 3000.0, 0.0, 1.0)
+    excitation *= np.clip((highest - f) / (0.2 * highest), 0.0, 1.0)
     wave = fft.irfft(excitation / (1.0 - loop), length)[:nb_samples]
     wave *= np.exp(window * np.arange(nb_samples))
     wave /= np.abs(wave).max() + 1e-12

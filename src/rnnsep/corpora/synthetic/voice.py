@@ -4,7 +4,7 @@ import numpy as np
 from scipy import fft, signal
 
 from rnnsep.corpora.synthetic.composition import Note
-from rnnsep.corpora.synthetic.effects import bandpass, compress, highpass, pan, place, rms, saturate
+from rnnsep.corpora.synthetic.effects import bandpass, compress, highpass, pan, place, rms, saturate, upsample
 from rnnsep.corpora.synthetic.oscillators import SAMPLE_RATE, Audio, saw
 
 HOP = 256  # samples from one control frame to the next
@@ -75,7 +75,7 @@ def _formant_filter(x: Audio, formants: Audio, bandwidth: float, tilt: Audio) ->
     # the resonances above the fifth, of a tube 17 cm long, which do not move
     upper = np.ones(len(f), dtype=np.complex128)
     for centre in np.arange(5500.0, 80000.0, 1000.0):
-        upper *= centre**2 / (centre**2 - f**2 + 400.0j * bandwidth * f)
+        upper *= centre**2 / (centre**2 - f**2 + 600.0j * bandwidth * f)
     spectra *= upper
     spectra[:, :nb_low] *= response
     spectra[:, nb_low:] *= np.abs(response[:, -1:]) * (low[-1] / f[nb_low:]) ** 10
@@ -164,12 +164,9 @@ def _sing(
     frequency = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     # singers open the mouth where the first formant would fall below the pitch
     formants[:, 0] = np.maximum(formants[:, 0], 1.05 * frequency)
-    x = np.arange(nb_samples) / HOP
-    grid = np.arange(nb_frames)
-    per_sample = np.interp(x, grid, frequency)
-    pulses = saw(per_sample)
+    pulses = saw(upsample(frequency, HOP, nb_samples))
     aspiration = breath * highpass(rng.standard_normal(nb_samples), 2500.0) * (0.7 + 0.5 * pulses)
-    source = (pulses + aspiration) * np.interp(x, grid, level)
+    source = (pulses + aspiration) * upsample(level, HOP, nb_samples)
     # a loud voice is a bright one
     tilt = rng.uniform(-3.5, 0.0) + 4.0 * (level - 0.8)
     wave = _formant_filter(source, formants, 1.0 + 1.5 * breath, tilt)
