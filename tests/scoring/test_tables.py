@@ -3,7 +3,9 @@
 import itertools
 import json
 import math
+import shutil
 import string
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -444,6 +446,20 @@ def test_latex_is_booktabs_and_escaped():
         "RNN-5 & $-$1.00 & 3 \\\\\nA \\& B\\_1 $^\\dagger$ & $-$1.00 & 3 \\\\\n\\bottomrule\n\\end{tabular}\n"
         "\\par $^\\dagger$ a note \\& more\n\n% SDR"
     )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(tmp_path, three):
+    songs = tables.beside(tables.song_scores(tables.read_systems(three)), "sisec2018")
+    songs["system"] = songs["system"].replace("RNN", r"R\N & {N}_1 #2 ~ ^ 50% $ <|>")
+    summary = tables.latex(tables.summary_sheets(tables.summarise(songs[songs["metric"] == "SDR"]), intervals=True))
+    tests = tables.latex(tables.pair_sheets(tables.compare(songs[songs["metric"] == "SAR"], of=["MIX"])[:20]))
+    document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n%s\n\\end{document}\n"
+    (tmp_path / "paper.tex").write_text(document % (summary + tests), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "paper.pdf").exists()
 
 
 @given(st.text(string.printable))
