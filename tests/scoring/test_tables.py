@@ -398,7 +398,7 @@ def test_published_beside_own(three):
     songs = tables.beside(own, "sisec2018")
     systems = tables.systems_of(songs)
     assert systems[:3] == ["RNN", "MIX", "IRM1"]
-    assert {"HEL1", "MIX (sisec2018)", "IRM1 (sisec2018)"} < set(systems)
+    assert {"HEL1", "MIX (SiSEC 2018)", "IRM1 (SiSEC 2018)"} < set(systems)
     assert len(systems) == 34
     pd.testing.assert_frame_equal(songs.head(len(own)), own)
 
@@ -408,7 +408,7 @@ def test_systems_with_an_accompaniment_estimate_are_footnoted(three):
     songs = songs[songs["metric"] == "SDR"]
     (sheet,) = tables.summary_sheets(tables.summarise(songs), targets=SOURCES)
     names = set(sheet.cells["system"])
-    assert {"RNN", "HEL1", "RGT1", "RGT2", "STL2", "UHL1 †", "MIX (sisec2018) †"} < names
+    assert {"RNN", "HEL1", "RGT1", "RGT2", "STL2", "UHL1 †", "MIX (SiSEC 2018) †"} < names
     assert sum(name.endswith("†") for name in names) == 27
     assert sheet.notes == (f"† {tables.TWICE}", tables.UNEQUAL)
     (sheet,) = tables.summary_sheets(tables.summarise(songs), targets=("drums", "bass"))

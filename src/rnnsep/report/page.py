@@ -42,7 +42,6 @@ def write_page(page: Path, corpus: Path, estimates: Path, scores: Path, models: 
     system, metrics = str(summary["system"].iloc[0]), tables.metrics_of(summary)
     own = songs[songs["system"] == system]
     means = own.groupby("track")[metrics[0]].mean()
-    published = tables.published("sisec2018") if about.name.startswith("musdb18") else None
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rnnsep.report", "."), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -53,8 +52,7 @@ def write_page(page: Path, corpus: Path, estimates: Path, scores: Path, models: 
         headline=headline(songs, summary),
         facts=facts(about, model, history),
         settings=settings(model),
-        sheets=sheets(summary, published),
-        own=tables.systems_of(summary),
+        sheets=sheets(summary, about.name),
         meaning=[(metric, MEANING[metric]) for metric in metrics if metric in MEANING],
         excerpts=about.name == "musdb18-7s",
         boxes=boxes(songs, metrics, tables.targets_of(summary)),
@@ -162,16 +160,16 @@ def settings(model: dict[str, Any]) -> list[tuple[str, str]]:
     return leaves(model, "")
 
 
-def sheets(summary: pd.DataFrame, published: pd.DataFrame | None) -> list[tables.Sheet]:
-    """The summary's sheets, with published systems below; without the number of songs where it is but one."""
-    if published is None:
-        plain = tables.summary_sheets(summary, intervals=True)
-    else:
-        theirs = tables.summarise(published)
-        taken = theirs["system"].isin(summary["system"].unique())
-        theirs["system"] = theirs["system"].mask(taken, theirs["system"] + " (SiSEC 2018)")
-        targets = tables.targets_of(summary)
-        plain = tables.summary_sheets(pd.concat([summary, theirs], ignore_index=True), True, targets)
+def sheets(summary: pd.DataFrame, corpus: str) -> list[tables.Sheet]:
+    """The summary's sheets, for MUSDB18 with the published systems below.
+
+    The number of songs is left out where it is the same for all.
+    """
+    targets = tables.targets_of(summary)
+    if corpus.startswith("musdb18"):
+        published = tables.published("sisec2018", taken=tables.systems_of(summary))
+        summary = pd.concat([summary, tables.summarise(published)], ignore_index=True)
+    plain = tables.summary_sheets(summary, True, targets)
     return [
         replace(sheet, cells=sheet.cells.drop(columns="songs")) if sheet.cells["songs"].nunique() == 1 else sheet
         for sheet in plain

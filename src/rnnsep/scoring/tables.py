@@ -29,7 +29,7 @@ from rnnsep.running.errors import UserError
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")
 TARGETS = ("vocals", "drums", "bass", "other", "accompaniment")
-PUBLISHED = ("sisec2018",)
+PUBLISHED = {"sisec2018": "SiSEC 2018"}
 NB_RESAMPLES = 10_000
 MISSING = "—"
 MARK = "†"
@@ -149,29 +149,26 @@ def _form(form: dict[str, set[str]]) -> str:
     return "; ".join(f"{target}: {', '.join(sorted(metrics))}" for target, metrics in sorted(form.items()))
 
 
-def published(name: str) -> pd.DataFrame:
+def published(name: str, taken: Iterable[str] = ()) -> pd.DataFrame:
     """Songs of the systems of a published campaign (`PUBLISHED`), for MUSDB18's test songs.
 
-    The frames behind the medians are not at hand, so their numbers are missing.
+    The frames behind the medians are not at hand, so their numbers are missing. A system whose name is `taken` is
+    called "<system> (<campaign>)".
     """
     if name not in PUBLISHED:
         raise UserError(f"no published scores are called {name}; there are {', '.join(PUBLISHED)}")
     with (resources.files("rnnsep.scoring") / "data" / f"{name}.csv").open(encoding="utf-8") as file:
         wide = pd.read_csv(file).rename(columns={"method": "system"})
+    clash = wide["system"].isin(list(taken))
+    wide["system"] = wide["system"].mask(clash, wide["system"] + f" ({PUBLISHED[name]})")
     songs = wide.melt(["system", "track", "target"], list(METRICS), "metric", "score")
     songs["valid_frames"] = songs["nan_frames"] = pd.array([pd.NA] * len(songs), dtype="Int64")
     return songs
 
 
 def beside(songs: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Published songs (`published`) after those of other systems.
-
-    A published system whose name is taken is called "<system> (<campaign>)".
-    """
-    theirs = published(name)
-    taken = theirs["system"].isin(songs["system"].unique())
-    theirs["system"] = theirs["system"].mask(taken, theirs["system"] + f" ({name})")
-    return pd.concat([songs, theirs], ignore_index=True)
+    """The songs of published systems (`published`) after those of other systems."""
+    return pd.concat([songs, published(name, taken=systems_of(songs))], ignore_index=True)
 
 
 # Aggregation
