@@ -16,8 +16,8 @@ from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
 from rnnsep.learning.training import Trainer, TrainingParams, plateau_scale, train
 from rnnsep.running.errors import UserError
-from rnnsep.signal.stft import stft
 from rnnsep.signal.songs import Corpus
+from rnnsep.signal.stft import stft
 
 NETWORK = NetworkParams("gru", 2, 16, False, 0.2, 4000.0, "log", "softmax")
 LOSS = LossParams("sdr", 0.0)
@@ -122,7 +122,7 @@ def test_training_stops_when_validation_no_longer_improves(
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([3.0, 2.0, 2.5, 2.5, 1.0])
-    monkeypatch.setattr(Trainer, "evaluate", lambda self, batches: next(losses))
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
     models = run(features, tmp_path, epochs=9, patience=2)
     assert pd.read_csv(models / "history.tsv", sep="\t")["valid_loss"].tolist() == [3.0, 2.0, 2.5, 2.5]
     assert '"best_epoch": 2' in (models / "model.json").read_text()
@@ -132,7 +132,7 @@ def test_a_loss_that_is_no_number_stops_with_the_epoch_and_keeps_the_last_good_s
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([3.0, float("nan")])
-    monkeypatch.setattr(Trainer, "evaluate", lambda self, batches: next(losses))
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
     with pytest.raises(UserError, match=r"not a number any more in epoch 2; lower training.learning_rate"):
         run(features, tmp_path)
     with np.load(tmp_path / "checkpoint.npz", allow_pickle=False) as checkpoint:
