@@ -1,5 +1,6 @@
 """Audio files: exact round trips, blocks, and one clear line for each kind of damage."""
 
+import contextlib
 import pickle
 import resource
 import wave
@@ -11,7 +12,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -192,6 +193,36 @@ def test_what_is_not_audio_cannot_be_decoded(tmp_path: Path) -> None:
             decode(tmp_path / "a.mp4")
     with pytest.raises(UserError, match="No such file"):
         decode(tmp_path / "b.mp4")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(
+    st.sampled_from([("PCM_16", ".wav"), ("FLOAT", ".wav"), ("PCM_16", ".flac")]),
+    st.dictionaries(st.integers(0, 119), st.integers(0, 255), max_size=4),
+    st.none() | st.integers(0, 3000),
+)
+def test_whatever_is_in_a_file_no_traceback_comes(
+    tmp_path: Path, kind: tuple[str, str], changed: dict[int, int], length: int | None
+) -> None:
+    subtype, suffix = kind
+    path = tmp_path / f"a{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, (1000, 2)), 8000, subtype=subtype)
+    content = bytearray(path.read_bytes())
+    for position, value in changed.items():
+        content[position] = value
+    path.write_bytes(content[:length])
+    with contextlib.suppress(UserError):
+        audio = AudioFile(path)
+        assert np.isfinite(audio[:]).all()
+        assert audio[:].shape == audio.shape
+    with contextlib.suppress(UserError):
+        assert all(np.isfinite(block).all() for block in decode(path)[1])
+
+
+def test_nine_channels_are_decoded(tmp_path: Path, noise: Noise) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(0, 100, 9), 8000, subtype="PCM_16")
+    decoded = np.concatenate(list(decode(tmp_path / "a.wav")[1]))
+    np.testing.assert_array_equal(decoded * 32768, noise(0, 100, 9))
 
 
 @pytest.mark.real

@@ -45,7 +45,7 @@ class Info:
                 self._streams = [(audio.nb_samples, audio.rate)]
         else:
             try:
-                with av.open(path) as container:
+                with av.open(f"file:{path}") as container:
                     streams = container.streams.audio
                     self._streams = [(round((s.duration or 0) * (s.time_base or 0) * s.rate), s.rate) for s in streams]
             except av.FFmpegError as error:

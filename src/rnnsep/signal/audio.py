@@ -5,7 +5,7 @@ Audio is (nb_samples, nb_channels), float32 in [-1, 1) unless a file holds more.
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -155,7 +155,7 @@ def _decoded(path: Path, stream: int) -> Iterator[NDArray[np.float32]]:
         try:
             frames = _frames(container.decode(found))
             while part := list(islice(frames, FRAMES)):
-                block = np.concatenate(part, axis=1).T  # (nb_channels, nb) to (nb, nb_channels)
+                block = np.concatenate(part)
                 if not np.isfinite(block).all():
                     raise UserError(f"{path}: holds NaN or infinity; mend or remove it")
                 yield block
@@ -164,28 +164,30 @@ def _decoded(path: Path, stream: int) -> Iterator[NDArray[np.float32]]:
 
 
 def _frames(decoded: Iterator[Any]) -> Iterator[NDArray[np.float32]]:
-    resampler = av.AudioResampler(format="fltp")  # changes how samples are stored, not their rate
+    # Changes how samples are stored, not their rate. Interleaved, since PyAV crashes on planes beyond the eighth.
+    resampler = av.AudioResampler(format="flt")
     for frame in decoded:
         for part in resampler.resample(frame):
-            yield np.asarray(part.to_ndarray(), np.float32)  # (nb_channels, nb)
+            # (1, nb * nb_channels) to (nb, nb_channels)
+            yield np.asarray(part.to_ndarray(), np.float32).reshape(part.samples, -1)
 
 
 @contextmanager
 def _audio_stream(path: Path, stream: int) -> Iterator[tuple[Any, Any]]:
     """A container, opened for the length of the block, and its audio stream number `stream`."""
-    with ExitStack() as stack:
-        try:
-            # Not by name, which could be taken for an address of one of ffmpeg's protocols.
-            file = stack.enter_context(open(path, "rb"))
-        except OSError as error:
-            raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
-        try:
-            container = stack.enter_context(av.open(file, metadata_errors="replace"))
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise UserError(f"{path}: is not audio: {_line(error)}") from None
+    try:
+        # The bare name could be taken for an address of another protocol of ffmpeg's.
+        container = av.open(f"file:{path}", metadata_errors="replace")
+    except (av.FFmpegError, OSError) as error:
+        known = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
+        raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {_line(error)}") from None
+    with container:
         if stream >= len(container.streams.audio):
             raise UserError(f"{path}: has no audio stream {stream}")
-        yield container, container.streams.audio[stream]
+        found = container.streams.audio[stream]
+        if found.codec_context is None or not found.codec_context.sample_rate:
+            raise UserError(f"{path}: audio stream {stream} is of an unknown kind")
+        yield container, found
 
 
 def _open(path: Path) -> soundfile.SoundFile:
@@ -205,6 +207,13 @@ def _open(path: Path) -> soundfile.SoundFile:
     if file.frames == 0:
         file.close()
         raise UserError(f"{path}: empty: holds no samples")
+    try:
+        file.seek(file.frames - 1)  # a flac file's header may promise more than there is
+    except soundfile.SoundFileError:
+        file.close()
+        raise UserError(
+            f"{path}: truncated: does not hold the {file.frames} samples of its header; get it anew"
+        ) from None
     return file
 
 
