@@ -28,7 +28,9 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def section(**changes: Any) -> CorpusParams:
     return parse(
-        CorpusParams, {"name": "folder", "path": None, "sources": None, "synthetic": SYNTHETIC} | changes, "corpus"
+        CorpusParams,
+        {"name": "folder", "path": None, "sources": None, "mixing": "published", "synthetic": SYNTHETIC} | changes,
+        "corpus",
     )
 
 

@@ -9,7 +9,7 @@ All take the same four tensors, which is all that masks need of the data:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import tensorflow as tf
@@ -19,13 +19,21 @@ from rnnsep.params import Range
 FLOOR = 1e-8
 SDR_FLOOR = 1e-3  # -30 dB: what lies further below the mixture is as good as silence
 
+LossName = Literal["magnitude", "mask", "kl", "phase", "sdr"]
+
 
 @dataclass(frozen=True)
 class LossParams:
     """Section `loss` of params.yaml."""
 
-    name: Literal["magnitude", "mask", "kl", "phase", "sdr"]
+    name: LossName
     discrimination: Annotated[float, Range(0, 0.99)]
+    pretraining: LossName  # of the first `training.pretraining` epochs
+
+    @property
+    def first(self) -> "LossParams":
+        """The loss to pre-train with."""
+        return replace(self, name=self.pretraining)
 
 
 def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
