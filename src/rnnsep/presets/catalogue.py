@@ -85,6 +85,7 @@ def _text(value: Any) -> str:
     text = str(value)
     if BARE.fullmatch(text) and text.lower() not in WORDS:
         return text
-    # within quotes a backslash is one, unless it stands before a quote or at the end
+    # ${ would be an interpolation; within quotes a backslash is one, unless it stands before a quote or at the end
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
