@@ -23,7 +23,7 @@ from rnnsep.params import Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
-from rnnsep.signal.features import Features, open_features
+from rnnsep.signal.features import Features, open_features, to_single
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate")
 PLATEAU_FACTOR = 0.3  # as Open-Unmix (Stöter et al., 2019)
@@ -113,7 +113,7 @@ def statistics(features: Features, network: MaskNetwork) -> tuple[np.ndarray, np
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
-            mixture = sum(array[start : start + 1024, : network.nb_bins].astype(np.float32) for array in arrays)
+            mixture = np.sum([to_single(array[start : start + 1024, : network.nb_bins]) for array in arrays], axis=0)
             x = network.compress(np.hypot(mixture[..., 0], mixture[..., 1])).numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)
             count += len(x)
@@ -168,9 +168,7 @@ class Trainer:
         self.optimizer.apply(gradients, self.weights)
         momentum = tf.minimum(self.params.averaging, (1 + step) / (10 + step))
         for average, weight in zip(self.averages, self.weights, strict=True):
-            average.assign_add(
-                (1 - momentum) * (weight.value - average) if self.params.averaging else weight.value - average
-            )
+            average.assign_add((1 - momentum) * (weight.value - average))
         return loss
 
     @tf.function(jit_compile=True)
