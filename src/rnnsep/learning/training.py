@@ -146,6 +146,9 @@ class Trainer:
         self.optimizer.build(self.weights)
         self.averages = [tf.Variable(w.value, trainable=False) for w in self.weights]
         self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
+        xla = not tf.config.list_logical_devices("GPU")  # XLA cannot compile cuDNN's recurrent layers
+        self._step = tf.function(self._step_of, jit_compile=xla)
+        self._evaluate = tf.function(self._loss_of, jit_compile=xla)
 
     def learning_rate(self, rate: tf.Tensor) -> tf.Tensor:
         """`rate` with the warm-up and the cosine applied, at the optimiser's current step."""
@@ -155,9 +158,11 @@ class Trainer:
             rate *= 0.5 * (1 + tf.cos(np.pi * tf.minimum(step / self.nb_steps, 1.0)))
         return rate
 
-    @tf.function(jit_compile=True)
-    def step(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        """One step of the optimiser on a `Batch`; the loss before it."""
+    def step(self, batch: Batch, rate: float) -> float:
+        """One step of the optimiser; the loss before it. `rate` is the learning rate before `learning_rate`."""
+        return float(self._step(*batch, tf.constant(rate, tf.float32)))
+
+    def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         x, s, r = spectra(sources, gains)
         with tf.GradientTape() as tape:
             loss = loss_of(self.loss, self.network(x, training=True), x, s, r)
@@ -171,8 +176,7 @@ class Trainer:
             average.assign_add((1 - momentum) * (weight.value - average))
         return loss
 
-    @tf.function(jit_compile=True)
-    def _evaluate(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
+    def _loss_of(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
         x, s, r = spectra(sources, gains)
         return loss_of(self.loss, self.network(x), x, s, r)
 
@@ -181,7 +185,7 @@ class Trainer:
         current = [w.numpy() for w in self.weights]
         for weight, average in zip(self.weights, self.averages, strict=True):
             weight.assign(average)
-        loss = float(np.mean([self._evaluate(*batch).numpy() for batch in batches]))
+        loss = float(np.mean([float(self._evaluate(*batch)) for batch in batches]))
         for weight, value in zip(self.weights, current, strict=True):
             weight.assign(value)
         return loss
@@ -201,7 +205,7 @@ def _mean_loss(trainer: Trainer, sampler: Sampler, seed: int, epoch: int, rate: 
     losses = []
     with Progress(f"epoch {epoch}", sampler.params.steps, lines=False) as progress:
         for batch in sampler.epoch(seed, epoch):
-            losses.append(trainer.step(*batch, tf.constant(rate, tf.float32)).numpy())
+            losses.append(trainer.step(batch, rate))
             progress.advance(f"loss {losses[-1]:.4f}")
     return float(np.mean(losses))
 
