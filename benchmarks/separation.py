@@ -9,6 +9,7 @@ Run: OMP_NUM_THREADS=1 python -m benchmarks.separation [--rounds 5]
 """
 
 import argparse
+import bisect
 import functools
 import multiprocessing
 import sys
@@ -107,11 +108,10 @@ def open_unmix_side(iterations: int) -> Callable[[], object]:
         one = OpenUnmix(stft.nb_bins, stft.nb_channels, units, 3, unidirectional=True, max_bin=nb_seen)
         return one.eval()
 
-    def nb_weights(units: int) -> int:
+    def nb_weights(units: int) -> int:  # of all four
         return len(SOURCES) * sum(weights.numel() for weights in network(units).parameters())
 
-    target = _model().network.count_params()
-    units = min(range(16, 1025, 16), key=lambda units: abs(nb_weights(units) - target))
+    units = bisect.bisect(range(1024), _model().network.count_params(), key=nb_weights, lo=8)
     separator = Separator(
         {source: network(units) for source in SOURCES},
         niter=iterations,

@@ -117,3 +117,41 @@ def test_rooms_import_only_from_their_own_wing_or_floors_below() -> None:
             assert other == wing or level[other] < level[wing] or {other, wing} <= FLOORS[0], (
                 f"{file} imports {imported}"
             )
+
+
+def stale(key: str) -> set[str]:
+    """Stages that a change of one parameter can rerun: those that declare it, and all that depend on their outs."""
+    changed = {name for name, stage in STAGES.items() if key in stage.get("params", [])}
+    while True:
+        outs = {out for name in changed for out in outs_of(name)}
+        reached = changed | {name for name, stage in STAGES.items() if outs & set(stage["deps"])}
+        if reached == changed:
+            return changed
+        changed = reached
+
+
+def outs_of(name: str) -> set[str]:
+    entries = [entry for kind in ("outs", "metrics") for entry in STAGES[name].get(kind, [])]
+    return {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
+
+
+END = {"aggregate", "report"}
+SCORED = {"evaluate"} | END
+SEPARATED = {"separate"} | SCORED
+TRAINED = {"train"} | SEPARATED
+FEATURED = {"features"} | TRAINED
+STALE = {  # section: the stages that a change of any of its keys reruns
+    "corpus": {"download", "baselines"} | FEATURED,
+    "stft": FEATURED,
+    "rnn": TRAINED,
+    "loss": TRAINED,
+    "sampling": TRAINED,
+    "training": TRAINED,
+    "separation": SEPARATED,
+    "evaluation": {"baselines"} | SCORED,
+}
+
+
+@pytest.mark.parametrize("key", params.leaves(params.read_yaml(ROOT / "params.yaml")))
+def test_a_parameter_makes_stale_what_it_must_and_no_more(key: str) -> None:
+    assert stale(key) == STALE[key.split(".")[0]]

@@ -33,9 +33,60 @@ def parser() -> argparse.ArgumentParser:
         prog="rnnsep", description="Recurrent music source separation as a reproducible experiment pipeline."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_separate(commands)
     add_scores(commands)
     add_preset(commands)
     return root
+
+
+def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "separate",
+        help="separate songs of your own",
+        description="Separate songs into DIR/<song>/<source>.wav. What is done already is kept.",
+        epilog="example: rnnsep separate song.mp3 album/ -o separated --source vocals --residual",
+    )
+    command.add_argument(
+        "inputs", metavar="INPUT", nargs="+", type=Path, help="an audio or video file, or a folder of such files"
+    )
+    command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the sources")
+    command.add_argument(
+        "--source", metavar="NAME", action="append", default=[],
+        help="only this source, such as vocals; may be repeated",
+    )  # fmt: skip
+    command.add_argument(
+        "--residual", action="store_true",
+        help="add what is left of the song, so that all files together are the song to the last bit",
+    )  # fmt: skip
+    command.add_argument("--model", metavar="DIR", type=Path, help="folder of a trained model (default: models)")
+    command.add_argument(
+        "--filter", choices=["mask", "wiener"], default="mask",
+        help="how masks are applied, as separation.filter in params.yaml (default: mask)",
+    )  # fmt: skip
+    command.add_argument("--format", choices=["wav", "flac"], default="wav", help="of the files (default: wav)")
+    command.add_argument(
+        "--subtype", choices=["PCM_16", "PCM_24", "FLOAT"], default="PCM_16",
+        help="how samples are stored: 16 or 24 bits, or floating point (default: PCM_16)",
+    )  # fmt: skip
+    command.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    command.set_defaults(run=separate)
+
+
+def separate(options: argparse.Namespace) -> None:
+    from rnnsep.separation.songs import Options, separate_files
+
+    chosen = Options(
+        tuple(options.source), options.filter, options.format, options.subtype, options.residual, options.overwrite
+    )
+    outcomes = separate_files(options.inputs, options.output, options.model, chosen)
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            print(f"rnnsep: {outcome.message}", file=sys.stderr)
+        else:
+            print(f"{outcome.path}: {outcome.state} in {outcome.folder}")
+    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    if failed:
+        raise UserError(f"{failed} of {len(outcomes)} inputs could not be separated")
 
 
 def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

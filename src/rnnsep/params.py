@@ -17,7 +17,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -59,7 +59,7 @@ def leaf_keys(cls: type, prefix: str = "") -> tuple[str, ...]:
     keys: list[str] = []
     for field in fields(cls):
         key, hint = prefix + field.name, hints[field.name]
-        keys += leaf_keys(hint, key + ".") if is_dataclass(hint) else [key]
+        keys += leaf_keys(cast(type, hint), key + ".") if is_dataclass(hint) else [key]
     return tuple(keys)
 
 

@@ -1,6 +1,9 @@
 """The embedded corpus: what a song must keep whatever its seed and length."""
 
 import hashlib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -56,6 +59,18 @@ def test_a_song_is_a_function_of_its_seed_and_index_only():
     assert digest(first) == digest(again)
     others = {digest(render(7, 12, 2.0)), digest(render(8, 11, 2.0))}
     assert len(others | {digest(first)}) == 3
+
+
+def test_bytes_do_not_depend_on_threads_or_process():
+    code = (
+        "import hashlib; from rnnsep.corpora.synthetic.corpus import render; song = render(7, 11, 2.0);"
+        "print(hashlib.sha256(b''.join(song[name].tobytes() for name in sorted(song))).hexdigest())"
+    )
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "3")
+    found = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **threads}, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == digest(render(7, 11, 2.0))
 
 
 def test_levels_are_those_of_music(songs):
@@ -128,6 +143,16 @@ def test_scores_stay_in_range(index, seconds):
     for part in (song.melody, song.bass, *(layer.notes for layer in song.layers), *song.backing):
         assert all(note.start >= 0 and note.duration > 0 and 0 < note.velocity <= 1 for note in part)
     assert all((song.melody, song.bass, song.drums, song.layers))
+
+
+def test_some_basses_are_mono_and_no_stem_is_always():
+    spread = {source: [] for source in SOURCES}
+    for index in range(6):
+        song = render(5, index, 1.0)
+        for source in SOURCES:
+            spread[source].append(bool((song[source][:, 0] == song[source][:, 1]).all()))
+    assert any(spread["bass"])
+    assert not any(all(mono) for mono in spread.values())
 
 
 def test_names_are_unique_and_plain():

@@ -93,24 +93,22 @@ MODES = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_outputs_states_and_gradients_are_those_of_keras(kind: str, bidirectional: bool, mode: str) -> None:
-    ours, theirs = pair(kind, 5, bidirectional, 3)
-    nb_states = ours.nb_states * (2 if bidirectional else 1)
+def test_outputs_states_and_gradients_are_those_of_keras(kind: str, mode: str) -> None:
+    ours, theirs = pair(kind, 5, True, 3)
+    nb_states = ours.nb_states * 2
     states = [random_tensor((4, 5), seed=20 + i) for i in range(nb_states)]
     compare(ours, theirs, random_tensor((4, 7, 3)), states, TOLERANCE["float32"], MODES[mode])
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_default_state_is_zero(kind: str, bidirectional: bool) -> None:
-    ours, theirs = pair(kind, 5, bidirectional, 3)
+def test_one_direction_from_the_zero_state(kind: str) -> None:
+    ours, theirs = pair(kind, 5, False, 3)
     compare(ours, theirs, random_tensor((4, 7, 3)), [], TOLERANCE["float32"], MODES["graph"])
 
 
 @pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["gru", "lstm", "relu"])
 def test_other_precisions_are_those_of_keras(kind: str, policy: str) -> None:
     ours, theirs = pair(kind, 5, False, 3, dtype=policy)
     assert {weight.dtype for weight in ours.weights} == {"float64" if policy == "float64" else "float32"}
@@ -118,11 +116,20 @@ def test_other_precisions_are_those_of_keras(kind: str, policy: str) -> None:
     compare(ours, theirs, x, [], TOLERANCE[policy], MODES["graph"])
 
 
-@pytest.mark.parametrize("shape", [(4, 1, 3), (1, 9, 3), (1, 1, 3), (17, 2, 3)])
+@pytest.mark.parametrize(("nb_batch", "nb_frames"), [(4, 1), (1, 9), (1, 1), (17, 2)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_number_of_frames_and_any_batch(kind: str, shape: tuple[int, int, int]) -> None:
-    ours, theirs = pair(kind, 5, True, 3)
-    compare(ours, theirs, random_tensor(shape), [], TOLERANCE["float32"], MODES["graph"])
+def test_any_number_of_frames_and_any_batch(kind: str, nb_batch: int, nb_frames: int) -> None:
+    ours, theirs = pair(kind, 5, False, 3)
+    compare(ours, theirs, random_tensor((nb_batch, nb_frames, 3)), [], TOLERANCE["float32"], MODES["eager"])
+
+
+@pytest.mark.parametrize(("nb_batch", "nb_frames", "units"), [(4, 5, 5), (3, 2, 9)])
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_odd_shapes_in_double_precision(kind: str, nb_batch: int, nb_frames: int, units: int) -> None:
+    """XLA of TensorFlow 2.21 gave wrong gradients for the first of these when products were concatenated."""
+    ours, theirs = pair(kind, units, False, 3, dtype="float64")
+    x = random_tensor((nb_batch, nb_frames, 3), "float64")
+    compare(ours, theirs, x, [], TOLERANCE["float64"], MODES["graph"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,10 +163,10 @@ def test_chunks_with_carried_state_are_the_whole_sequence(kind: str) -> None:
     assert_close([np.concatenate(chunks, 1), *flat(state)], [whole, *flat(last)], TOLERANCE["float32"])
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+@pytest.mark.parametrize("kind", ["gru", "relu"])
 def test_two_runs_give_the_same_bytes(kind: str, mode: str) -> None:
-    ours, _ = pair(kind, 32, True, 24)
+    ours, _ = pair(kind, 32, False, 24)
     x = random_tensor((8, 20, 24))
     run = MODES[mode](lambda: outputs_and_gradients(lambda x: [ours(x)], [x], ours.trainable_variables))
     for first, second in zip(run(), run(), strict=True):
@@ -192,7 +199,7 @@ def test_the_configuration_makes_the_layer_again(kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15, NumPy 2.4
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["lstm", "relu"])
 def test_models_are_saved_and_loaded(kind: str, tmp_path: Any) -> None:
     def model() -> Any:
         first, _ = pair(kind, 5, True, 3)
@@ -212,12 +219,11 @@ def test_models_are_saved_and_loaded(kind: str, tmp_path: Any) -> None:
     np.testing.assert_array_equal(saved(x), whole(x))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_subclassed_model_learns(jit_compile: bool) -> None:
+def test_a_subclassed_model_learns() -> None:
     class Model(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.stack = [GRU(6), LSTM(6, bidirectional=True), VanillaRNN(6)]
+            self.stack = [GRU(6), VanillaRNN(6, bidirectional=True)]
             self.head = keras.layers.Dense(1)
 
         def call(self, x: Any) -> Any:
@@ -229,7 +235,7 @@ def test_a_subclassed_model_learns(jit_compile: bool) -> None:
     x = random_tensor((16, 8, 2))
     y = tf.cumsum(x, 1)[..., :1]
     model = Model()
-    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=jit_compile)
+    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=False)
     losses = model.fit(x, y, epochs=25, batch_size=16, verbose=0).history["loss"]
     assert losses[-1] < 0.3 * losses[0]
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, decode, write_wav
+from rnnsep.signal.audio import AudioFile, decode, stream_lengths, write_wav
 
 WAVES = (".wav", ".flac")
 
@@ -44,12 +43,7 @@ class Info:
             with AudioFile(Path(path)) as audio:
                 self._streams = [(audio.nb_samples, audio.rate)]
         else:
-            try:
-                with av.open(f"file:{path}") as container:
-                    streams = container.streams.audio
-                    self._streams = [(round((s.duration or 0) * (s.time_base or 0) * s.rate), s.rate) for s in streams]
-            except av.FFmpegError as error:
-                raise UserError(f"{path}: is not audio: {error.strerror}") from None
+            self._streams = stream_lengths(Path(path))
             if not self._streams:
                 raise UserError(f"{path}: has no audio")
 

@@ -34,7 +34,7 @@ from rnnsep.params import ParamError, Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
-from rnnsep.signal.features import Features, open_features
+from rnnsep.signal.features import Features, open_features, to_single
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate")
 PLATEAU_FACTOR = 0.3  # as Open-Unmix (Stöter et al., 2019)
@@ -191,7 +191,7 @@ def statistics(features: Features, trainer: "Trainer", songs: Collection[str]) -
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
-            parts = [array[start : start + 1024, : network.nb_bins].astype(np.float32) for array in arrays]
+            parts = [to_single(array[start : start + 1024, : network.nb_bins]) for array in arrays]
             mixture = np.sum(parts, axis=0)
             magnitude = trainer.gain * np.hypot(mixture[..., 0], mixture[..., 1])
             x = network.compress(trainer.inputs(magnitude[None])[0]).numpy().astype(np.float64)
@@ -237,6 +237,10 @@ class Trainer:
         self.optimizer.build(self.weights)
         self.averages = [tf.Variable(w.value, trainable=False) for w in self.weights]
         self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
+        xla = not tf.config.list_logical_devices("GPU")  # XLA cannot compile cuDNN's recurrent layers
+        self._slope = tf.function(self._slope_of, jit_compile=xla)
+        self._step = tf.function(self._step_of, jit_compile=xla)
+        self._evaluate = tf.function(self._loss_of, jit_compile=xla)
 
     def restart_averages(self) -> None:
         """Let the moving average begin at the weights as they are."""
@@ -255,11 +259,16 @@ class Trainer:
             rate *= 0.5 * (1 + tf.cos(np.pi * tf.minimum(step / self.nb_steps, 1.0)))
         return rate
 
-    @tf.function(jit_compile=True)
-    def slope(
-        self, sources: tf.Tensor, gains: tf.Tensor, pretraining: bool = False
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The loss on a `Batch`, with dropout, and its gradient."""
+    def step(self, batch: Batch, rate: float, pretraining: bool = False) -> float:
+        """One step of the optimiser; the loss before it. `rate` is the learning rate before `learning_rate`."""
+        return float(self._step(*batch, tf.constant(rate, tf.float32), pretraining))
+
+    def slope(self, batch: Batch, pretraining: bool = False) -> tuple[float, list[np.ndarray]]:
+        """The loss on a batch, with dropout, and its gradient."""
+        loss, gradients = self._slope(*batch, pretraining)
+        return float(loss), [gradient.numpy() for gradient in gradients]
+
+    def _slope_of(self, sources: tf.Tensor, gains: tf.Tensor, pretraining: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:
         loss_params = self.loss.first if pretraining else self.loss
         x, s, r = spectra(sources, gains, self.gain)
         inputs = self.inputs(x)
@@ -267,19 +276,15 @@ class Trainer:
             loss = loss_of(loss_params, self.network(inputs, training=True), x, s, r)
         return loss, tape.gradient(loss, [w.value for w in self.weights])
 
-    @tf.function(jit_compile=True)
-    def step(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool = False) -> tf.Tensor:
-        """One step of the optimiser on a `Batch`; the loss before it."""
-        loss, gradients = self.slope(sources, gains, pretraining)
+    def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool) -> tf.Tensor:
+        loss, gradients = self._slope_of(sources, gains, pretraining)
         gradients, _ = tf.clip_by_global_norm(gradients, self.params.clip)
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         self.optimizer.learning_rate.assign(self.learning_rate(rate))
         self.optimizer.apply(gradients, self.weights)
         momentum = tf.minimum(self.params.averaging, (1 + step) / (10 + step))
         for average, weight in zip(self.averages, self.weights, strict=True):
-            average.assign_add(
-                (1 - momentum) * (weight.value - average) if self.params.averaging else weight.value - average
-            )
+            average.assign_add((1 - momentum) * (weight.value - average))
         return loss
 
     def search(self, batches: Callable[[], Iterable[Batch]], nb_iterations: int, pretraining: bool = False) -> float:
@@ -292,9 +297,9 @@ class Trainer:
             assign_flat(self.weights, flat)
             total, gradient, count = 0.0, np.zeros(len(flat)), 0
             for batch in batches():
-                loss, gradients = self.slope(*batch, pretraining)
-                total, count = total + float(loss), count + 1
-                gradient += np.concatenate([g.numpy().reshape(-1) for g in gradients])
+                loss, gradients = self.slope(batch, pretraining)
+                total, count = total + loss, count + 1
+                gradient += np.concatenate([g.reshape(-1) for g in gradients])
             return total / count, gradient / count
 
         start = np.concatenate([w.numpy().reshape(-1) for w in self.weights]).astype(np.float64)
@@ -305,8 +310,7 @@ class Trainer:
         self.restart_averages()
         return float(loss)
 
-    @tf.function(jit_compile=True)
-    def _evaluate(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
+    def _loss_of(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
         x, s, r = spectra(sources, gains, self.gain)
         return loss_of(self.loss, self.network(self.inputs(x)), x, s, r)
 
@@ -315,7 +319,7 @@ class Trainer:
         current = [w.numpy() for w in self.weights]
         for weight, average in zip(self.weights, self.averages, strict=True):
             weight.assign(average)
-        loss = float(np.mean([self._evaluate(*batch).numpy() for batch in batches]))
+        loss = float(np.mean([float(self._evaluate(*batch)) for batch in batches]))
         for weight, value in zip(self.weights, current, strict=True):
             weight.assign(value)
         return loss
@@ -360,7 +364,7 @@ def _mean_loss(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> f
     losses = []
     with Progress(f"epoch {epoch}", sampler.params.steps, lines=False) as progress:
         for batch in sampler.epoch(seed, epoch):
-            losses.append(trainer.step(*batch, tf.constant(rate, tf.float32), pretraining).numpy())
+            losses.append(trainer.step(batch, rate, pretraining))
             progress.advance(f"loss {losses[-1]:.4f}")
     return float(np.mean(losses))
 

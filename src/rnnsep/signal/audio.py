@@ -145,15 +145,24 @@ def decode(path: Path, stream: int = 0) -> tuple[int, Iterator[NDArray[np.float3
     The streams of a `.stem.mp4` are mixture, drums, bass, other, vocals. Raises `UserError`, naming the file,
     where it cannot be opened, has no such audio stream, or is damaged further on.
     """
-    with _audio_stream(path, stream) as (_, found):
-        rate = int(found.codec_context.sample_rate)
-    return rate, _decoded(path, stream)
+    lengths = stream_lengths(path)
+    if stream >= len(lengths):
+        raise UserError(f"{path}: has no audio stream {stream}")
+    return lengths[stream][1], _decoded(path, stream)
+
+
+def stream_lengths(path: Path) -> list[tuple[int, int]]:
+    """Samples, as far as the container tells, and rate in Hz of each of its audio streams. Raises as `decode`."""
+    with _audio_streams(path) as (_, streams):
+        rates = [int(stream.codec_context.sample_rate) for stream in streams]
+        seconds = [float((stream.duration or 0) * (stream.time_base or 0)) for stream in streams]
+    return [(round(duration * rate), rate) for duration, rate in zip(seconds, rates, strict=True)]
 
 
 def _decoded(path: Path, stream: int) -> Iterator[NDArray[np.float32]]:
-    with _audio_stream(path, stream) as (container, found):
+    with _audio_streams(path) as (container, streams):
         try:
-            frames = _frames(container.decode(found))
+            frames = _frames(container.decode(streams[stream]))
             while part := list(islice(frames, FRAMES)):
                 block = np.concatenate(part)
                 if not np.isfinite(block).all():
@@ -173,8 +182,8 @@ def _frames(decoded: Iterator[Any]) -> Iterator[NDArray[np.float32]]:
 
 
 @contextmanager
-def _audio_stream(path: Path, stream: int) -> Iterator[tuple[Any, Any]]:
-    """A container, opened for the length of the block, and its audio stream number `stream`."""
+def _audio_streams(path: Path) -> Iterator[tuple[Any, list[Any]]]:
+    """A container, opened for the length of the block, and its audio streams."""
     try:
         # The bare name could be taken for an address of another protocol of ffmpeg's.
         container = av.open(f"file:{path}", metadata_errors="replace")
@@ -182,11 +191,10 @@ def _audio_stream(path: Path, stream: int) -> Iterator[tuple[Any, Any]]:
         known = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
         raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {_line(error)}") from None
     with container:
-        if stream >= len(container.streams.audio):
-            raise UserError(f"{path}: has no audio stream {stream}")
-        found = container.streams.audio[stream]
-        if found.codec_context is None or not found.codec_context.sample_rate:
-            raise UserError(f"{path}: audio stream {stream} is of an unknown kind")
+        found = list(container.streams.audio)
+        for number, stream in enumerate(found):
+            if stream.codec_context is None or not stream.codec_context.sample_rate:
+                raise UserError(f"{path}: audio stream {number} is of an unknown kind")
         yield container, found
 
 

@@ -69,7 +69,7 @@ def render_bass(notes: tuple[Note, ...], tone: str, rng: np.random.Generator, nb
     """The bass stem, shape (nb_samples, 2): left equal to right in a third of the songs."""
     buffer = np.zeros(nb_samples)
     (_synth_notes if tone in ("synth", "sub") else _string_notes)(tone, rng, notes, buffer)
-    buffer = compress(buffer, rng.uniform(1.5, 4.0), -3.0, 0.15)
+    buffer = compress(buffer, rng.uniform(2.0, 5.0), -6.0, 0.15)
     clean = saturate(buffer, rng.uniform(0.2, 0.6))
     # an amplifier's grit above the clean tone
     grit = bandpass(np.tanh(buffer / (rms(buffer) + 1e-12) * rng.uniform(1.0, 4.0)), 500.0, rng.uniform(2500.0, 5000.0))

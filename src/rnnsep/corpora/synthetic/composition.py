@@ -37,7 +37,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Layer:
-    """One accompanying instrument and its notes; `chorus` says that it plays there only."""
+    """One accompanying instrument and its notes."""
 
     instrument: str
     notes: tuple[Note, ...]
@@ -510,7 +510,7 @@ def _bass(rng: np.random.Generator, grid: _Grid, bars: list[_Bar], style: Style)
             if kind == "r" and step > 8 and rng.random() < 0.06:
                 pitch += 12
             start = grid.time(b, step)
-            duration = (grid.time(b, step + length) - start) * rng.uniform(0.88, 0.98)
+            duration = (grid.time(b, step + length) - start) * rng.uniform(0.92, 1.0)
             accent = 1.0 if step % 8 == 0 else 0.85
             notes.append(Note(start, duration, pitch, bar.energy * accent * rng.uniform(0.9, 1.0)))
     final = lowest + (bars[-1].root - lowest) % 12

@@ -167,9 +167,9 @@ MIX = {
     "snare": (-2.5, 0.05),
     "clap": (-5.0, 0.0),
     "rim": (-8.0, 0.1),
-    "hat": (-13.0, 0.4),
-    "open": (-14.0, 0.4),
-    "ride": (-16.0, -0.5),
+    "hat": (-11.0, 0.4),
+    "open": (-12.0, 0.4),
+    "ride": (-14.0, -0.5),
     "crash": (-10.0, -0.35),
     "high tom": (-5.0, 0.35),
     "mid tom": (-5.0, 0.0),
@@ -203,6 +203,8 @@ def render_drums(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_s
             length = min(len(x), max(600, int(until * SAMPLE_RATE)))
             x = x[:length] * fade(length, 0.0, 0.015)
         colour = 1.0 + 0.12 * rng.standard_normal()
-        place(buffer, hit.start, x * colour, level[hit.piece] * hit.velocity**1.5 * place_of[hit.piece])
+        place(buffer, hit.start, x * colour, level[hit.piece] * hit.velocity**1.3 * place_of[hit.piece])
     buffer = compress(buffer, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
+    # a second copy, squashed, brings up what rings between the strokes
+    buffer += rng.uniform(0.0, 1.0) * compress(buffer, 8.0, -15.0, 0.08)
     return saturate(buffer, rng.uniform(0.03, 0.2))

@@ -1,5 +1,7 @@
 """A singing voice: glottal pulses and breath through moving formants, with consonants before the notes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import fft, signal
 
@@ -77,6 +79,10 @@ def _formant_filter(x: Audio, formants: Audio, bandwidth: float, tilt: Audio) ->
     for centre in np.arange(5500.0, 80000.0, 1000.0):
         upper *= centre**2 / (centre**2 - f**2 + 600.0j * bandwidth * f)
     spectra *= upper
+    # above the formants vowels differ less in level than five resonators would have it
+    level = np.log(np.abs(response[:, -1:]))
+    even = np.exp(0.6 * (level.mean() - level))
+    response *= 1.0 + (even - 1.0) * np.clip((low - 3500.0) / 2500.0, 0.0, 1.0)
     spectra[:, :nb_low] *= response
     spectra[:, nb_low:] *= np.abs(response[:, -1:]) * (low[-1] / f[nb_low:]) ** 10
     spectra *= 10.0 ** (tilt[rows][:, None] * octaves / 20.0)
@@ -86,6 +92,16 @@ def _formant_filter(x: Audio, formants: Audio, bandwidth: float, tilt: Audio) ->
         piece = frames[:, part * hop : (part + 1) * hop]
         out[part * hop : (part + nb_frames) * hop] += piece.reshape(-1)
     return out[hop : hop + len(x)]
+
+
+def _consonant(rng: np.random.Generator, family: Mapping[str, tuple[float, ...]]) -> Audio:
+    """A burst of noise, of one of the family's places and durations."""
+    low, high, short, long, gain = family[str(rng.choice(list(family)))]
+    centre = rng.uniform(low, high)
+    burst = rng.standard_normal(int(rng.uniform(short, long) * SAMPLE_RATE))
+    x = np.arange(len(burst)) / len(burst)
+    shape = np.sin(np.pi * x) ** 0.7 if family is FRICATIVES else np.exp(-4.0 * x) * np.minimum(1.0, 30.0 * x)
+    return gain * shape * bandpass(burst, 0.75 * centre, 1.4 * centre)
 
 
 def _sing(
@@ -138,25 +154,19 @@ def _sing(
             formants[first : first + nb_closed] = SONORANTS[str(rng.choice(list(SONORANTS)))]
             level[first : first + nb_closed] *= 0.45
         elif kind < 0.85:
-            family = FRICATIVES if kind < 0.55 else PLOSIVES
-            low, high, short, long, gain = family[str(rng.choice(list(family)))]
-            centre, duration = rng.uniform(low, high), rng.uniform(short, long)
-            burst = rng.standard_normal(int(duration * SAMPLE_RATE))
-            shape = np.arange(len(burst)) / len(burst)
-            shape = (
-                np.sin(np.pi * shape) ** 0.7
-                if family is FRICATIVES
-                else np.exp(-4.0 * shape) * np.minimum(1, 30 * shape)
-            )
-            burst = bandpass(burst, 0.75 * centre, 1.4 * centre) * shape
-            place(noise, note.start - 0.7 * duration, burst, gain * note.velocity)
-            before = slice(max(0, first - int(duration * SAMPLE_RATE / HOP)), first)
-            level[before] *= 0.15
+            burst = _consonant(rng, FRICATIVES if kind < 0.55 else PLOSIVES)
+            length = len(burst) / SAMPLE_RATE
+            place(noise, note.start - 0.7 * length, burst, note.velocity)
+            closed = length if kind < 0.55 else length + rng.uniform(0.02, 0.05)
+            level[max(0, first - int(closed * SAMPLE_RATE / HOP)) : first] *= 0.1
         elif note.start - end > 0.35 and rng.random() < 0.8:  # breathe in
             nb_breath = int(rng.uniform(0.18, 0.3) * SAMPLE_RATE)
             inhale = bandpass(rng.standard_normal(nb_breath), 1200.0, 6000.0) * np.hanning(nb_breath) ** 1.5
             place(noise, note.start - nb_breath / SAMPLE_RATE - 0.05, inhale, 0.05)
         end = note.start + note.duration
+        if rng.random() < 0.3:  # the syllable ends in a consonant
+            burst = _consonant(rng, FRICATIVES if rng.random() < 0.6 else PLOSIVES)
+            place(noise, end - 0.05, burst, 0.8 * note.velocity)
     drift = signal.lfilter([0.03], [1.0, -0.97], rng.standard_normal(nb_frames))
     pitch = _smooth(pitch, rng.uniform(0.014, 0.03)) + vibrato * _smooth(wobble, 0.01) + 1.8 * drift
     formants = np.maximum(_smooth(formants * size, 0.018), 120.0)
