@@ -138,3 +138,50 @@ def test_impossible_parameters(key, value):
     assert parse(EvaluationParams, section) == EvaluationParams("fast", 1.0, 1.0, "v4")
     with pytest.raises(ParamError, match=key):
         parse(EvaluationParams, section | {key: value})
+
+
+WHOLE = {engine: EvaluationParams(engine, 1.0, 1.0, "v3") for engine in ENGINES}
+
+
+def whole(references, estimates, engine="fast"):
+    """{target: {metric: score}} of BSS Eval v3"""
+    text = evaluate_song(references, estimates, RATE, WHOLE[engine], sum(references.values()))
+    targets = json.loads(text)["targets"]
+    assert [frame["duration"] for target in targets for frame in target["frames"]] == [2.2] * len(references)
+    return {target["name"]: target["frames"][0]["metrics"] for target in targets}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_v3_is_bss_eval_sources_of_museval_and_nsdr_the_gain_over_the_mixture(engine):
+    references, _ = song(nb_samples=2200)
+    estimates = noisy(references)
+    museval = sigsep.museval()
+    first, second = (np.stack([audio[:, 0] for audio in one.values()]) for one in (references, estimates))
+    sdr, sir, sar, _ = museval.metrics.bss_eval_sources(first, second, compute_permutation=False)
+    mixtures = np.repeat(first.sum(axis=0, keepdims=True), 3, axis=0)
+    before, *_ = museval.metrics.bss_eval_sources(first, mixtures, compute_permutation=False)
+    scored = whole(references, estimates, engine)
+    for index, name in enumerate(references):
+        values = [score[index].item() for score in (sdr, sir, sar, sdr - before)]
+        expected = dict(zip(("SDR", "SIR", "SAR", "NSDR"), values, strict=True))
+        assert scored[name] == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nsdr_of_the_mixture_is_0(engine):
+    references, _ = song()
+    scored = whole(references, dict.fromkeys(references, sum(references.values())), engine)
+    assert [metrics["NSDR"] for metrics in scored.values()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_v3_with_a_silent_source_is_nan_throughout(engine):
+    references, estimates = song()
+    references["bass"] = np.zeros((2200, 1))
+    scored = whole(references, estimates, engine)
+    assert all(math.isnan(value) for metrics in scored.values() for value in metrics.values())
+
+
+def test_museval_has_v3_for_one_channel_only():
+    with pytest.raises(UserError, match=r"evaluation\.engine: museval .* one channel"):
+        evaluate_song(*song(nb_channels=2), RATE, WHOLE["museval"], song(nb_channels=2)[0]["bass"])

@@ -194,7 +194,7 @@ def statistics(features: Features, trainer: "Trainer", songs: Collection[str]) -
             parts = [to_single(array[start : start + 1024, : network.nb_bins]) for array in arrays]
             mixture = np.sum(parts, axis=0)
             magnitude = trainer.gain * np.hypot(mixture[..., 0], mixture[..., 1])
-            x = network.compress(trainer.inputs(magnitude[None])[0]).numpy().astype(np.float64)
+            x = network.compress(trainer.inputs(tf.constant(magnitude[None]))[0]).numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)
             count += len(x)
     mean = total[0] / count

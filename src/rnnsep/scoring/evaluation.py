@@ -99,9 +99,8 @@ def _museval_sources(references: list[Signal], estimates: list[Signal]) -> tuple
         raise UserError("evaluation.engine: museval has BSS Eval v3 for one channel only; use fast")
     if not audio.any(axis=1).all():
         return (*np.full((3, len(references)), np.nan), np.arange(len(references)))
-    halves = np.split(audio[:, :, 0], 2)
-    scores: tuple[NDArray[Any], ...] = museval.metrics.bss_eval_sources(*halves, compute_permutation=False)
-    return scores
+    scores = museval.metrics.bss_eval_sources(*np.split(audio[:, :, 0], 2), compute_permutation=False)
+    return tuple(one.reshape(-1) for one in scores)  # (nb_sources, one frame) -> (nb_sources,)
 
 
 def _museval(references: list[Signal], estimates: list[Signal], window: int, hop: int) -> tuple[NDArray[Any], ...]:
