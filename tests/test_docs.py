@@ -1,0 +1,197 @@
+"""Every command in README.md and docs/ is of the right form, and runs, except for those that train.
+
+Commands are the lines of fenced `sh` blocks, one command each, without pipes; Python code is in `python` blocks. They
+run in a copy of the repository in which a run has left everything that they may ask for. What takes long (`LONG`) is
+not run but checked: arguments, parameters and their values, stages, extras.
+"""
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from dvc.cli.parser import get_main_parser
+
+from rnnsep import cli, params
+from rnnsep.learning.model import Model, save_model
+from rnnsep.learning.network import MaskNetwork, NetworkParams
+from rnnsep.scoring.evaluation import EvaluationParams
+from rnnsep.scoring.scores import score_estimates
+from rnnsep.scoring.tables import aggregate
+from rnnsep.signal.audio import write_wav
+from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.stft import StftParams
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SOURCES = ("vocals", "drums", "bass", "other")
+LONG = [["dvc", "repro"], ["dvc", "exp", "run"], ["pytest"], ["uv"]]
+PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The commands of a page, in words, `uv run` left out."""
+    lines = [line for block in blocks(page, "(?:sh|console)") for line in block.replace("\\\n", " ").splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
+    """Variables that a command sets, extras that it asks for, and what is left of it within the environment."""
+    variables = {}
+    while re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        name, value = words[0].split("=", 1)
+        variables[name], words = value, words[1:]
+    extras = [words[at + 1] for at, word in enumerate(words) if word == "--extra"]
+    if words[:2] == ["uv", "run"]:
+        words = words[2:]
+        while words[0] == "--extra":
+            words = words[2:]
+    return variables, extras, words
+
+
+def is_long(words: list[str]) -> bool:
+    return any(words[: len(start)] == start for start in LONG)
+
+
+ALL = [(page.relative_to(ROOT).as_posix(), words) for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "words"), ALL, ids=[" ".join(words) for _, words in ALL])
+def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
+    assert not {"|", "&&", ";", ">", "<"} & set(words), "one plain command to a line"
+    variables, extras, (program, *arguments) = bare(words)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(extras) <= set(project["optional-dependencies"])
+    assert set(variables) <= {"CUDA_VISIBLE_DEVICES", "RNNSEP_WORKERS", "DASK_SCHEDULER_ADDRESS"}
+    if program == "rnnsep":
+        cli.parser().parse_args(arguments)
+    elif program == "dvc":
+        options = get_main_parser().parse_args(arguments)
+        if is_long(["dvc", *arguments]):
+            assert set(options.targets) <= set(PIPELINE)
+            document = params.read_yaml(ROOT / "params.yaml")
+            for change in getattr(options, "set_param", None) or []:
+                put(document, *change.split("=", 1))
+            for name in PIPELINE:
+                params.select(load_script(name).Parameters, document)
+    else:
+        assert program in ("python", "pytest", "uv"), f"{page}: no check is known for {program}"
+
+
+def put(document: dict[str, Any], key: str, value: str) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        document = document[section]
+    assert name in document, f"params.yaml has no {key}"
+    document[name] = yaml.safe_load(value)
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"documented_{name}", ROOT / "stages" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with all that a run leaves, small and made up, and with songs of a user's own."""
+    root = tmp_path_factory.mktemp("clone") / "rnnsep"
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    for name in ("stages", "src", ".dvc/plots"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+    random = np.random.default_rng(0)
+    stems = {name: 0.1 * random.normal(size=(16000, 2)).astype(np.float32) for name in SOURCES}
+    stems["mixture"] = sum(stems.values())  # type: ignore[assignment]
+    song = Song("Song", "test", "test", 8000, 16000, 2)
+    for name, stem in stems.items():
+        write_wav(root / "data/corpus/test/Song" / f"{name}.wav", [stem], 8000)
+        if name != "mixture":
+            estimate = stem + 0.02 * stems["mixture"]
+            for folder in ("data/estimates", "other/estimates"):
+                write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
+    Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
+    scores = root / "data/scores"
+    score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", EvaluationParams("fast", 1.0, 1.0))
+    for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
+        shutil.copytree(scores / "RNN", other)
+    systems = [scores / name for name in ("RNN", "MIX", "IRM1")]
+    aggregate(systems, root / "reports/tables", root / "reports/metrics.json")
+    (root / "reports/index.html").write_text("the page")
+
+    keras.utils.set_random_seed(0)
+    network = NetworkParams("gru", 1, 4, False, 0.0, 3000.0, "log", "softmax")
+    stft = StftParams(8000, 64, 32, "mono", "hann")
+    save_model(root / "models", Model(SOURCES, stft, MaskNetwork(network, 4, network.nb_bins(8000, 64), 1)), {})
+    (root / "models/history.tsv").write_text("epoch\ttrain_loss\tvalid_loss\tlearning_rate\n1\t0.5\t0.6\t0.001\n")
+    (root / "data/features").mkdir()
+    (root / "data/features/features.json").write_text("{}")
+
+    (root / "album").mkdir()
+    for path in ("song.wav", "album/other.flac"):
+        soundfile.write(root / path, stems["mixture"][:4000], 8000)
+    soundfile.write(root / "song.mp3", stems["mixture"][:4000], 8000, format="MP3")
+
+    for command in (
+        ("git", "init", "--quiet", "--initial-branch=main"),
+        ("git", "config", "user.name", "Nobody"),
+        ("git", "config", "user.email", "nobody@example.com"),
+        ("dvc", "commit", "--quiet", "--force"),
+        ("git", "add", "."),
+        ("git", "commit", "--quiet", "--message=a run"),
+    ):
+        run(root, list(command))
+    return root
+
+
+def run(root: Path, words: list[str], **variables: str) -> str:
+    tools = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", **variables}
+    done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_quick_commands_run_in_order(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Path
+) -> None:
+    root = tmp_path / "rnnsep"
+    shutil.copytree(finished, root)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("RNNSEP_WORKERS", "1")
+    for words in commands(page):
+        variables, _, plain = bare(words)
+        if plain[0] == "rnnsep":  # in this process, which has imported TensorFlow already
+            assert cli.main(plain[1:]) == 0
+        elif not is_long(plain):
+            run(root, plain, **variables)
+    for code in blocks(page, "python"):
+        run(root, ["python", "-c", code])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
