@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from rnnsep.learning import training
 from rnnsep.learning.losses import LossParams
@@ -41,7 +43,7 @@ NETWORK = NetworkParams(
     mask="softmax",
     defects=Defects(half_mixture=False, reset=0),
 )
-LOSS = LossParams("sdr", 0.0, "mask")
+LOSS = LossParams("sdr", 0.0, "mask", 1.0)
 SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, shift=0.0)
 TRAINING = TrainingParams(
     seed=1,
@@ -201,6 +203,14 @@ def test_a_corpus_without_validation_songs_is_refused(features: Path, tmp_path: 
         run(folder, tmp_path)
 
 
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Without compilation, which would take most of the time of a small training."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def seen(features: Path, **changes: object) -> tuple[Trainer, Sampler]:
     """A trainer and a sampler of the first training songs."""
     keras.utils.set_random_seed(0)
@@ -210,6 +220,7 @@ def seen(features: Path, **changes: object) -> tuple[Trainer, Sampler]:
     return Trainer(network, LOSS, params, SAMPLING.steps), Sampler(opened, "train", SAMPLING, network.nb_bins)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_slope_of_the_whole_loss_is_that_of_finite_differences(features: Path) -> None:
     trainer, sampler = seen(features)
     batch = next(sampler.whole())
@@ -225,6 +236,7 @@ def test_the_slope_of_the_whole_loss_is_that_of_finite_differences(features: Pat
     assert min(losses) < loss < max(losses)
 
 
+@pytest.mark.usefixtures("eager")
 def test_lbfgs_lowers_the_loss_over_all_songs(features: Path) -> None:
     trainer, sampler = seen(features, optimizer="lbfgs")
     trainer.restart_averages()
@@ -234,6 +246,7 @@ def test_lbfgs_lowers_the_loss_over_all_songs(features: Path) -> None:
     assert trainer.evaluate(sampler.whole()) == pytest.approx(after, rel=1e-4)
 
 
+@pytest.mark.usefixtures("eager")
 def test_lbfgs_goes_on_after_a_kill_with_the_same_bytes(
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +288,7 @@ def test_lbfgs_refuses_what_it_does_not_do(key: str) -> None:
         parse(TrainingParams, section, "training")
 
 
+@pytest.mark.usefixtures("eager")
 def test_sgd_is_momentum_times_the_last_step_less_the_gradient(features: Path) -> None:
     trainer, sampler = seen(features, optimizer="sgd", momentum=0.5, clip=1e9, warmup=0, schedule="constant")
     batch, velocity = next(sampler.whole()), 0.0
@@ -286,12 +300,13 @@ def test_sgd_is_momentum_times_the_last_step_less_the_gradient(features: Path) -
         np.testing.assert_allclose(trainer.weights[-1], expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_pretraining_is_with_the_other_loss_and_patience_waits_for_its_end(
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
-    loss = LossParams("sdr", 0.0, "mask")
+    loss = LossParams("sdr", 0.0, "mask", 1.0)
     models = run(features, tmp_path, loss=loss, epochs=9, pretraining=3, patience=2)
     history = pd.read_csv(models / "history.tsv", sep="\t")["train_loss"].tolist()
     assert len(history) == 5
@@ -299,6 +314,7 @@ def test_pretraining_is_with_the_other_loss_and_patience_waits_for_its_end(
     assert all(value < 0 for value in history[3:])  # logarithms
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_second_network_enhances_what_the_first_makes_of_other_songs(features: Path, tmp_path: Path) -> None:
     stage = EnhancementParams(layers=1, mask="relu", loss="magnitude", discrimination=0.1, share=0.5)
     models = run(features, tmp_path, replace(NETWORK, mask="sigmoid"), enhancement=stage)

@@ -29,6 +29,7 @@ class LossParams:
     name: LossName
     discrimination: Annotated[float, Range(0, 0.99)]
     pretraining: LossName  # of the first `training.pretraining` epochs
+    scale: Annotated[float, Range(1e-9)]
 
     @property
     def first(self) -> "LossParams":
@@ -78,7 +79,7 @@ def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.
     """The loss that `params` names, less its discriminative term.
 
     The term is the weight times the same loss of every estimate against every other source, summed over the other
-    sources (Huang et al., 2014, equation 5, and 2015 for more than two).
+    sources (Huang et al., 2014, equation 5, and 2015 for more than two). All is multiplied by the scale.
     """
     function = LOSSES[params.name]
     loss = function(m, x, s, r)
@@ -86,4 +87,4 @@ def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.
         for shift in range(1, m.shape[0]):
             others = tf.roll(s, shift, axis=0), tf.roll(r, shift, axis=0)
             loss -= params.discrimination * function(m, x, *others)
-    return loss
+    return loss if params.scale == 1 else params.scale * loss
