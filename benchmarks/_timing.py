@@ -51,9 +51,7 @@ def cpu_seconds() -> float:
 
 def peak_bytes() -> int:
     """Largest resident memory of this process and of its finished children."""
-    largest = max(
-        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return largest if sys.platform == "darwin" else largest * 1024
 
 

@@ -106,14 +106,24 @@ def test_mixed_targets(capsys, system):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["scores", "--format", "xls"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["scores", "--format", "xls"],
+        ["separate", "song.mp3"],
+        ["separate", "-o", "out"],
+        ["separate", "song.mp3", "-o", "out", "--subtype", "PCM_8"],
+    ],
+)
 def test_misuse_prints_usage(capsys, arguments):
     with pytest.raises(SystemExit, match="2"):
         cli.main(arguments)
     assert "usage: rnnsep" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["scores", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["scores", "--help"], ["separate", "--help"]])
 def test_help_is_quick_since_it_imports_no_library(arguments):
     code = (
         "import sys; from rnnsep import cli\n"

@@ -73,6 +73,7 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def separate(options: argparse.Namespace) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow tells of the machine at length, errors apart
     from rnnsep.separation.songs import Options, separate_files
 
     chosen = Options(

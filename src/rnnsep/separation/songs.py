@@ -331,10 +331,12 @@ def _digest(path: Path) -> str:
 
 def open_audio(path: Path) -> "AudioFile | Decoded":
     """The audio of any file, to be read in slices. Raises `UserError` where it has none or is damaged."""
+    with open(path, "rb") as file:
+        seekable = file.read(4) in (b"RIFF", b"RF64", b"fLaC", b"FORM", b"riff")
     try:
-        direct = soundfile.info(path).format in ("WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF")
+        direct = seekable and bool(soundfile.info(path).frames)
     except (soundfile.SoundFileError, TypeError):
-        direct = False
+        direct = False  # such as avi
     audio = AudioFile(path) if direct else Decoded.measured(path)
     if not RATES[0] <= audio.rate <= RATES[1]:
         raise UserError(f"{path}: has a rate of {audio.rate} Hz; from {RATES[0]} to {RATES[1]} Hz can be separated")

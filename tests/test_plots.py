@@ -1,0 +1,124 @@
+"""DVC's own views with this project's templates and page: right in a browser, and without a network."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import vl_convert
+
+ROOT = Path(__file__).resolve().parents[1]
+PLOTS = ROOT / ".dvc" / "plots"
+TOP_LEVEL = """
+plots:
+  - Learning curves:
+      template: curves
+      x: epoch
+      y:
+        models/history.tsv: [train_loss, valid_loss]
+      y_label: loss
+  - SDR of the songs:
+      template: boxes
+      x: system
+      y:
+        reports/tables/songs.csv: SDR
+      y_label: SDR (dB)
+"""
+
+SVG = """spec => {
+    const host = document.createElement('div')
+    return vegaEmbed(host, spec, {renderer: 'svg'}).then(() => host.textContent)
+}"""
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dvc plots diff` writes for two commits: a folder with index.html."""
+    root = tmp_path_factory.mktemp("plots")
+    (root / "dvc.yaml").write_text(TOP_LEVEL)
+    (root / "models").mkdir()
+    (root / "reports" / "tables").mkdir(parents=True)
+    tools = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(*command: str) -> None:
+        subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True)
+
+    run("git", "init", "--quiet")
+    run("dvc", "init", "--quiet")
+    shutil.copytree(PLOTS, root / ".dvc" / "plots")
+    run("dvc", "config", "plots.html_template", "plots/page.html")
+    for loss in (1.0, 0.5):
+        history = "".join(f"{epoch}\t{loss / epoch}\t{loss / epoch + 0.1}\t0.002\n" for epoch in (1, 2, 3))
+        (root / "models/history.tsv").write_text(f"epoch\ttrain_loss\tvalid_loss\tlearning_rate\n{history}")
+        rows = [
+            f"{system},Song {song},{target},{'' if song == 0 else song - loss}\n"
+            for system in ("RNN", "MIX")
+            for song in range(5)
+            for target in ("bass", "vocals")
+        ]
+        (root / "reports/tables/songs.csv").write_text(f"system,track,target,SDR\n{''.join(rows)}")
+        run("git", "add", ".")
+        run("git", "-c", "user.name=N", "-c", "user.email=n@example.com", "commit", "--quiet", "-m", "a run")
+    run("dvc", "plots", "diff", "HEAD~1", "HEAD", "-o", "compared")
+    return root / "compared"
+
+
+def test_the_page_asks_no_other_host(compared: Path) -> None:
+    html = (compared / "index.html").read_text(encoding="utf-8")
+    outside = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert not re.search(r"\s(src|href)\s*=|@import|url\(", outside)
+    assert html.count("vegaEmbed('#") == 2
+    assert "DVC_METRIC" not in html
+
+
+def test_the_plots_are_drawn(compared: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    address = (compared / "index.html").as_uri()
+    specs = re.findall(r"var spec = (.*);$", (compared / "index.html").read_text(encoding="utf-8"), re.MULTILINE)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        for plot in ("#Learning_curves", "#SDR_of_the_songs"):
+            page.wait_for_selector(f"{plot} canvas, {plot} svg")
+        texts = [page.evaluate(SVG, json.loads(spec)) for spec in specs]
+        browser.close()
+    assert said == []
+    assert asked == [address]
+    assert all(word in texts[0] for word in ("epoch", "loss", "training", "validation", "HEAD~1"))
+    assert all(word in texts[1] for word in ("SDR (dB)", "vocals", "bass", "RNN", "MIX", "HEAD~1"))
+    assert texts[1].index("vocals") < texts[1].index("bass")
+
+
+def test_the_page_is_the_one_that_its_script_makes() -> None:
+    spec = importlib.util.spec_from_file_location("make_page", PLOTS / "make_page.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = (PLOTS / "page.html").read_text(encoding="utf-8")
+    bundled = re.search(r"vl-convert-python ([\d.]+)\.\n", page)
+    assert bundled
+    if bundled[1] != vl_convert.__version__:
+        pytest.skip(f"the page is of vl-convert-python {bundled[1]}, but {vl_convert.__version__} is installed")
+    assert page == module.page()
+
+
+@pytest.mark.parametrize("path", sorted(PLOTS.glob("*.json")), ids=lambda path: path.name)
+def test_templates_are_json_with_the_anchors_that_dvc_fills(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    json.loads(text)
+    assert {"DATA", "X", "Y", "COLOR", "TITLE", "Y_LABEL"} <= set(re.findall(r"<DVC_METRIC_(\w+)>", text))
