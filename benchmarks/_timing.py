@@ -71,7 +71,7 @@ def alternate(sides: Mapping[str, Make], rounds: int = 7, threads: int = 1) -> d
     `sides` maps a name to a module-level function that sets the side up in its own process (started
     afresh, so that libraries do not share thread pools) and returns the call to be timed.
     """
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)), TF_CPP_MIN_LOG_LEVEL="3")
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)), TF_CPP_MIN_LOG_LEVEL="3", RNNSEP_WORKERS="1")
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Any] = {}
     processes = []

@@ -26,7 +26,7 @@ from dvc.cli.parser import get_main_parser
 
 from rnnsep import cli, params
 from rnnsep.learning.model import Model, save_model
-from rnnsep.learning.network import MaskNetwork, NetworkParams
+from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams
 from rnnsep.scoring.evaluation import EvaluationParams
 from rnnsep.scoring.scores import score_estimates
 from rnnsep.scoring.tables import aggregate
@@ -133,7 +133,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
     scores = root / "data/scores"
-    score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", EvaluationParams("fast", 1.0, 1.0))
+    score_estimates(
+        root / "data/corpus", root / "data/estimates", scores / "RNN", EvaluationParams("fast", 1.0, 1.0, "v4")
+    )
     for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
         shutil.copytree(scores / "RNN", other)
     systems = [scores / name for name in ("RNN", "MIX", "IRM1")]
@@ -141,7 +143,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "reports/index.html").write_text("the page")
 
     keras.utils.set_random_seed(0)
-    network = NetworkParams("gru", 1, 4, False, 0.0, 3000.0, "log", "softmax")
+    network = NetworkParams(
+        cell="gru",
+        layers=1,
+        recurrent=None,
+        units=4,
+        bidirectional=False,
+        dropout=0.0,
+        noise=0.0,
+        context=0,
+        bandwidth=3000.0,
+        mel=0,
+        mel_mask=False,
+        input="log",
+        standardise=True,
+        mask="softmax",
+        defects=Defects(half_mixture=False, reset=0),
+    )
     stft = StftParams(8000, 64, 32, "mono", "hann")
     save_model(root / "models", Model(SOURCES, stft, MaskNetwork(network, 4, network.nb_bins(8000, 64), 1)), {})
     (root / "models/history.tsv").write_text("epoch\ttrain_loss\tvalid_loss\tlearning_rate\n1\t0.5\t0.6\t0.001\n")

@@ -32,7 +32,10 @@ def module_file(name: str) -> Path | None:
 def imported_files(script: Path) -> set[Path]:
     """Files of this project that a file imports, anywhere in it, packages on the way included."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    # the package's own `__getattr__` serves users of the library; no import of a module ends in it
+    tree.body = [node for node in tree.body if getattr(node, "name", "") != "__getattr__"]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -99,7 +102,7 @@ def test_nothing_is_imported_in_a_way_that_the_walk_cannot_see() -> None:
 
 
 FLOORS = [
-    {"params", "running", "presets"},
+    {"__init__", "params", "running", "presets"},
     {"signal"},
     {"learning", "corpora"},
     {"separation", "scoring"},

@@ -1,1 +1,14 @@
-"""Recurrent music source separation as a reproducible experiment pipeline."""
+"""Recurrent music source separation as a reproducible experiment pipeline.
+
+`rnnsep.separate(audio, rate)` separates samples that are in memory (see `rnnsep.separation.songs`).
+"""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name == "separate":
+        from rnnsep.separation.songs import separate_audio
+
+        return separate_audio
+    raise AttributeError(f"module 'rnnsep' has no attribute {name!r}")

@@ -1,14 +1,16 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from rnnsep.learning.model import Model, load_model, save_model
-from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams
+from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams, make_enhancer, make_network
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 
@@ -127,3 +129,25 @@ def test_a_spoilt_model_is_one_line_that_names_the_file(saved: Path, tmp_path: P
         load_model(folder)
     assert file in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"defects": Defects(half_mixture=True, reset=4)},
+        {"context": 2, "recurrent": (), "mask": "abs", "standardise": False, "input": "linear"},
+        {"mel": 5, "mel_mask": True, "recurrent": (2,)},
+    ],
+)
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_any_network_masks_a_mixture_and_comes_back_the_same(
+    changes: dict[str, Any], enhanced: bool, tmp_path: Path
+) -> None:
+    params, stft = replace(PARAMS, **changes), make("stereo").stft
+    second = make_enhancer(params, 3, stft) if enhanced else None
+    model = Model(("a", "b", "c"), stft, make_network(params, 3, stft), second)
+    masks = model.masks(mixture(2))
+    assert masks.shape == (3, 7, 17, 2)
+    np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-6)
+    save_model(tmp_path, model, {})
+    np.testing.assert_allclose(load_model(tmp_path).masks(mixture(2)), masks, atol=1e-6)

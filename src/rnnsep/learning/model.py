@@ -46,7 +46,8 @@ class Model:
         above = self.stft.nb_bins - self.network.nb_bins
         return np.pad(masks, ((0, 0), (0, 0), (0, above), (0, 0)), mode="edge")
 
-    @tf.function(reduce_retracing=True)
+    # one trace for all lengths: with one for each, rounding would depend on the songs before
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, None), tf.float32)])
     def _apply(self, magnitude: tf.Tensor) -> tf.Tensor:
         masks = self.network(magnitude)
         return masks if self.enhancer is None else self.enhancer(masked_channels(masks, magnitude))

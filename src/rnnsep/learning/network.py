@@ -172,7 +172,7 @@ class MaskNetwork(keras.Model):
         # (nb_batch, nb_frames, …) to sequences of that length (nb_batch nb_sequences, length, …), and back
         nb_batch, nb_frames = tf.shape(magnitude)[0], magnitude.shape[1] or tf.shape(magnitude)[1]
         filled = tf.pad(magnitude, ((0, 0), (0, -nb_frames % length), (0, 0), (0, 0)))
-        masks = self._masks(tf.reshape(filled, (-1, length, *magnitude.shape[2:])), training)
+        masks = self._masks(tf.reshape(filled, (-1, length, self.nb_bins, self.nb_inputs)), training)
         masks = tf.reshape(masks, (self.nb_sources, nb_batch, -1, self.nb_bins, self.nb_channels))
         return masks[:, :, :nb_frames]
 
