@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up mess
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import TrainingParams, train
+from rnnsep.learning.training import EnhancementParams, TrainingParams, train
 from rnnsep.running import stage
 
 
@@ -21,10 +21,11 @@ class Parameters:
     loss: LossParams
     sampling: SamplingParams
     training: TrainingParams
+    enhancement: EnhancementParams
 
 
-def main(parameters: Parameters, features: Path, models: Path) -> None:
-    train(features, models, parameters.rnn, parameters.loss, parameters.sampling, parameters.training)
+def main(p: Parameters, features: Path, models: Path) -> None:
+    train(features, models, p.rnn, p.loss, p.sampling, p.training, p.enhancement)
 
 
 if __name__ == "__main__":

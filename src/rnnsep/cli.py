@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_separate(commands)
     add_scores(commands)
+    add_preset(commands)
     return root
 
 
@@ -145,3 +146,43 @@ def scores(options: argparse.Namespace) -> None:
         sheets = tables.summary_sheets(table, options.intervals, tables.targets_of(own))
     form = {"md": tables.markdown, "latex": tables.latex}
     print(tables.csv(table) if options.format == "csv" else form[options.format](sheets), end="")
+
+
+def add_preset(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "preset",
+        help="list, print or run the settings of published systems",
+        description="Print a published system's settings as arguments of dvc exp run, or run them.",
+        epilog="example: dvc exp run $(rnnsep preset huang2014-drnn2-disc) -S corpus.path=mir-1k",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="the preset, see --list")
+    command.add_argument("--list", action="store_true", help="list all presets")
+    command.add_argument("--run", dest="start", action="store_true", help="call dvc exp run with them")
+    command.add_argument(
+        "-S", dest="changes", metavar="KEY=VALUE", action="append", default=[],
+        help="change another parameter, too, or a preset's; may be repeated",
+    )  # fmt: skip
+    command.set_defaults(run=preset)
+
+
+def preset(options: argparse.Namespace) -> None:
+    import subprocess
+
+    from rnnsep.presets import catalogue
+
+    if options.list:
+        width = max(map(len, catalogue.names()))
+        for name in catalogue.names():
+            print(f"{name:{width}}  {catalogue.about(name)}")
+        return
+    if options.name is None:
+        raise UserError("give the name of a preset, or --list")
+    changes = catalogue.changes(options.name) | catalogue.assignments(options.changes)
+    arguments = [catalogue.assignment(key, value) for key, value in changes.items()]
+    if not options.start:
+        print("\n".join(f"-S {argument}" for argument in arguments))
+        return
+    flags = [part for argument in arguments for part in ("-S", argument)]
+    code = subprocess.run([sys.executable, "-m", "dvc", "exp", "run", *flags], check=False).returncode
+    if code:
+        raise SystemExit(code)

@@ -28,7 +28,9 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def section(**changes: Any) -> CorpusParams:
     return parse(
-        CorpusParams, {"name": "folder", "path": None, "sources": None, "synthetic": SYNTHETIC} | changes, "corpus"
+        CorpusParams,
+        {"name": "folder", "path": None, "sources": None, "mixing": "published", "synthetic": SYNTHETIC} | changes,
+        "corpus",
     )
 
 
@@ -235,3 +237,9 @@ def test_real_corpora(shared_data: Path, tmp_path: Path) -> None:
         assert len(result.songs) == 6
         assert [song.split for song in result.songs].count("valid") == 1
         assert {song.nb_channels for song in result.songs} == {nb_channels}
+
+
+@pytest.mark.parametrize("name", ["synthetic", "folder", "musdb18"])
+def test_only_mir_1k_has_another_mixing(name: str) -> None:
+    with pytest.raises(ParamError, match=r"corpus\.mixing: must be published"):
+        section(name=name, path="songs", mixing="unit-norm")

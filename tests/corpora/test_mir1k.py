@@ -95,3 +95,37 @@ def test_the_research_copy_has_the_published_split(shared_data: Path) -> None:
     assert {song.name for song in songs if song.split == "valid"} == set(mir1k.VALIDATION)
     for song in songs:
         assert (song.subset == "train") == song.name.startswith(mir1k.SINGERS)
+
+
+@pytest.mark.parametrize("layout", ["published", "divided"])
+def test_unit_norm_mixing_gives_voice_and_music_the_same_norm(
+    layout: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNSEP_WORKERS", "1")
+    path = request.getfixturevalue(layout)
+    plain, scaled = tmp_path / "plain", tmp_path / "scaled"
+    make_songs(mir1k.recordings(path), ("vocals", "accompaniment"), plain)
+    songs = make_songs(mir1k.recordings(path, "unit-norm"), ("vocals", "accompaniment"), scaled)
+    assert len(songs) == len(CLIPS)
+    for song in songs:
+        stems = {}
+        for name in ("vocals", "accompaniment", "mixture"):
+            before, after = (
+                np.asarray(AudioFile(root / song.subset / song.name / f"{name}.wav")) for root in (plain, scaled)
+            )
+            stems[name] = after.astype(np.float64)
+            if name != "mixture":
+                expected = before / np.linalg.norm(before.astype(np.float64)) * mir1k.NORM
+                np.testing.assert_allclose(after, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(stems["mixture"], (stems["vocals"] + stems["accompaniment"]).astype(np.float32))
+
+
+def test_a_silent_source_stays_silent_with_unit_norm_mixing(tmp_path: Path) -> None:
+    (tmp_path / "Wavfile").mkdir()
+    audio = np.zeros((800, 2), np.int16)
+    audio[:, 0] = 100
+    soundfile.write(tmp_path / "Wavfile" / "amy_1_01.wav", audio, 16000)
+    (clip,) = mir1k.recordings(tmp_path, "unit-norm")
+    clip.write(tmp_path / "out", ["mixture", "vocals"])
+    assert not np.asarray(AudioFile(tmp_path / "out" / "vocals.wav")).any()
+    assert np.linalg.norm(np.asarray(AudioFile(tmp_path / "out" / "mixture.wav"))) == pytest.approx(mir1k.NORM)

@@ -8,11 +8,27 @@ import numpy as np
 import pytest
 
 from rnnsep.learning.model import Model, load_model, save_model
-from rnnsep.learning.network import MaskNetwork, NetworkParams
+from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 
-PARAMS = NetworkParams("gru", 2, 6, False, 0.0, 3000.0, "log", "softmax")
+PARAMS = NetworkParams(
+    cell="gru",
+    layers=2,
+    recurrent=None,
+    units=6,
+    bidirectional=False,
+    dropout=0.0,
+    noise=0.0,
+    context=0,
+    bandwidth=3000.0,
+    mel=0,
+    mel_mask=False,
+    input="log",
+    standardise=True,
+    mask="softmax",
+    defects=Defects(half_mixture=False, reset=0),
+)
 
 
 def make(channels: str = "mono", seed: int = 0) -> Model:

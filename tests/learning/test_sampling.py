@@ -10,7 +10,7 @@ from rnnsep.learning.sampling import Batch, Sampler, SamplingParams
 from rnnsep.signal.features import Features, FeatureSong, open_features
 from rnnsep.signal.stft import StftParams
 
-PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0)
+PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, shift=0.0)
 
 
 class Numbered(Features):
@@ -109,3 +109,34 @@ def test_whole_covers_the_songs_once_in_order(lengths: tuple[int, ...], starts: 
     assert first_frames[: len(starts)].tolist() == starts
     assert len(first_frames) - len(starts) < PARAMS.batch
     assert all((batch.gains == 1).all() for batch in batches)
+
+
+def test_a_shift_moves_all_sources_but_the_first_by_multiples_of_it_around_the_song() -> None:
+    # 0.02 s at 8000 Hz and a hop of 8 are 20 frames
+    sampler = Sampler(numbered(90, 50, channels="mono"), "train", replace(PARAMS, remix=0.0, batch=200, shift=0.02), 5)
+    sources = sampler.batch(0, 0, 0).sources
+    first, second = sources[:, :, :, 0, 0, 0].astype(int)
+    songs = sources[0, :, 0, 0, 0, 1].astype(int)
+    np.testing.assert_array_equal(sources[1, :, 0, 0, 0, 1].astype(int) - 100, songs)
+    for song, nb_frames, shifts in ((0, 90, {0, 20, 40, 60, 80}), (1, 50, {0, 20, 40})):
+        moved = (second - first)[songs == song] % nb_frames
+        assert (moved == moved[:, :1]).all()  # one shift a sequence
+        assert set(moved[:, 0].tolist()) == shifts
+
+
+def test_shifts_of_the_whole_set_are_those_of_their_generator() -> None:
+    sampler = Sampler(numbered(90, channels="mono"), "train", replace(PARAMS, shift=0.02), 5)
+    first, again, other = (
+        np.concatenate([batch.sources for batch in sampler.whole(np.random.default_rng(seed))], axis=1)
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    plain = np.concatenate([batch.sources for batch in sampler.whole()], axis=1)
+    np.testing.assert_array_equal(first[0], plain[0])
+    assert set(((first[1] - plain[1])[:, :, 0, 0, 0] % 90).flatten().tolist()) <= {0, 20, 40, 60, 80}
+
+
+def test_songs_can_be_chosen_among_a_split() -> None:
+    sampler = Sampler(numbered(20, 20, 20), "train", PARAMS, 5, among=["0", "2"])
+    assert len(sampler.songs) == 2

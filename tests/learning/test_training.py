@@ -1,31 +1,58 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from rnnsep.learning import training
 from rnnsep.learning.losses import LossParams
-from rnnsep.learning.model import load_model
-from rnnsep.learning.network import NetworkParams
-from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import Trainer, TrainingParams, plateau_scale, train
+from rnnsep.learning.model import Model, load_model
+from rnnsep.learning.network import Defects, NetworkParams, make_network
+from rnnsep.learning.sampling import Sampler, SamplingParams
+from rnnsep.learning.training import EnhancementParams, Trainer, TrainingParams, divided, plateau_scale, spectra, train
+from rnnsep.params import ParamError, parse
 from rnnsep.running.errors import UserError
+from rnnsep.signal.features import open_features
 from rnnsep.signal.songs import Corpus
 from rnnsep.signal.stft import stft
+from tests.learning.conftest import STFT
 
-NETWORK = NetworkParams("gru", 2, 16, False, 0.2, 4000.0, "log", "softmax")
-LOSS = LossParams("sdr", 0.0)
-SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0)
+NETWORK = NetworkParams(
+    cell="gru",
+    layers=2,
+    recurrent=None,
+    units=16,
+    bidirectional=False,
+    dropout=0.2,
+    noise=0.0,
+    context=0,
+    bandwidth=4000.0,
+    mel=0,
+    mel_mask=False,
+    input="log",
+    standardise=True,
+    mask="softmax",
+    defects=Defects(half_mixture=False, reset=0),
+)
+LOSS = LossParams("sdr", 0.0, "mask", 1.0)
+SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, shift=0.0)
+SHORT = replace(SAMPLING, frames=8, steps=2)
 TRAINING = TrainingParams(
     seed=1,
     epochs=3,
+    pretraining=0,
     patience=3,
+    optimizer="adam",
+    momentum=0.9,
     learning_rate=0.01,
     warmup=3,
     schedule="cosine",
@@ -33,13 +60,22 @@ TRAINING = TrainingParams(
     clip=1.0,
     averaging=0.9,
 )
+ALONE = EnhancementParams(layers=0, mask="relu", loss="magnitude", discrimination=0.0, share=0.0)
 
 
-def run(features: Path, folder: Path, **changes: object) -> Path:
+def run(
+    features: Path,
+    folder: Path,
+    network: NetworkParams = NETWORK,
+    loss: LossParams = LOSS,
+    sampling: SamplingParams = SAMPLING,
+    enhancement: EnhancementParams = ALONE,
+    **changes: object,
+) -> Path:
     """A small training; the folder of the model."""
     models = folder / "models"
     models.parent.mkdir(parents=True, exist_ok=True)
-    train(features, models, NETWORK, LOSS, SAMPLING, replace(TRAINING, **changes))  # type: ignore[arg-type]
+    train(features, models, network, loss, sampling, replace(TRAINING, **changes), enhancement)  # type: ignore[arg-type]
     return models
 
 
@@ -166,3 +202,167 @@ def test_a_corpus_without_validation_songs_is_refused(features: Path, tmp_path: 
     (folder / "features.json").write_text(text)
     with pytest.raises(UserError, match="no song of split valid"):
         run(folder, tmp_path)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Without compilation, which would take most of the time of a small training."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def seen(features: Path, sampling: SamplingParams = SAMPLING, **changes: object) -> tuple[Trainer, Sampler]:
+    """A trainer and a sampler of the first training songs."""
+    keras.utils.set_random_seed(0)
+    opened = open_features(features)
+    network = make_network(replace(NETWORK, dropout=0.0), 2, opened.stft)
+    params = replace(TRAINING, averaging=0.0, **changes)  # type: ignore[arg-type]
+    return Trainer(network, LOSS, params, sampling.steps), Sampler(opened, "train", sampling, network.nb_bins)
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_slope_of_the_whole_loss_is_that_of_finite_differences(features: Path) -> None:
+    trainer, sampler = seen(features)
+    batch = next(sampler.whole())
+    loss, gradients = trainer.slope(batch)
+    direction = [np.random.default_rng(i).normal(size=g.shape) for i, g in enumerate(gradients)]
+    slope = sum(float(np.sum(g * d)) for g, d in zip(gradients, direction, strict=True))
+    weights, step, losses = [w.numpy() for w in trainer.weights], 1e-3, []
+    for sign in (1, -1):
+        for weight, value, d in zip(trainer.weights, weights, direction, strict=True):
+            weight.assign(value + sign * step * d)
+        losses.append(trainer.slope(batch)[0])
+    assert slope == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=0.02)
+    assert min(losses) < loss < max(losses)
+
+
+@pytest.mark.usefixtures("eager")
+def test_lbfgs_lowers_the_loss_over_all_songs(features: Path) -> None:
+    trainer, sampler = seen(features, replace(SHORT, batch=32), optimizer="lbfgs")
+    trainer.restart_averages()
+    before = float(np.mean([trainer.slope(batch)[0] for batch in sampler.whole()]))
+    after = trainer.search(sampler.whole, 8)
+    assert after < before - 0.1
+    assert trainer.evaluate(sampler.whole()) == pytest.approx(after, rel=1e-4)
+
+
+@pytest.mark.usefixtures("eager")
+def test_lbfgs_goes_on_after_a_kill_with_the_same_bytes(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"optimizer": "lbfgs", "averaging": 0.0, "epochs": 2}
+    network, sampling = replace(NETWORK, dropout=0.0), replace(SHORT, batch=32, shift=0.1)
+    whole = run(features, tmp_path / "whole", network, sampling=sampling, **changes)
+    search, calls = Trainer.search, []
+
+    def killed(*arguments: object) -> float:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return search(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "search", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(features, tmp_path / "killed", network, sampling=sampling, **changes)
+    assert contents(run(features, tmp_path / "killed", network, sampling=sampling, **changes)) == contents(whole)
+
+
+@pytest.mark.parametrize(
+    ("network", "training", "key"),
+    [
+        ({"dropout": 0.1}, {"averaging": 0.0}, "rnn.dropout"),
+        ({"dropout": 0.0, "noise": 0.1}, {"averaging": 0.0}, "rnn.noise"),
+    ],
+)
+def test_lbfgs_refuses_randomness(
+    features: Path, tmp_path: Path, network: dict[str, float], training: dict[str, float], key: str
+) -> None:
+    with pytest.raises(ParamError, match=key):
+        run(features, tmp_path, replace(NETWORK, **network), optimizer="lbfgs", **training)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["averaging", "weight_decay"])
+def test_lbfgs_refuses_what_it_does_not_do(key: str) -> None:
+    section = asdict(TRAINING) | {"optimizer": "lbfgs", "averaging": 0.0} | {key: 0.5}
+    with pytest.raises(ParamError, match=rf"training\.{key}: must be 0"):
+        parse(TrainingParams, section, "training")
+
+
+@pytest.mark.usefixtures("eager")
+def test_sgd_is_momentum_times_the_last_step_less_the_gradient(features: Path) -> None:
+    trainer, sampler = seen(features, optimizer="sgd", momentum=0.5, clip=1e9, warmup=0, schedule="constant")
+    batch, velocity = next(sampler.whole()), 0.0
+    expected = trainer.weights[-1].numpy().astype(np.float64)
+    for _ in range(3):
+        velocity = 0.5 * velocity - 0.1 * trainer.slope(batch)[1][-1]
+        expected += velocity
+        trainer.step(batch, 0.1)
+        np.testing.assert_allclose(trainer.weights[-1], expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_pretraining_is_with_the_other_loss_and_patience_waits_for_its_end(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
+    loss = LossParams("sdr", 0.0, "mask", 1.0)
+    models = run(features, tmp_path, loss=loss, sampling=SHORT, epochs=9, pretraining=3, patience=2)
+    history = pd.read_csv(models / "history.tsv", sep="\t")["train_loss"].tolist()
+    assert len(history) == 5
+    assert all(value > 0 for value in history[:3])  # (m - m*)²
+    assert all(value < 0 for value in history[3:])  # logarithms
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_second_network_enhances_what_the_first_makes_of_other_songs(features: Path, tmp_path: Path) -> None:
+    stage = EnhancementParams(layers=1, mask="relu", loss="magnitude", discrimination=0.1, share=0.5)
+    models = run(features, tmp_path, replace(NETWORK, mask="sigmoid"), sampling=SHORT, enhancement=stage, epochs=1)
+    names = ["enhancement.tsv", "enhancer.weights.h5", "history.tsv", "model.json", "model.weights.h5"]
+    assert list(contents(models)) == names
+    model = load_model(models)
+    assert model.enhancer is not None and len(model.enhancer.recurrent) == 1
+    random = np.random.default_rng(0)
+    mixture = (random.normal(size=(20, 129, 1)) + 1j * random.normal(size=(20, 129, 1))).astype(np.complex64)
+    masks = model.masks(mixture)
+    np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)  # the last mask is a ratio
+    first = Model(model.sources, model.stft, model.network).masks(mixture)
+    assert np.abs(first.sum(axis=0) - 1).max() > 1e-3
+    seen = (first * np.abs(mixture)).transpose(1, 2, 0, 3).reshape(1, 20, 129, 2)
+    np.testing.assert_allclose(model.enhancer(seen)[:, 0], masks, atol=1e-5)
+    # a run that is killed during the second stage finds the first one done
+    (tmp_path / "enhancement.npz").unlink()
+    shutil.move(models, tmp_path / "before")
+    assert contents(
+        run(features, tmp_path, replace(NETWORK, mask="sigmoid"), sampling=SHORT, enhancement=stage, epochs=1)
+    ) == contents(tmp_path / "before")
+
+
+@pytest.mark.parametrize(("share", "nb_kept"), [(0.5, 5), (0.1, 1), (0.25, 2), (0.9, 9)])
+def test_the_stages_have_disjoint_songs(share: float, nb_kept: int) -> None:
+    songs = [f"{i}" for i in range(10)]
+    first, second = divided(songs, share)
+    assert sorted(first + second) == songs
+    assert len(second) == nb_kept
+    assert divided(songs, 0.0) == (songs, songs)
+    with pytest.raises(UserError, match=r"enhancement\.share"):
+        divided(songs[:1], share)
+
+
+def test_with_the_defect_the_mixture_is_half_the_sum_of_its_targets(features: Path) -> None:
+    _, sampler = seen(features)
+    batch = next(sampler.whole())
+    x, s, r = spectra(*batch)
+    half_x, half_s, half_r = spectra(*batch, mixture_gain=0.5)
+    np.testing.assert_allclose(half_x, x / 2, rtol=1e-6)
+    np.testing.assert_array_equal(half_s, s)
+    np.testing.assert_allclose(half_r, r / 2, rtol=1e-5, atol=1e-6)
+    # masks see it, too, when they separate
+    network = replace(NETWORK, input="linear", defects=Defects(half_mixture=True, reset=0))
+    model = Model(("low", "high"), STFT, make_network(network, 2, STFT))
+    spectrum = np.random.default_rng(0).normal(size=(6, 129, 1)).astype(np.complex64)
+    whole = Model(("low", "high"), STFT, make_network(replace(network, defects=NETWORK.defects), 2, STFT))
+    whole.network.set_weights(model.network.get_weights())
+    np.testing.assert_allclose(model.masks(spectrum), whole.masks(spectrum / 2), atol=1e-6)
+    assert np.abs(model.masks(spectrum) - whole.masks(spectrum)).max() > 1e-3

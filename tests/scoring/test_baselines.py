@@ -16,7 +16,7 @@ from rnnsep.scoring.scores import score_estimates
 from rnnsep.signal.audio import AudioFile, decode, write_wav
 from rnnsep.signal.songs import Corpus, Song
 
-PARAMS = EvaluationParams("fast", 1.0, 1.0)
+PARAMS = EvaluationParams("fast", 1.0, 1.0, "v4")
 SOURCES = ("vocals", "drums", "bass")
 RATE = 8000
 

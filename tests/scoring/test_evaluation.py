@@ -14,7 +14,7 @@ from rnnsep.scoring.evaluation import EvaluationParams, evaluate_song
 
 RATE = 1000
 NAMES = ["drums", "bass", "vocals"]
-FAST = EvaluationParams("fast", 0.5, 0.5)
+FAST = EvaluationParams("fast", 0.5, 0.5, "v4")
 ENGINES = ["fast", "museval"]
 
 
@@ -32,7 +32,7 @@ def noisy(references):
 
 
 def evaluated(references, estimates, engine="fast", window=0.5, hop=0.5):
-    return json.loads(evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop)))
+    return json.loads(evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4")))
 
 
 def scores(content, metric="SDR"):
@@ -45,10 +45,10 @@ def test_both_engines_write_the_same_bytes(window, hop):
     references, _ = song()
     estimates = noisy(references)
     fast, museval = (
-        evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop)) for engine in ENGINES
+        evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4")) for engine in ENGINES
     )
     assert fast == museval
-    assert fast == evaluate_song(references, estimates, RATE, EvaluationParams("fast", window, hop))
+    assert fast == evaluate_song(references, estimates, RATE, EvaluationParams("fast", window, hop, "v4"))
 
 
 def test_it_is_what_museval_writes_for_a_track():
@@ -127,14 +127,61 @@ def test_a_missing_estimate_is_named():
 
 def test_frames_of_no_sample():
     with pytest.raises(UserError, match=r"evaluation\.window .* 1/8 s"):
-        evaluate_song(*song(), 8, EvaluationParams("fast", 0.1, 1.0))
+        evaluate_song(*song(), 8, EvaluationParams("fast", 0.1, 1.0, "v4"))
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("engine", "bss"), ("window", 0), ("hop", -1.0), ("window", "1 s"), ("hop", True)]
 )
 def test_impossible_parameters(key, value):
-    section = {"engine": "fast", "window": 1.0, "hop": 1.0}
-    assert parse(EvaluationParams, section) == EvaluationParams("fast", 1.0, 1.0)
+    section = {"engine": "fast", "window": 1.0, "hop": 1.0, "version": "v4"}
+    assert parse(EvaluationParams, section) == EvaluationParams("fast", 1.0, 1.0, "v4")
     with pytest.raises(ParamError, match=key):
         parse(EvaluationParams, section | {key: value})
+
+
+WHOLE = {engine: EvaluationParams(engine, 1.0, 1.0, "v3") for engine in ENGINES}
+
+
+def whole(references, estimates, engine="fast"):
+    """{target: {metric: score}} of BSS Eval v3"""
+    text = evaluate_song(references, estimates, RATE, WHOLE[engine], sum(references.values()))
+    targets = json.loads(text)["targets"]
+    assert [frame["duration"] for target in targets for frame in target["frames"]] == [2.2] * len(references)
+    return {target["name"]: target["frames"][0]["metrics"] for target in targets}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_v3_is_bss_eval_sources_of_museval_and_nsdr_the_gain_over_the_mixture(engine):
+    references, _ = song(nb_samples=2200)
+    estimates = noisy(references)
+    museval = sigsep.museval()
+    first, second = (np.stack([audio[:, 0] for audio in one.values()]) for one in (references, estimates))
+    sdr, sir, sar, _ = museval.metrics.bss_eval_sources(first, second, compute_permutation=False)
+    mixtures = np.repeat(first.sum(axis=0, keepdims=True), 3, axis=0)
+    before, *_ = museval.metrics.bss_eval_sources(first, mixtures, compute_permutation=False)
+    scored = whole(references, estimates, engine)
+    for index, name in enumerate(references):
+        values = [score[index].item() for score in (sdr, sir, sar, sdr - before)]
+        expected = dict(zip(("SDR", "SIR", "SAR", "NSDR"), values, strict=True))
+        assert scored[name] == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nsdr_of_the_mixture_is_0(engine):
+    references, _ = song()
+    scored = whole(references, dict.fromkeys(references, sum(references.values())), engine)
+    assert [metrics["NSDR"] for metrics in scored.values()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_v3_with_a_silent_source_is_nan_throughout(engine):
+    references, estimates = song()
+    references["bass"] = np.zeros((2200, 1))
+    scored = whole(references, estimates, engine)
+    assert all(math.isnan(value) for metrics in scored.values() for value in metrics.values())
+
+
+def test_museval_has_v3_for_one_channel_only():
+    with pytest.raises(UserError, match=r"evaluation\.engine: museval .* one channel"):
+        evaluate_song(*song(nb_channels=2), RATE, WHOLE["museval"], song(nb_channels=2)[0]["bass"])

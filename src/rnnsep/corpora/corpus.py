@@ -24,17 +24,21 @@ VALIDATION = 10  # one in so many training songs validates where the corpus itse
 class CorpusParams:
     """Which songs and which sources.
 
-    `path` is an existing copy of the corpus; `sources` chooses and orders sources, None standing for all.
+    `path` is an existing copy of the corpus; `sources` chooses and orders sources, None standing for all; `mixing` is
+    an option of MIR-1K.
     """
 
     name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
     path: str | None
     sources: tuple[str, ...] | None
+    mixing: mir1k.Mixing
     synthetic: SyntheticParams
 
     def check(self) -> None:
         if self.path is None and self.name in ("mir-1k", "folder"):
             raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
+        if self.mixing != "published" and self.name != "mir-1k":
+            raise ParamError("mixing", f"must be published, since corpus.name is {self.name}; only mir-1k has another")
         if self.sources is not None:
             if not self.sources:
                 raise ParamError("sources", "must name at least one source, or be null for all")
@@ -104,7 +108,9 @@ def _originals(params: CorpusParams) -> Sequence[Original]:
         return _with_validation(musdb18.recordings(params.name, path, DOWNLOADS))
     if path is None:
         raise ParamError("corpus.path", f"must be the folder of the songs, since corpus.name is {params.name}")
-    return _with_validation(mir1k.recordings(path) if params.name == "mir-1k" else folder.recordings(path))
+    if params.name == "mir-1k":
+        return _with_validation(mir1k.recordings(path, params.mixing))
+    return _with_validation(folder.recordings(path))
 
 
 def _compositions(params: SyntheticParams) -> list[Composition]:

@@ -2,7 +2,7 @@
 
 Either in two folders `train` and `test`, or as published, all clips in `Wavfile`, of which those of two singers are
 for training [2]_. Stems are the halved channels, the mixture their sum, that is the mean of the channels: exact in
-24 bits, with nothing clipped.
+24 bits, with nothing clipped. With unit-norm mixing both are scaled to the same norm before they are summed [2]_.
 
 .. [1] C.-L. Hsu, J.-S. R. Jang, "On the improvement of singing voice separation for monaural recordings using the
    MIR-1K dataset", IEEE TASLP 18(2), 2010.
@@ -12,23 +12,49 @@ for training [2]_. Stems are the halved channels, the mixture their sum, that is
 
 import csv
 import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import soundfile
 
 from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.audio import AudioFile, write_wav
 
 SINGERS = ("abjones", "amy")  # of the training subset
 VALIDATION = ("abjones_5_08", "abjones_5_09", "amy_9_08", "amy_9_09")
 GAINS = {"mixture": (0.5, 0.5), "vocals": (0.0, 0.5), "accompaniment": (0.5, 0.0)}  # of the left and right channel
 SUFFIXES = (".wav", ".flac")
+NORM = 8.0  # of a source with unit-norm mixing, in place of 1: an RMS of 0.02 over ten seconds, safe in 16 bits
+
+Mixing = Literal["published", "unit-norm"]
 
 
-def recordings(path: Path) -> list[Recording]:
-    """The clips under `path`. Raises `UserError` where there are none or one differs from manifest.csv."""
+@dataclass(frozen=True)
+class BalancedClip(Recording):
+    """A clip whose voice and accompaniment have the same L2 norm, so that they are mixed at 0 dB."""
+
+    def write(self, folder: Path, names: Collection[str]) -> None:
+        """See `tree.Original`. A silent source stays silent. Files are float, since a peak may exceed full scale."""
+        audio, rate = {}, 0
+        for name in ("vocals", "accompaniment"):
+            rate, _, blocks = self.stems[name].read()
+            samples = np.concatenate(list(blocks)).astype(np.float64)
+            norm = np.sqrt(np.sum(samples**2))
+            audio[name] = (samples * (NORM / norm if norm else 1.0)).astype(np.float32)
+        audio["mixture"] = audio["vocals"] + audio["accompaniment"]
+        for name in names:
+            write_wav(folder / f"{name}.wav", [audio[name]], rate, "FLOAT")
+
+
+def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
+    """The clips under `path`, mixed as `mixing` says.
+
+    Raises `UserError` where there are none or one differs from manifest.csv.
+    """
     published = next((place for place in (path / "Wavfile", path / "MIR-1K" / "Wavfile") if place.is_dir()), None)
     if published is not None:
         clips = [(_subset(clip), clip) for clip in _clips(published)]
@@ -37,7 +63,8 @@ def recordings(path: Path) -> list[Recording]:
     if not clips:
         raise UserError(f"corpus.path: {path} holds no clips of MIR-1K, in Wavfile/ or in train/ and test/")
     _verify(path / "manifest.csv", clips)
-    return [_recording(subset, clip) for subset, clip in clips]
+    kind = Recording if mixing == "published" else BalancedClip
+    return [_recording(kind, subset, clip) for subset, clip in clips]
 
 
 def _clips(folder: Path) -> list[Path]:
@@ -48,9 +75,9 @@ def _subset(clip: Path) -> Literal["train", "test"]:
     return "train" if clip.stem.split("_")[0] in SINGERS else "test"
 
 
-def _recording(subset: Literal["train", "test"], clip: Path) -> Recording:
+def _recording(kind: type[Recording], subset: Literal["train", "test"], clip: Path) -> Recording:
     split: Literal["train", "valid", "test"] = "valid" if clip.stem in VALIDATION else subset
-    return Recording(clip.stem, subset, split, {name: Stem(clip, gains=gains) for name, gains in GAINS.items()})
+    return kind(clip.stem, subset, split, {name: Stem(clip, gains=gains) for name, gains in GAINS.items()})
 
 
 def _verify(manifest: Path, clips: list[tuple[Literal["train", "test"], Path]]) -> None:

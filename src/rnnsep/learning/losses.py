@@ -9,7 +9,7 @@ All take the same four tensors, which is all that masks need of the data:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import tensorflow as tf
@@ -19,13 +19,22 @@ from rnnsep.params import Range
 FLOOR = 1e-8
 SDR_FLOOR = 1e-3  # -30 dB: what lies further below the mixture is as good as silence
 
+LossName = Literal["magnitude", "mask", "kl", "phase", "sdr"]
+
 
 @dataclass(frozen=True)
 class LossParams:
     """Section `loss` of params.yaml."""
 
-    name: Literal["magnitude", "mask", "kl", "phase", "sdr"]
+    name: LossName
     discrimination: Annotated[float, Range(0, 0.99)]
+    pretraining: LossName  # of the first `training.pretraining` epochs
+    scale: Annotated[float, Range(1e-9)]
+
+    @property
+    def first(self) -> "LossParams":
+        """The loss to pre-train with."""
+        return replace(self, name=self.pretraining)
 
 
 def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
@@ -70,7 +79,7 @@ def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.
     """The loss that `params` names, less its discriminative term.
 
     The term is the weight times the same loss of every estimate against every other source, summed over the other
-    sources (Huang et al., 2014, equation 5, and 2015 for more than two).
+    sources (Huang et al., 2014, equation 5, and 2015 for more than two). All is multiplied by the scale.
     """
     function = LOSSES[params.name]
     loss = function(m, x, s, r)
@@ -78,4 +87,4 @@ def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.
         for shift in range(1, m.shape[0]):
             others = tf.roll(s, shift, axis=0), tf.roll(r, shift, axis=0)
             loss -= params.discrimination * function(m, x, *others)
-    return loss
+    return loss if params.scale == 1 else params.scale * loss

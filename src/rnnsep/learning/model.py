@@ -1,4 +1,7 @@
-"""A trained network as files: `model.json` (architecture, sources, STFT, provenance) and `model.weights.h5`."""
+"""A trained network as files: `model.json` (architecture, sources, STFT, provenance) and `model.weights.h5`.
+
+With a second network, which enhances all sources together, there is `enhancer.weights.h5` too.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,13 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnsep.learning.network import MaskNetwork, NetworkParams
+from rnnsep.learning.network import MaskNetwork, NetworkParams, make_enhancer, make_network, masked_channels
 from rnnsep.params import parse
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 
-ARCHITECTURE, WEIGHTS = "model.json", "model.weights.h5"
+ARCHITECTURE, WEIGHTS, ENHANCER = "model.json", "model.weights.h5", "enhancer.weights.h5"
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,20 @@ class Model:
     sources: tuple[str, ...]
     stft: StftParams
     network: MaskNetwork
+    enhancer: MaskNetwork | None = None  # sees the sources that the network's masks give (Grais et al., 2017)
 
     def masks(self, mixture: np.ndarray) -> np.ndarray:
         """Soft masks for the STFT of a mixture.
 
         `mixture` is complex, (nb_frames, nb_bins, nb_channels). The masks are float32, (nb_sources, nb_frames,
-        nb_bins, nb_channels), not negative, and sum to one over the sources. A mono model sees the channels' mean
-        and returns one channel to broadcast. Bins above the network's bandwidth get the masks of the highest bin
-        that it sees.
+        nb_bins, nb_channels), not negative, and sum to one over the sources, but for those of kind `sigmoid` (see
+        `soft_mask`). A mono model sees the channels' mean and returns one channel to broadcast. Bins above the
+        network's bandwidth get the masks of the highest bin that it sees.
         """
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
-        seen = np.abs(mixture[None, :, : self.network.nb_bins]).astype(np.float32)
+        gain = self.network.params.mixture_gain
+        seen = gain * np.abs(mixture[None, :, : self.network.nb_bins]).astype(np.float32)
         masks = self._apply(tf.constant(seen)).numpy()[:, 0]
         above = self.stft.nb_bins - self.network.nb_bins
         return np.pad(masks, ((0, 0), (0, 0), (0, above), (0, 0)), mode="edge")
@@ -44,22 +49,26 @@ class Model:
     # one trace for all lengths: with one for each, rounding would depend on the songs before
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, None), tf.float32)])
     def _apply(self, magnitude: tf.Tensor) -> tf.Tensor:
-        return self.network(magnitude)
+        masks = self.network(magnitude)
+        return masks if self.enhancer is None else self.enhancer(masked_channels(masks, magnitude))
 
 
 def save_model(folder: Path, model: Model, provenance: dict[str, Any]) -> None:
     """Write `model` to `folder`. The same weights give the same bytes."""
+    networks = {WEIGHTS: model.network} | ({} if model.enhancer is None else {ENHANCER: model.enhancer})
     files.write_json(
         folder / ARCHITECTURE,
         {
             "sources": list(model.sources),
             "stft": asdict(model.stft),
             "rnn": asdict(model.network.params),
+            **({} if model.enhancer is None else {"enhancer": asdict(model.enhancer.params)}),
             "provenance": provenance | {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         },
     )
-    with files.whole(folder / WEIGHTS) as temporary:
-        model.network.save_weights(temporary)
+    for name, network in networks.items():
+        with files.whole(folder / name) as temporary:
+            network.save_weights(temporary)
 
 
 def load_model(folder: Path) -> Model:
@@ -69,16 +78,23 @@ def load_model(folder: Path) -> Model:
         sources = tuple(str(source) for source in description["sources"])
         stft = parse(StftParams, description["stft"], "stft")
         params = parse(NetworkParams, description["rnn"], "rnn")
+        second = parse(NetworkParams, description["enhancer"], "enhancer") if "enhancer" in description else None
     except FileNotFoundError:
         raise UserError(f"{folder / ARCHITECTURE}: no such file; train a model first (dvc repro train)") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / ARCHITECTURE}: not the description of a model: {error}") from None
-    nb_bins = params.nb_bins(stft.sample_rate, stft.window)
-    network = MaskNetwork(params, len(sources), nb_bins, 1 if stft.channels == "mono" else 2)
+    network = _loaded(folder / WEIGHTS, make_network(params, len(sources), stft))
+    if second is None:
+        return Model(sources, stft, network)
+    enhancer = make_enhancer(second, len(sources), stft)
+    return Model(sources, stft, network, _loaded(folder / ENHANCER, enhancer))
+
+
+def _loaded(path: Path, network: MaskNetwork) -> MaskNetwork:
     try:
-        network.load_weights(folder / WEIGHTS)
+        network.load_weights(path)
     except FileNotFoundError:
-        raise UserError(f"{folder / WEIGHTS}: no such file; train a model first (dvc repro train)") from None
+        raise UserError(f"{path}: no such file; train a model first (dvc repro train)") from None
     except (ValueError, KeyError, OSError) as error:
-        raise UserError(f"{folder / WEIGHTS}: not the weights of this network: {str(error).splitlines()[0]}") from None
-    return Model(sources, stft, network)
+        raise UserError(f"{path}: not the weights of this network: {str(error).splitlines()[0]}") from None
+    return network

@@ -3,7 +3,8 @@
 A batch is a pure function of (seed, epoch, step), so a resumed run draws what a run without a break would have.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
@@ -23,6 +24,7 @@ class SamplingParams:
     steps: Annotated[int, Range(1)]
     remix: Annotated[float, Range(0, 1)]
     gain: Annotated[float, Range(0, 60)]  # dB
+    shift: Annotated[float, Range(0)]  # s; 0: none
 
 
 class Batch(NamedTuple):
@@ -33,11 +35,19 @@ class Batch(NamedTuple):
 
 
 class Sampler:
-    """Batches of the songs of one split; the first `nb_bins` bins."""
+    """Batches of the songs of one split, or of those `among` it; the first `nb_bins` bins."""
 
-    def __init__(self, features: Features, split: str, params: SamplingParams, nb_bins: int):
+    def __init__(
+        self,
+        features: Features,
+        split: str,
+        params: SamplingParams,
+        nb_bins: int,
+        among: Collection[str] | None = None,
+    ):
         self.params = params
-        songs = [song.name for song in features.songs if song.split == split]
+        self.shift = params.shift * features.stft.sample_rate / features.stft.hop  # frames
+        songs = [song.name for song in features.songs if song.split == split and (among is None or song.name in among)]
         # songs[i][j]: mapped STFT of source j in song i, (nb_frames, nb_bins, nb_channels, 2)
         self.songs = [list(features.arrays(name).values()) for name in songs]
         first = self.songs[0]
@@ -46,8 +56,9 @@ class Sampler:
     def batch(self, seed: int, epoch: int, step: int) -> Batch:
         """The random batch that belongs to these three numbers.
 
-        With probability `remix` each source comes from a song and a position of its own, else all come from one;
-        gains are uniform in dB; the two channels are swapped for every other source (Uhlich et al., 2017).
+        With probability `remix` each source comes from a song and a position of its own, else all come from one,
+        where `shift` moves all but the first source (see `shifted`). Gains are uniform in dB; the two channels are
+        swapped for every other source (Uhlich et al., 2017).
         """
         random = np.random.default_rng((seed, epoch, step))
         sources = np.empty(self._shape, np.float16)
@@ -61,9 +72,20 @@ class Sampler:
                 swap = nb_channels == 2 and random.random() < 0.5
                 stft = self.songs[song][j]
                 start = int(position * max(1, len(stft) - self.params.frames + 1))
+                if j and not remix:
+                    start = self.shifted(start, len(stft), random)
                 self._copy(stft, start, sources[j, b], swap)
         decibels = random.uniform(-self.params.gain, self.params.gain, (nb_sources, nb_batch))
         return Batch(sources, (10 ** (decibels / 20)).astype(np.float32))
+
+    def shifted(self, start: int, nb_frames: int, random: np.random.Generator) -> int:
+        """`start` moved by a random multiple of `shift` within a song of `nb_frames`, which is circular.
+
+        Huang et al. (2014) so mix each clip's music anew against its voice.
+        """
+        if not self.shift:
+            return start
+        return (start + round(self.shift * random.integers(math.ceil(nb_frames / self.shift)))) % nb_frames
 
     def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
         """All random batches of an epoch, each prepared while the one before is in use."""
@@ -75,8 +97,11 @@ class Sampler:
                     following = pool.submit(self.batch, seed, epoch, step)
                 yield batch
 
-    def whole(self) -> Iterator[Batch]:
-        """Batches that cover the songs once, in order and unaltered; a last batch that is not full starts over."""
+    def whole(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
+        """Batches that cover the songs once, in order and without remixing or gains.
+
+        A last batch that is not full starts over. With `random` sources are shifted (see `shifted`).
+        """
         sequences = [
             (song, start)
             for song in self.songs
@@ -88,12 +113,13 @@ class Sampler:
             for b in range(nb_batch):
                 song, start = sequences[(first + b) % len(sequences)]
                 for j in range(nb_sources):
-                    self._copy(song[j], start, sources[j, b], swap=False)
+                    at = self.shifted(start, len(song[j]), random) if j and random else start
+                    self._copy(song[j], at, sources[j, b], swap=False)
             yield Batch(sources, np.ones((nb_sources, nb_batch), np.float32))
 
     @staticmethod
     def _copy(stft: np.ndarray, start: int, to: np.ndarray, swap: bool) -> None:
-        """Frames from `start` on, the first bins of them, into `to`; a song that is too short is repeated."""
+        """Frames from `start` on, the first bins of them, into `to`; after a song's end comes its beginning."""
         nb_frames, nb_bins = to.shape[:2]
         cut = stft[start : start + nb_frames, :nb_bins]
         if len(cut) < nb_frames:

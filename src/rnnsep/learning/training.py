@@ -2,24 +2,35 @@
 
 Everything that the next epoch depends on is in one checkpoint (weights, optimiser, moving average, random state of
 dropout, history), written whole after each epoch; batches are pure functions of (seed, epoch, step).
+
+With `enhancement` a second network is trained after the first, on songs that the first has not seen: it sees what the
+first makes of all sources, and enhances them together.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
 import pandas as pd
+import scipy.optimize
 import tensorflow as tf
 
-from rnnsep.learning.losses import LossParams, loss_of
+from rnnsep.learning.losses import LossName, LossParams, loss_of
 from rnnsep.learning.model import Model, save_model
-from rnnsep.learning.network import MaskNetwork, NetworkParams
+from rnnsep.learning.network import (
+    MaskName,
+    MaskNetwork,
+    NetworkParams,
+    make_enhancer,
+    make_network,
+    masked_channels,
+)
 from rnnsep.learning.sampling import Batch, Sampler, SamplingParams
-from rnnsep.params import Range
+from rnnsep.params import ParamError, Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
@@ -35,13 +46,32 @@ class TrainingParams:
 
     seed: Annotated[int, Range(0, 2**32 - 1)]
     epochs: Annotated[int, Range(1)]
+    pretraining: Annotated[int, Range(0)]  # epochs
     patience: Annotated[int, Range(1)]
+    optimizer: Literal["adam", "sgd", "lbfgs"]
+    momentum: Annotated[float, Range(0, 0.9999)]
     learning_rate: Annotated[float, Range(0)]
     warmup: Annotated[int, Range(0)]
     schedule: Literal["cosine", "plateau", "constant"]
     weight_decay: Annotated[float, Range(0)]
     clip: Annotated[float, Range(1e-9)]
     averaging: Annotated[float, Range(0, 0.99999)]
+
+    def check(self) -> None:
+        if self.optimizer == "lbfgs" and (self.averaging or self.weight_decay):
+            key = "averaging" if self.averaging else "weight_decay"
+            raise ParamError(key, "must be 0, since the optimizer is lbfgs")
+
+
+@dataclass(frozen=True)
+class EnhancementParams:
+    """Section `enhancement` of params.yaml: a second network, like the first but for what is said here."""
+
+    layers: Annotated[int, Range(0)]  # 0: no second network
+    mask: MaskName
+    loss: LossName
+    discrimination: Annotated[float, Range(0, 0.99)]
+    share: Annotated[float, Range(0, 0.9)]  # of the training songs, kept from the first network; 0: both see all
 
 
 def train(
@@ -51,36 +81,79 @@ def train(
     loss_params: LossParams,
     sampling_params: SamplingParams,
     params: TrainingParams,
+    enhancement: EnhancementParams,
 ) -> None:
     """Train on the split `train`, keep the weights of the epoch with the best loss on `valid`.
 
-    Writes `model.json`, `model.weights.h5` and `history.tsv` to `models`. State to resume from lies beside
-    `models`, in `checkpoint.npz`. Raises `UserError` when the loss is no longer a number.
+    Writes the model (see `save_model`) and `history.tsv` to `models`, and `enhancement.tsv`, the history of the second
+    network, where there is one. State to resume from lies beside `models`, in `checkpoint.npz` and, for the second
+    network, `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
     """
     features = open_features(features_folder)
     for split in ("train", "valid"):
         if not any(song.split == split for song in features.songs):
             raise UserError(f"{features_folder}: no song of split {split}; training needs some of train and valid")
+    if params.optimizer == "lbfgs" and (network_params.dropout or network_params.noise):
+        key = "dropout" if network_params.dropout else "noise"
+        raise ParamError(f"rnn.{key}", "must be 0, since training.optimizer is lbfgs, which cannot do with randomness")
     keras.utils.set_random_seed(params.seed)
     tf.config.experimental.enable_op_determinism()
-    stft = features.stft
-    nb_bins = network_params.nb_bins(stft.sample_rate, stft.window)
-    nb_channels = 1 if stft.channels == "mono" else 2
-    network = MaskNetwork(network_params, len(features.sources), nb_bins, nb_channels)
-    network.standardisation.adapt(*statistics(features, network))
+    songs, kept = divided([song.name for song in features.songs if song.split == "train"], enhancement.share)
+    nb_sources = len(features.sources)
+
+    network = make_network(network_params, nb_sources, features.stft)
     trainer = Trainer(network, loss_params, params, sampling_params.steps)
-    sampler = Sampler(features, "train", sampling_params, nb_bins)
-    validation = Sampler(features, "valid", sampling_params, nb_bins)
+    state = fit(trainer, features, sampling_params, songs, models.parent / "checkpoint.npz")
+    provenance, enhancer = {"best_epoch": state.best_epoch}, None
+    if enhancement.layers:
+        second = replace(network_params, layers=enhancement.layers, mask=enhancement.mask)
+        second_loss = replace(loss_params, name=enhancement.loss, discrimination=enhancement.discrimination)
+        keras.utils.set_random_seed(params.seed)
+        enhancer = make_enhancer(second, nb_sources, features.stft)
+        second_params = replace(params, pretraining=0)
+        trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=network)
+        enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz")
+        provenance["best_epoch_of_enhancement"] = enhanced.best_epoch
+        write_history(models / "enhancement.tsv", enhanced)
+    save_model(models, Model(features.sources, features.stft, network, enhancer), provenance)
+    write_history(models / "history.tsv", state)
+
+
+def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
+    """The songs of the first and of the second network: disjoint, spread evenly, or the same for a share of 0.
+
+    Raises `UserError` where one of them would have no song.
+    """
+    if not share:
+        return songs, songs
+    kept = {name for i, name in enumerate(songs) if int((i + 1) * share) > int(i * share)}
+    if not 0 < len(kept) < len(songs):
+        raise UserError(f"enhancement.share: {share} of {len(songs)} training songs leaves one network without any")
+    return [name for name in songs if name not in kept], [name for name in songs if name in kept]
+
+
+def fit(
+    trainer: "Trainer", features: Features, sampling: SamplingParams, songs: Collection[str], checkpoint: Path
+) -> "Checkpoint":
+    """Train a network on `songs`, up to the last epoch or until patience ends; it is left with its best weights.
+
+    Goes on where `checkpoint`, if it exists, ends.
+    """
+    network, params = trainer.network, trainer.params
+    if network.standardisation is not None:
+        network.standardisation.adapt(*statistics(features, trainer, songs))
+        trainer.restart_averages()
+    sampler = Sampler(features, "train", sampling, network.nb_bins, songs)
+    validation = Sampler(features, "valid", sampling, network.nb_bins)
     print(f"{network.count_params():,} weights, {len(sampler.songs)} songs to train on", flush=True)
 
-    checkpoint = models.parent / "checkpoint.npz"
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
     if state.epoch:
         print(f"going on after epoch {state.epoch}", flush=True)
-    while state.epoch < params.epochs and state.epoch - state.best_epoch < params.patience:
+    while state.epoch < params.epochs and state.epoch - max(state.best_epoch, params.pretraining) < params.patience:
         epoch = state.epoch + 1
         rate = params.learning_rate * plateau_scale(state.history, params)
-        train_loss = _mean_loss(trainer, sampler, params.seed, epoch, rate)
+        train_loss = _mean_loss(trainer, sampler, epoch, rate)
         valid_loss = trainer.evaluate(validation.whole())
         if not (np.isfinite(train_loss) and np.isfinite(valid_loss)):
             raise UserError(
@@ -100,21 +173,28 @@ def train(
         )
     for weight, value in zip(network.trainable_variables, state.best_weights, strict=True):
         weight.assign(value)
-    save_model(models, Model(features.sources, stft, network), {"best_epoch": state.best_epoch})
+    return state
+
+
+def write_history(path: Path, state: "Checkpoint") -> None:
+    """The losses of a training, a row for each epoch."""
     history = pd.DataFrame(state.history, columns=list(HISTORY))
-    files.write_text(models / "history.tsv", history.to_csv(sep="\t", index=False, float_format="%.6g"))
+    files.write_text(path, history.to_csv(sep="\t", index=False, float_format="%.6g"))
 
 
-def statistics(features: Features, network: MaskNetwork) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the compressed mixtures of split `train`, each (nb_bins, nb_channels)."""
-    total, count = np.zeros((2, network.nb_bins, network.nb_channels)), 0
+def statistics(features: Features, trainer: "Trainer", songs: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the network's compressed inputs in `songs`, each (nb_bands, nb_inputs)."""
+    network = trainer.network
+    total, count = np.zeros((2, network.nb_bands, network.nb_inputs)), 0
     for song in features.songs:
-        if song.split != "train":
+        if song.name not in songs:
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
-            mixture = np.sum([to_single(array[start : start + 1024, : network.nb_bins]) for array in arrays], axis=0)
-            x = network.compress(np.hypot(mixture[..., 0], mixture[..., 1])).numpy().astype(np.float64)
+            parts = [to_single(array[start : start + 1024, : network.nb_bins]) for array in arrays]
+            mixture = np.sum(parts, axis=0)
+            magnitude = trainer.gain * np.hypot(mixture[..., 0], mixture[..., 1])
+            x = network.compress(trainer.inputs(tf.constant(magnitude[None]))[0]).numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)
             count += len(x)
     mean = total[0] / count
@@ -136,19 +216,40 @@ def plateau_scale(history: list[tuple[int, float, float, float]], params: Traini
 
 
 class Trainer:
-    """A network with its optimiser, its moving average and the compiled steps."""
+    """A network with its optimiser, its moving average and the compiled steps.
 
-    def __init__(self, network: MaskNetwork, loss: LossParams, params: TrainingParams, steps_per_epoch: int):
-        self.network, self.loss, self.params = network, loss, params
+    `before` is a trained network, whose estimates of the sources this network then sees in place of the mixture.
+    """
+
+    def __init__(
+        self,
+        network: MaskNetwork,
+        loss: LossParams,
+        params: TrainingParams,
+        steps_per_epoch: int,
+        before: MaskNetwork | None = None,
+    ):
+        self.network, self.loss, self.params, self.before = network, loss, params, before
+        self.gain = network.params.mixture_gain
         self.nb_steps = params.epochs * steps_per_epoch
         self.weights = network.trainable_variables
-        self.optimizer = keras.optimizers.AdamW(params.learning_rate, weight_decay=params.weight_decay)
+        self.optimizer = optimizer(params)
         self.optimizer.build(self.weights)
         self.averages = [tf.Variable(w.value, trainable=False) for w in self.weights]
         self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
         xla = not tf.config.list_logical_devices("GPU")  # XLA cannot compile cuDNN's recurrent layers
+        self._slope = tf.function(self._slope_of, jit_compile=xla)
         self._step = tf.function(self._step_of, jit_compile=xla)
         self._evaluate = tf.function(self._loss_of, jit_compile=xla)
+
+    def restart_averages(self) -> None:
+        """Let the moving average begin at the weights as they are."""
+        for average, weight in zip(self.averages, self.weights, strict=True):
+            average.assign(weight.value)
+
+    def inputs(self, magnitude: tf.Tensor) -> tf.Tensor:
+        """What the network sees of a mixture's magnitude."""
+        return magnitude if self.before is None else masked_channels(self.before(magnitude), magnitude)
 
     def learning_rate(self, rate: tf.Tensor) -> tf.Tensor:
         """`rate` with the warm-up and the cosine applied, at the optimiser's current step."""
@@ -158,15 +259,25 @@ class Trainer:
             rate *= 0.5 * (1 + tf.cos(np.pi * tf.minimum(step / self.nb_steps, 1.0)))
         return rate
 
-    def step(self, batch: Batch, rate: float) -> float:
+    def step(self, batch: Batch, rate: float, pretraining: bool = False) -> float:
         """One step of the optimiser; the loss before it. `rate` is the learning rate before `learning_rate`."""
-        return float(self._step(*batch, tf.constant(rate, tf.float32)))
+        return float(self._step(*batch, tf.constant(rate, tf.float32), pretraining))
 
-    def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        x, s, r = spectra(sources, gains)
+    def slope(self, batch: Batch, pretraining: bool = False) -> tuple[float, list[np.ndarray]]:
+        """The loss on a batch, with dropout, and its gradient."""
+        loss, gradients = self._slope(*batch, pretraining)
+        return float(loss), [gradient.numpy() for gradient in gradients]
+
+    def _slope_of(self, sources: tf.Tensor, gains: tf.Tensor, pretraining: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        loss_params = self.loss.first if pretraining else self.loss
+        x, s, r = spectra(sources, gains, self.gain)
+        inputs = self.inputs(x)
         with tf.GradientTape() as tape:
-            loss = loss_of(self.loss, self.network(x, training=True), x, s, r)
-        gradients = tape.gradient(loss, [w.value for w in self.weights])
+            loss = loss_of(loss_params, self.network(inputs, training=True), x, s, r)
+        return loss, tape.gradient(loss, [w.value for w in self.weights])
+
+    def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool) -> tf.Tensor:
+        loss, gradients = self._slope_of(sources, gains, pretraining)
         gradients, _ = tf.clip_by_global_norm(gradients, self.params.clip)
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         self.optimizer.learning_rate.assign(self.learning_rate(rate))
@@ -176,9 +287,32 @@ class Trainer:
             average.assign_add((1 - momentum) * (weight.value - average))
         return loss
 
+    def search(self, batches: Callable[[], Iterable[Batch]], nb_iterations: int, pretraining: bool = False) -> float:
+        """Iterations of L-BFGS on the mean loss over all `batches`; the loss after them.
+
+        Memory of the curvature lasts for one call, so that a run can go on from the weights alone.
+        """
+
+        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            assign_flat(self.weights, flat)
+            total, gradient, count = 0.0, np.zeros(len(flat)), 0
+            for batch in batches():
+                loss, gradients = self.slope(batch, pretraining)
+                total, count = total + loss, count + 1
+                gradient += np.concatenate([g.reshape(-1) for g in gradients])
+            return total / count, gradient / count
+
+        start = np.concatenate([w.numpy().reshape(-1) for w in self.weights]).astype(np.float64)
+        weights, loss, _ = scipy.optimize.fmin_l_bfgs_b(
+            objective, start, maxiter=nb_iterations, maxfun=3 * nb_iterations, factr=0, pgtol=0
+        )
+        assign_flat(self.weights, weights)
+        self.restart_averages()
+        return float(loss)
+
     def _loss_of(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
-        x, s, r = spectra(sources, gains)
-        return loss_of(self.loss, self.network(x), x, s, r)
+        x, s, r = spectra(sources, gains, self.gain)
+        return loss_of(self.loss, self.network(self.inputs(x)), x, s, r)
 
     def evaluate(self, batches: Iterable[Batch]) -> float:
         """Mean loss of the averaged weights, without dropout."""
@@ -191,21 +325,46 @@ class Trainer:
         return loss
 
 
-def spectra(sources: tf.Tensor, gains: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """`Batch` to the magnitudes and products that losses take: x, s, r (see `losses`)."""
+def optimizer(params: TrainingParams) -> keras.optimizers.Optimizer:
+    """The optimiser of single steps. (L-BFGS searches by itself, see `Trainer.search`.)"""
+    if params.optimizer == "adam":
+        return keras.optimizers.AdamW(params.learning_rate, weight_decay=params.weight_decay)
+    return keras.optimizers.SGD(params.learning_rate, params.momentum, weight_decay=params.weight_decay or None)
+
+
+def assign_flat(weights: list[Any], flat: np.ndarray) -> None:
+    """Set all weights from one vector that holds them one after the other."""
+    parts = np.split(flat, np.cumsum([np.prod(w.shape, dtype=int) for w in weights])[:-1])
+    for weight, part in zip(weights, parts, strict=True):
+        weight.assign(part.reshape(weight.shape))
+
+
+def spectra(sources: tf.Tensor, gains: tf.Tensor, mixture_gain: float = 1.0) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`Batch` to the magnitudes and products that losses take: x, s, r (see `losses`).
+
+    The mixture is the sum of the sources, times `mixture_gain`.
+    """
     scaled = tf.cast(sources, tf.float32) * gains[:, :, None, None, None, None]
     real, imaginary = scaled[..., 0], scaled[..., 1]
     mixture_real, mixture_imaginary = tf.reduce_sum(real, axis=0), tf.reduce_sum(imaginary, axis=0)
+    if mixture_gain != 1:
+        mixture_real, mixture_imaginary = mixture_gain * mixture_real, mixture_gain * mixture_imaginary
     x = tf.sqrt(tf.square(mixture_real) + tf.square(mixture_imaginary))
     s = tf.sqrt(tf.square(real) + tf.square(imaginary))
     return x, s, real * mixture_real + imaginary * mixture_imaginary
 
 
-def _mean_loss(trainer: Trainer, sampler: Sampler, seed: int, epoch: int, rate: float) -> float:
+def _mean_loss(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> float:
+    """Train for an epoch; the mean loss of its steps, or with L-BFGS the loss after it."""
+    seed, pretraining = trainer.params.seed, epoch <= trainer.params.pretraining
+    if trainer.params.optimizer == "lbfgs":
+        return trainer.search(
+            lambda: sampler.whole(np.random.default_rng((seed, epoch))), sampler.params.steps, pretraining
+        )
     losses = []
     with Progress(f"epoch {epoch}", sampler.params.steps, lines=False) as progress:
         for batch in sampler.epoch(seed, epoch):
-            losses.append(trainer.step(batch, rate))
+            losses.append(trainer.step(batch, rate, pretraining))
             progress.advance(f"loss {losses[-1]:.4f}")
     return float(np.mean(losses))
 

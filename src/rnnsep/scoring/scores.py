@@ -10,7 +10,7 @@ from rnnsep.running.errors import UserError
 from rnnsep.running.workers import map_songs
 from rnnsep.scoring.evaluation import EvaluationParams, evaluate_song
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.songs import MIXTURE, Corpus, Song
 from rnnsep.signal.stft import Audio
 
 Estimate = Callable[[Corpus, Song, ExitStack], Mapping[str, Audio]]
@@ -41,7 +41,9 @@ def _score_song(corpus: Corpus, folder: Path, estimate: Estimate, params: Evalua
         return
     with ExitStack() as stack:
         references = {source: stack.enter_context(corpus.stem(song, source)) for source in corpus.sources}
-        files.write_text(path, evaluate_song(references, estimate(corpus, song, stack), song.rate, params))
+        mixture = stack.enter_context(corpus.stem(song, MIXTURE))
+        scores = evaluate_song(references, estimate(corpus, song, stack), song.rate, params, mixture)
+        files.write_text(path, scores)
 
 
 def _estimates(folder: Path, corpus: Corpus, song: Song, stack: ExitStack) -> dict[str, Audio]:

@@ -65,9 +65,9 @@ def read_scores(folder: Path, system: str | None = None) -> pd.DataFrame:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    paths = _score_files(folder / "test") or _score_files(folder)
+    paths = score_files(folder / "test") or score_files(folder)
     if not paths:
-        inner = sorted(path.parent for path in folder.glob("*/test") if _score_files(path))
+        inner = sorted(path.parent for path in folder.glob("*/test") if score_files(path))
         hint = f"; it holds systems, give these: {' '.join(map(str, inner))}" if inner else ""
         raise UserError(f"{folder}: holds no scores (test/<song>.json or <song>.json){hint}")
     rows: list[tuple[str, str, str, int, float]] = []
@@ -89,7 +89,8 @@ def read_scores(folder: Path, system: str | None = None) -> pd.DataFrame:
     return table
 
 
-def _score_files(folder: Path) -> list[Path]:
+def score_files(folder: Path) -> list[Path]:
+    """The score files that lie in a folder, by song."""
     paths = (path for path in folder.glob("*.json") if not path.name.startswith(files.PARTIAL))
     return sorted(paths, key=lambda path: path.stem)
 

@@ -1,0 +1,91 @@
+"""Presets by name, as changes of params.yaml and as arguments of `dvc exp run`."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from rnnsep.params import read_yaml
+from rnnsep.running.errors import UserError
+
+BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+-]*")  # text that DVC's grammar takes as it is, in any shell
+WORDS = ("null", "true", "false", "nan", "inf")  # what such text would stand for otherwise, in any case
+
+
+def names() -> list[str]:
+    """All presets in the order of the alphabet."""
+    return sorted(path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml"))
+
+
+def about(name: str) -> str:
+    """What a preset is, in one line."""
+    return str(_read(name)["about"])
+
+
+def changes(name: str) -> dict[str, Any]:
+    """The values that a preset sets, by dotted key. Raises `UserError` for a name that there is not."""
+    document = _read(name)
+    inherited = changes(document["like"]) if "like" in document else {}
+    return inherited | dict(_flat({key: value for key, value in document.items() if key not in ("about", "like")}))
+
+
+def assignment(key: str, value: Any) -> str:
+    """`key=value` in the grammar of `dvc exp run -S`, for any value that YAML has besides a mapping."""
+    return f"{key}={_text(value)}"
+
+
+def assignments(options: Iterable[str]) -> dict[str, Any]:
+    """Changes from texts `key=value`, whose values are read as YAML. Raises `UserError` where one is none."""
+    result = {}
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals or not key:
+            raise UserError(f"-S {option}: give key=value")
+        try:
+            result[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"-S {option}: {text} is not a value in YAML") from None
+    return result
+
+
+def _folder() -> Any:
+    return resources.files("rnnsep.presets")
+
+
+def _read(name: str) -> dict[str, Any]:
+    known = names()
+    if name not in known:
+        raise UserError(f"no preset is called {name}; there are {', '.join(known)}")
+    with resources.as_file(_folder() / f"{name}.yaml") as path:
+        return read_yaml(path)
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{','.join(_text(item) for item in value)}]"
+    if isinstance(value, (int, float)):
+        if not math.isfinite(value):
+            raise UserError(f"{value} is not a finite number")
+        return repr(value)
+    text = str(value)
+    if BARE.fullmatch(text) and text.lower() not in WORDS:
+        return text
+    # ${ would be an interpolation; within quotes a backslash is one, unless it stands before a quote or at the end
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
