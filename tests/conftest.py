@@ -1,12 +1,20 @@
 """What several test files share."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+
+# on a busy machine Hypothesis takes slowness for a fault; where CI is set, the same examples every time
+settings.register_profile(
+    "rnnsep", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("rnnsep")
 
 Tree = Mapping[str, Mapping[str, NDArray[np.generic]]]
 
