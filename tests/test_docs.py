@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,13 +27,14 @@ from dvc.cli.parser import get_main_parser
 
 from rnnsep import cli, params
 from rnnsep.learning.model import Model, save_model
-from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams
+from rnnsep.learning.network import MaskNetwork
 from rnnsep.scoring.evaluation import EvaluationParams
 from rnnsep.scoring.scores import score_estimates
 from rnnsep.scoring.tables import aggregate
 from rnnsep.signal.audio import write_wav
 from rnnsep.signal.songs import Corpus, Song
 from rnnsep.signal.stft import StftParams
+from tests.networks import SMALL
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -143,23 +145,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "reports/index.html").write_text("the page")
 
     keras.utils.set_random_seed(0)
-    network = NetworkParams(
-        cell="gru",
-        layers=1,
-        recurrent=None,
-        units=4,
-        bidirectional=False,
-        dropout=0.0,
-        noise=0.0,
-        context=0,
-        bandwidth=3000.0,
-        mel=0,
-        mel_mask=False,
-        input="log",
-        standardise=True,
-        mask="softmax",
-        defects=Defects(half_mixture=False, reset=0),
-    )
+    network = replace(SMALL, layers=1, units=4, bandwidth=3000.0)
     stft = StftParams(8000, 64, 32, "mono", "hann")
     save_model(root / "models", Model(SOURCES, stft, MaskNetwork(network, 4, network.nb_bins(8000, 64), 1)), {})
     (root / "models/history.tsv").write_text("epoch\ttrain_loss\tvalid_loss\tlearning_rate\n1\t0.5\t0.6\t0.001\n")

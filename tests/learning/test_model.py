@@ -10,27 +10,12 @@ import numpy as np
 import pytest
 
 from rnnsep.learning.model import Model, load_model, save_model
-from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams, make_enhancer, make_network
+from rnnsep.learning.network import Defects, MaskNetwork, make_enhancer, make_network
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
+from tests.networks import SMALL
 
-PARAMS = NetworkParams(
-    cell="gru",
-    layers=2,
-    recurrent=None,
-    units=6,
-    bidirectional=False,
-    dropout=0.0,
-    noise=0.0,
-    context=0,
-    bandwidth=3000.0,
-    mel=0,
-    mel_mask=False,
-    input="log",
-    standardise=True,
-    mask="softmax",
-    defects=Defects(half_mixture=False, reset=0),
-)
+PARAMS = replace(SMALL, bandwidth=3000.0)
 
 
 def make(channels: str = "mono", seed: int = 0) -> Model:

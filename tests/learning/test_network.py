@@ -16,24 +16,9 @@ from rnnsep.learning.network import (
     with_context,
 )
 from rnnsep.params import ParamError, parse
+from tests.networks import SMALL
 
-PARAMS = NetworkParams(
-    cell="gru",
-    layers=2,
-    recurrent=None,
-    units=6,
-    bidirectional=False,
-    dropout=0.0,
-    noise=0.0,
-    context=0,
-    bandwidth=4000.0,
-    mel=0,
-    mel_mask=False,
-    input="log",
-    standardise=True,
-    mask="softmax",
-    defects=Defects(half_mixture=False, reset=0),
-)
+PARAMS = SMALL
 
 
 def magnitudes(nb_batch: int = 2, nb_frames: int = 5, nb_bins: int = 9, nb_channels: int = 2) -> np.ndarray:

@@ -25,24 +25,9 @@ from rnnsep.signal.features import open_features
 from rnnsep.signal.songs import Corpus
 from rnnsep.signal.stft import stft
 from tests.learning.conftest import STFT
+from tests.networks import SMALL
 
-NETWORK = NetworkParams(
-    cell="gru",
-    layers=2,
-    recurrent=None,
-    units=16,
-    bidirectional=False,
-    dropout=0.2,
-    noise=0.0,
-    context=0,
-    bandwidth=4000.0,
-    mel=0,
-    mel_mask=False,
-    input="log",
-    standardise=True,
-    mask="softmax",
-    defects=Defects(half_mixture=False, reset=0),
-)
+NETWORK = replace(SMALL, units=16, dropout=0.2)
 LOSS = LossParams("sdr", 0.0, "mask", 1.0)
 SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, shift=0.0)
 SHORT = replace(SAMPLING, frames=8, steps=2)

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 
 from rnnsep import cli
 from rnnsep.learning.model import Model, load_model, save_model
-from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams
+from rnnsep.learning.network import MaskNetwork
 from rnnsep.running.errors import UserError
 from rnnsep.separation import songs
 from rnnsep.separation.songs import Decoded, Options, open_audio, separate_audio, separate_files, with_residual
 from rnnsep.signal.audio import AudioFile, write_wav
 from rnnsep.signal.stft import StftParams
+from tests.networks import SMALL
 
 OPTIONS = Options((), "mask", "wav", "PCM_16", False, False)
 
@@ -32,23 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network that was never trained, in files."""
     folder = tmp_path_factory.mktemp("trained") / "models"
     keras.utils.set_random_seed(0)
-    params = NetworkParams(
-        cell="gru",
-        layers=1,
-        recurrent=None,
-        units=4,
-        bidirectional=False,
-        dropout=0.0,
-        noise=0.0,
-        context=0,
-        bandwidth=3000.0,
-        mel=0,
-        mel_mask=False,
-        input="log",
-        standardise=True,
-        mask="softmax",
-        defects=Defects(half_mixture=False, reset=0),
-    )
+    params = replace(SMALL, layers=1, units=4, bandwidth=3000.0)
     stft = StftParams(8000, 64, 32, "mono", "hann")
     network = MaskNetwork(params, 3, params.nb_bins(8000, 64), 1)
     save_model(folder, Model(("vocals", "drums", "rest"), stft, network), {})

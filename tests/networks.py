@@ -1,0 +1,21 @@
+"""A small network's parameters, from which tests take what they need by `dataclasses.replace`."""
+
+from rnnsep.learning.network import Defects, NetworkParams
+
+SMALL = NetworkParams(
+    cell="gru",
+    layers=2,
+    recurrent=None,
+    units=6,
+    bidirectional=False,
+    dropout=0.0,
+    noise=0.0,
+    context=0,
+    bandwidth=4000.0,
+    mel=0,
+    mel_mask=False,
+    input="log",
+    standardise=True,
+    mask="softmax",
+    defects=Defects(half_mixture=False, reset=0),
+)
