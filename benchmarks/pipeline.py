@@ -63,7 +63,7 @@ def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
     values = document()
     stft = params.parse(StftParams, values["stft"], "stft")
     rnn = params.parse(NetworkParams, values["rnn"], "rnn")
-    network = MaskNetwork(rnn, len(SOURCES), rnn.nb_bins(stft.sample_rate, stft.window), stft.nb_channels)
+    network = MaskNetwork(rnn, len(SOURCES), rnn.bins(stft.sample_rate, stft.window).nb_bins, stft.nb_channels)
     save_model(root / "models", Model(SOURCES, stft, network), {})
     separation = params.parse(SeparationParams, values["separation"], "separation")
     count = iter(range(100))
@@ -121,7 +121,7 @@ def trainer_side(corpus_root: Path, part: str) -> Callable[[], object]:
     features = corpus_root / f"features-{part}"
     write_features(corpus_root / "corpus", features, stft)
     rnn = params.parse(NetworkParams, values["rnn"], "rnn")
-    nb_bins = rnn.nb_bins(stft.sample_rate, stft.window)
+    nb_bins = rnn.bins(stft.sample_rate, stft.window).nb_bins
     sampler = Sampler(
         open_features(features), "train", params.parse(SamplingParams, values["sampling"], "sampling"), nb_bins
     )

@@ -45,7 +45,7 @@ def _model() -> Any:
     from rnnsep.learning.network import MaskNetwork
 
     stft, rnn = _params()
-    nb_bins = rnn.nb_bins(stft.sample_rate, stft.window)
+    nb_bins = rnn.bins(stft.sample_rate, stft.window).nb_bins
     return Model(SOURCES, stft, MaskNetwork(rnn, len(SOURCES), nb_bins, stft.nb_channels))
 
 
@@ -102,7 +102,7 @@ def open_unmix_side(iterations: int) -> Callable[[], object]:
 
     torch.set_num_threads(1)
     stft, rnn = _params()
-    nb_seen = rnn.nb_bins(stft.sample_rate, stft.window)
+    nb_seen = rnn.bins(stft.sample_rate, stft.window).nb_bins
 
     def network(units: int) -> Any:
         one = OpenUnmix(stft.nb_bins, stft.nb_channels, units, 3, unidirectional=True, max_bin=nb_seen)

@@ -7,17 +7,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from rnnsep.running import stage
-from rnnsep.signal.features import write_features
+from rnnsep.signal.features import FeatureParams, write_features
 from rnnsep.signal.stft import StftParams
 
 
 @dataclass(frozen=True)
 class Parameters:
     stft: StftParams
+    features: FeatureParams
 
 
 def main(parameters: Parameters, corpus: Path, features: Path) -> None:
-    write_features(corpus, features, parameters.stft)
+    write_features(corpus, features, parameters.stft, parameters.features.speeds)
 
 
 if __name__ == "__main__":

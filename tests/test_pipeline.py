@@ -146,6 +146,7 @@ FEATURED = {"features"} | TRAINED
 STALE = {  # section or key: the stages that a change of it, or of any of its keys, reruns
     "corpus": {"download", "baselines"} | FEATURED,
     "stft": FEATURED,
+    "features": FEATURED,
     "rnn": TRAINED,
     "loss": TRAINED,
     "sampling": TRAINED,

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rnnsep.learning.bands import from_mel, mel_bank
 from rnnsep.learning.network import (
     Defects,
     MaskNetwork,
     NetworkParams,
-    from_bands,
     masked_channels,
-    mel_bank,
     soft_mask,
     with_context,
 )
@@ -74,7 +73,7 @@ def test_after_adaptation_the_input_has_mean_0_and_deviation_1() -> None:
 
 @pytest.mark.parametrize(("bandwidth", "nb_bins"), [(16000, 744), (22050, 1025), (99999, 1025), (1, 1)])
 def test_bandwidth_in_bins(bandwidth: float, nb_bins: int) -> None:
-    assert replace(PARAMS, bandwidth=bandwidth).nb_bins(44100, 2048) == nb_bins
+    assert replace(PARAMS, bandwidth=bandwidth).bins(44100, 2048).widths == (1,) * nb_bins
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None:
@@ -160,7 +159,7 @@ def test_masks_of_mel_bands_become_masks_of_bins_by_the_filters(mask: str) -> No
     bank = mel_bank(9, 4, 4000.0)
     bands = np.random.default_rng(0).uniform(size=(3, 4, 2))
     expected = np.einsum("jmc,fm->jfc", bands, bank) / bank.sum(axis=1)[:, None]
-    np.testing.assert_allclose(from_bands(tf.constant(bands), bank), expected, rtol=1e-6)
+    np.testing.assert_allclose(from_mel(tf.constant(bands), bank), expected, rtol=1e-6)
 
 
 def test_log_mel_input_is_the_logarithm_of_means_over_bands() -> None:

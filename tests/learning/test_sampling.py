@@ -10,7 +10,7 @@ from rnnsep.learning.sampling import Batch, Sampler, SamplingParams
 from rnnsep.signal.features import Features, FeatureSong, open_features
 from rnnsep.signal.stft import StftParams
 
-PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, shift=0.0)
+PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, swap=0.5, shift=0.0)
 
 
 class Numbered(Features):

@@ -28,8 +28,8 @@ from tests.learning.conftest import STFT
 from tests.networks import SMALL
 
 NETWORK = replace(SMALL, units=16, dropout=0.2)
-LOSS = LossParams("sdr", 0.0, "mask", 1.0)
-SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, shift=0.0)
+LOSS = LossParams("sdr", 0.0, "mask", 1.0, 0, 1.0)
+SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, swap=0.5, shift=0.0)
 SHORT = replace(SAMPLING, frames=8, steps=2)
 TRAINING = TrainingParams(
     seed=1,
@@ -44,6 +44,7 @@ TRAINING = TrainingParams(
     weight_decay=0.0,
     clip=1.0,
     averaging=0.9,
+    networks=1,
 )
 ALONE = EnhancementParams(layers=0, mask="relu", loss="magnitude", discrimination=0.0, share=0.0)
 
@@ -292,7 +293,7 @@ def test_pretraining_is_with_the_other_loss_and_patience_waits_for_its_end(
 ) -> None:
     losses = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
-    loss = LossParams("sdr", 0.0, "mask", 1.0)
+    loss = LossParams("sdr", 0.0, "mask", 1.0, 0, 1.0)
     models = run(features, tmp_path, loss=loss, sampling=SHORT, epochs=9, pretraining=3, patience=2)
     history = pd.read_csv(models / "history.tsv", sep="\t")["train_loss"].tolist()
     assert len(history) == 5
@@ -336,10 +337,11 @@ def test_the_stages_have_disjoint_songs(share: float, nb_kept: int) -> None:
 
 
 def test_with_the_defect_the_mixture_is_half_the_sum_of_its_targets(features: Path) -> None:
-    _, sampler = seen(features)
+    trainer, sampler = seen(features)
     batch = next(sampler.whole())
-    x, s, r = spectra(*batch)
-    half_x, half_s, half_r = spectra(*batch, mixture_gain=0.5)
+    halved = replace(NETWORK, defects=Defects(half_mixture=True, reset=0))
+    _, x, s, r = spectra(*batch, trainer.network)
+    _, half_x, half_s, half_r = spectra(*batch, make_network(halved, 2, STFT))
     np.testing.assert_allclose(half_x, x / 2, rtol=1e-6)
     np.testing.assert_array_equal(half_s, s)
     np.testing.assert_allclose(half_r, r / 2, rtol=1e-5, atol=1e-6)

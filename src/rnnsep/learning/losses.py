@@ -10,6 +10,7 @@ All take the same four tensors, which is all that masks need of the data:
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal
 
 import tensorflow as tf
@@ -29,6 +30,8 @@ class LossParams:
     name: LossName
     discrimination: Annotated[float, Range(0, 0.99)]
     pretraining: LossName  # of the first `training.pretraining` epochs
+    power: Annotated[float, Range(0.1, 2)]
+    segment: Annotated[int, Range(0)]  # frames; 0: whole sequences
     scale: Annotated[float, Range(1e-9)]
 
     @property
@@ -37,9 +40,14 @@ class LossParams:
         return replace(self, name=self.pretraining)
 
 
-def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
-    """(m x - s)²: signal approximation (Weninger et al., 2014); the joint mask of Huang et al. (2014)."""
-    return tf.reduce_mean(tf.square(m * x - s))
+def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor, power: float = 1.0) -> tf.Tensor:
+    """(m x - s)²: signal approximation (Weninger et al., 2014); the joint mask of Huang et al. (2014).
+
+    Both magnitudes to the `power`, below 1 so that quiet bins count for more.
+    """
+    if power == 1:
+        return tf.reduce_mean(tf.square(m * x - s))
+    return tf.reduce_mean(tf.square(tf.pow(m * x + FLOOR, power) - tf.pow(s + FLOOR, power)))
 
 
 def mask(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
@@ -58,15 +66,23 @@ def phase(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.square(m * x - r / (x + FLOOR)))
 
 
-def sdr(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
-    """log of the complex spectrum's error over the mixture's energy, per sequence and source (natural log)."""
+def sdr(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor, segment: int = 0) -> tf.Tensor:
+    """log of the complex spectrum's error over the mixture's energy, per source and sequence, or `segment` (natural log).
+
+    `segment` is a number of frames that divides nb_frames; 0: the whole sequence.
+    """
     axes = [-3, -2, -1]  # frames, bins, channels
-    error = tf.reduce_sum(tf.square(m * x) - 2 * m * r + tf.square(s), axis=axes)
-    energy = tf.reduce_sum(tf.square(x), axis=axes)
+    error = tf.square(m * x) - 2 * m * r + tf.square(s)
+    energy = tf.square(x)
+    if segment:
+        error, energy = (tf.reduce_sum(one, axis=axes[1:]) for one in (error, energy))
+        error, energy = (tf.reshape(one, (*one.shape[:-1], -1, segment)) for one in (error, energy))
+        axes = [-1]
+    error, energy = tf.reduce_sum(error, axis=axes), tf.reduce_sum(energy, axis=axes)
     return tf.reduce_mean(tf.math.log((tf.nn.relu(error) + FLOOR) / (energy + FLOOR) + SDR_FLOOR))
 
 
-LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     "magnitude": magnitude,
     "mask": mask,
     "kl": kl,
@@ -81,7 +97,8 @@ def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.
     The term is the weight times the same loss of every estimate against every other source, summed over the other
     sources (Huang et al., 2014, equation 5, and 2015 for more than two). All is multiplied by the scale.
     """
-    function = LOSSES[params.name]
+    options = {"magnitude": {"power": params.power}, "sdr": {"segment": params.segment}}
+    function = partial(LOSSES[params.name], **options.get(params.name, {}))
     loss = function(m, x, s, r)
     if params.discrimination:
         for shift in range(1, m.shape[0]):

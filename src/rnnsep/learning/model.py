@@ -1,6 +1,7 @@
 """A trained network as files: `model.json` (architecture, sources, STFT, provenance) and `model.weights.h5`.
 
-With a second network, which enhances all sources together, there is `enhancer.weights.h5` too.
+With a second network, which enhances all sources together, there is `enhancer.weights.h5` too; further networks, whose
+masks are averaged with those of the first, are `model-2.weights.h5` and so on.
 """
 
 import json
@@ -12,13 +13,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnsep.learning.network import MaskNetwork, NetworkParams, make_enhancer, make_network, masked_channels
+from rnnsep.learning.network import MaskNetwork, NetworkParams, make_enhancer, make_network, masked_channels, seen
 from rnnsep.params import parse
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 
 ARCHITECTURE, WEIGHTS, ENHANCER = "model.json", "model.weights.h5", "enhancer.weights.h5"
+OTHER = "model-{}.weights.h5"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Model:
     stft: StftParams
     network: MaskNetwork
     enhancer: MaskNetwork | None = None  # sees the sources that the network's masks give (Grais et al., 2017)
+    others: tuple[MaskNetwork, ...] = ()  # like the network, trained from other seeds; the mean of all masks counts
 
     def masks(self, mixture: np.ndarray) -> np.ndarray:
         """Soft masks for the STFT of a mixture.
@@ -40,28 +43,36 @@ class Model:
         """
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
-        gain = self.network.params.mixture_gain
-        seen = gain * np.abs(mixture[None, :, : self.network.nb_bins]).astype(np.float32)
-        masks = self._apply(tf.constant(seen)).numpy()[:, 0]
-        above = self.stft.nb_bins - self.network.nb_bins
+        pooling = self.network.pooling
+        masks = pooling.spread(self._apply(tf.constant(seen(mixture[None], self.network))).numpy()[:, 0])
+        above = self.stft.nb_bins - pooling.nb_bins
         return np.pad(masks, ((0, 0), (0, 0), (0, above), (0, 0)), mode="edge")
 
     # one trace for all lengths: with one for each, rounding would depend on the songs before
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, None), tf.float32)])
     def _apply(self, magnitude: tf.Tensor) -> tf.Tensor:
         masks = self.network(magnitude)
-        return masks if self.enhancer is None else self.enhancer(masked_channels(masks, magnitude))
+        for other in self.others:
+            masks += other(magnitude)
+        if self.others:
+            masks /= 1 + len(self.others)
+        if self.enhancer is None:
+            return masks
+        return self.enhancer(masked_channels(masks, magnitude[..., : self.stft.nb_channels]))
 
 
 def save_model(folder: Path, model: Model, provenance: dict[str, Any]) -> None:
     """Write `model` to `folder`. The same weights give the same bytes."""
-    networks = {WEIGHTS: model.network} | ({} if model.enhancer is None else {ENHANCER: model.enhancer})
+    networks = {WEIGHTS: model.network} | {OTHER.format(i): other for i, other in enumerate(model.others, start=2)}
+    if model.enhancer is not None:
+        networks[ENHANCER] = model.enhancer
     files.write_json(
         folder / ARCHITECTURE,
         {
             "sources": list(model.sources),
             "stft": asdict(model.stft),
             "rnn": asdict(model.network.params),
+            "networks": 1 + len(model.others),
             **({} if model.enhancer is None else {"enhancer": asdict(model.enhancer.params)}),
             "provenance": provenance | {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         },
@@ -78,16 +89,18 @@ def load_model(folder: Path) -> Model:
         sources = tuple(str(source) for source in description["sources"])
         stft = parse(StftParams, description["stft"], "stft")
         params = parse(NetworkParams, description["rnn"], "rnn")
+        nb_networks = int(description["networks"])
         second = parse(NetworkParams, description["enhancer"], "enhancer") if "enhancer" in description else None
     except FileNotFoundError:
         raise UserError(f"{folder / ARCHITECTURE}: no such file; train a model first (dvc repro train)") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / ARCHITECTURE}: not the description of a model: {error}") from None
-    network = _loaded(folder / WEIGHTS, make_network(params, len(sources), stft))
-    if second is None:
-        return Model(sources, stft, network)
-    enhancer = make_enhancer(second, len(sources), stft)
-    return Model(sources, stft, network, _loaded(folder / ENHANCER, enhancer))
+    paths = [folder / WEIGHTS, *(folder / OTHER.format(i) for i in range(2, nb_networks + 1))]
+    network, *others = (_loaded(path, make_network(params, len(sources), stft)) for path in paths)
+    enhancer = None
+    if second is not None:
+        enhancer = _loaded(folder / ENHANCER, make_enhancer(second, len(sources), stft))
+    return Model(sources, stft, network, enhancer, tuple(others))
 
 
 def _loaded(path: Path, network: MaskNetwork) -> MaskNetwork:

@@ -24,6 +24,7 @@ class SamplingParams:
     steps: Annotated[int, Range(1)]
     remix: Annotated[float, Range(0, 1)]
     gain: Annotated[float, Range(0, 60)]  # dB
+    swap: Annotated[float, Range(0, 1)]
     shift: Annotated[float, Range(0)]  # s; 0: none
 
 
@@ -57,8 +58,8 @@ class Sampler:
         """The random batch that belongs to these three numbers.
 
         With probability `remix` each source comes from a song and a position of its own, else all come from one,
-        where `shift` moves all but the first source (see `shifted`). Gains are uniform in dB; the two channels are
-        swapped for every other source (Uhlich et al., 2017).
+        where `shift` moves all but the first source (see `shifted`). Gains are uniform in dB; the two channels of a
+        source are swapped with probability `swap` (Uhlich et al., 2017).
         """
         random = np.random.default_rng((seed, epoch, step))
         sources = np.empty(self._shape, np.float16)
@@ -69,7 +70,7 @@ class Sampler:
             for j in range(nb_sources):
                 if remix:
                     song, position = random.integers(len(self.songs)), random.random()
-                swap = nb_channels == 2 and random.random() < 0.5
+                swap = nb_channels == 2 and random.random() < self.params.swap
                 stft = self.songs[song][j]
                 start = int(position * max(1, len(stft) - self.params.frames + 1))
                 if j and not remix:

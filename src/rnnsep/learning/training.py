@@ -10,7 +10,7 @@ first makes of all sources, and enhances them together.
 import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import keras
@@ -28,6 +28,7 @@ from rnnsep.learning.network import (
     make_enhancer,
     make_network,
     masked_channels,
+    seen,
 )
 from rnnsep.learning.sampling import Batch, Sampler, SamplingParams
 from rnnsep.params import ParamError, Range
@@ -56,6 +57,7 @@ class TrainingParams:
     weight_decay: Annotated[float, Range(0)]
     clip: Annotated[float, Range(1e-9)]
     averaging: Annotated[float, Range(0, 0.99999)]
+    networks: Annotated[int, Range(1, 16)]
 
     def check(self) -> None:
         if self.optimizer == "lbfgs" and (self.averaging or self.weight_decay):
@@ -85,9 +87,9 @@ def train(
 ) -> None:
     """Train on the split `train`, keep the weights of the epoch with the best loss on `valid`.
 
-    Writes the model (see `save_model`) and `history.tsv` to `models`, and `enhancement.tsv`, the history of the second
-    network, where there is one. State to resume from lies beside `models`, in `checkpoint.npz` and, for the second
-    network, `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
+    Writes the model (see `save_model`) and `history.tsv` to `models`, and for further networks `history-2.tsv` and so on,
+    or `enhancement.tsv`. State to resume from lies beside `models`, in `checkpoint.npz`, `checkpoint-2.npz` and so on,
+    or `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
     """
     features = open_features(features_folder)
     for split in ("train", "valid"):
@@ -96,27 +98,35 @@ def train(
     if params.optimizer == "lbfgs" and (network_params.dropout or network_params.noise):
         key = "dropout" if network_params.dropout else "noise"
         raise ParamError(f"rnn.{key}", "must be 0, since training.optimizer is lbfgs, which cannot do with randomness")
-    keras.utils.set_random_seed(params.seed)
+    if loss_params.segment and sampling_params.frames % loss_params.segment:
+        raise ParamError("loss.segment", f"must divide sampling.frames ({sampling_params.frames})")
+    if enhancement.layers and params.networks > 1:
+        raise ParamError("training.networks", "must be 1 where enhancement has layers")
     tf.config.experimental.enable_op_determinism()
     songs, kept = divided([song.name for song in features.songs if song.split == "train"], enhancement.share)
     nb_sources = len(features.sources)
 
-    network = make_network(network_params, nb_sources, features.stft)
-    trainer = Trainer(network, loss_params, params, sampling_params.steps)
-    state = fit(trainer, features, sampling_params, songs, models.parent / "checkpoint.npz")
-    provenance, enhancer = {"best_epoch": state.best_epoch}, None
+    networks, states = [], []
+    for number in range(1, params.networks + 1):
+        suffix = f"-{number}" if number > 1 else ""
+        own = replace(params, seed=params.seed + number - 1)
+        keras.utils.set_random_seed(own.seed)
+        networks.append(make_network(network_params, nb_sources, features.stft))
+        trainer = Trainer(networks[-1], loss_params, own, sampling_params.steps)
+        states.append(fit(trainer, features, sampling_params, songs, models.parent / f"checkpoint{suffix}.npz"))
+        write_history(models / f"history{suffix}.tsv", states[-1])
+    provenance, enhancer = {"best_epoch": states[0].best_epoch}, None
     if enhancement.layers:
         second = replace(network_params, layers=enhancement.layers, mask=enhancement.mask)
         second_loss = replace(loss_params, name=enhancement.loss, discrimination=enhancement.discrimination)
         keras.utils.set_random_seed(params.seed)
         enhancer = make_enhancer(second, nb_sources, features.stft)
         second_params = replace(params, pretraining=0)
-        trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=network)
+        trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=networks[0])
         enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz")
         provenance["best_epoch_of_enhancement"] = enhanced.best_epoch
         write_history(models / "enhancement.tsv", enhanced)
-    save_model(models, Model(features.sources, features.stft, network, enhancer), provenance)
-    write_history(models / "history.tsv", state)
+    save_model(models, Model(features.sources, features.stft, networks[0], enhancer, tuple(networks[1:])), provenance)
 
 
 def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
@@ -126,10 +136,14 @@ def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
     """
     if not share:
         return songs, songs
-    kept = {name for i, name in enumerate(songs) if int((i + 1) * share) > int(i * share)}
-    if not 0 < len(kept) < len(songs):
-        raise UserError(f"enhancement.share: {share} of {len(songs)} training songs leaves one network without any")
-    return [name for name in songs if name not in kept], [name for name in songs if name in kept]
+    originals = list(dict.fromkeys(PurePath(name).name for name in songs))  # at all speeds
+    kept = {name for i, name in enumerate(originals) if int((i + 1) * share) > int(i * share)}
+    if not 0 < len(kept) < len(originals):
+        raise UserError(f"enhancement.share: {share} of {len(originals)} training songs leaves one network without any")
+    first, second = [], []
+    for name in songs:
+        (second if PurePath(name).name in kept else first).append(name)
+    return first, second
 
 
 def fit(
@@ -141,10 +155,10 @@ def fit(
     """
     network, params = trainer.network, trainer.params
     if network.standardisation is not None:
-        network.standardisation.adapt(*statistics(features, trainer, songs))
+        network.adapt(*statistics(features, trainer, songs))
         trainer.restart_averages()
-    sampler = Sampler(features, "train", sampling, network.nb_bins, songs)
-    validation = Sampler(features, "valid", sampling, network.nb_bins)
+    sampler = Sampler(features, "train", sampling, network.pooling.nb_bins, songs)
+    validation = Sampler(features, "valid", sampling, network.pooling.nb_bins)
     print(f"{network.count_params():,} weights, {len(sampler.songs)} songs to train on", flush=True)
 
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
@@ -191,10 +205,10 @@ def statistics(features: Features, trainer: "Trainer", songs: Collection[str]) -
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
-            parts = [to_single(array[start : start + 1024, : network.nb_bins]) for array in arrays]
-            mixture = np.sum(parts, axis=0)
-            magnitude = trainer.gain * np.hypot(mixture[..., 0], mixture[..., 1])
-            x = network.compress(trainer.inputs(tf.constant(magnitude[None]))[0]).numpy().astype(np.float64)
+            parts = [to_single(array[start : start + 1024, : network.pooling.nb_bins]) for array in arrays]
+            mixture = np.sum(parts, axis=0).view(np.complex64)[None, ..., 0]
+            x = network.compress(trainer.inputs(tf.constant(seen(mixture, trainer.first))))
+            x = x[0].numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)
             count += len(x)
     mean = total[0] / count
@@ -230,7 +244,7 @@ class Trainer:
         before: MaskNetwork | None = None,
     ):
         self.network, self.loss, self.params, self.before = network, loss, params, before
-        self.gain = network.params.mixture_gain
+        self.first = before or network  # what sees the mixture
         self.nb_steps = params.epochs * steps_per_epoch
         self.weights = network.trainable_variables
         self.optimizer = optimizer(params)
@@ -248,8 +262,10 @@ class Trainer:
             average.assign(weight.value)
 
     def inputs(self, magnitude: tf.Tensor) -> tf.Tensor:
-        """What the network sees of a mixture's magnitude."""
-        return magnitude if self.before is None else masked_channels(self.before(magnitude), magnitude)
+        """What the network sees where the first one sees `magnitude`."""
+        if self.before is None:
+            return magnitude
+        return masked_channels(self.before(magnitude), magnitude[..., : self.before.nb_channels])
 
     def learning_rate(self, rate: tf.Tensor) -> tf.Tensor:
         """`rate` with the warm-up and the cosine applied, at the optimiser's current step."""
@@ -270,8 +286,8 @@ class Trainer:
 
     def _slope_of(self, sources: tf.Tensor, gains: tf.Tensor, pretraining: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:
         loss_params = self.loss.first if pretraining else self.loss
-        x, s, r = spectra(sources, gains, self.gain)
-        inputs = self.inputs(x)
+        u, x, s, r = spectra(sources, gains, self.first)
+        inputs = self.inputs(u)
         with tf.GradientTape() as tape:
             loss = loss_of(loss_params, self.network(inputs, training=True), x, s, r)
         return loss, tape.gradient(loss, [w.value for w in self.weights])
@@ -311,8 +327,8 @@ class Trainer:
         return float(loss)
 
     def _loss_of(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
-        x, s, r = spectra(sources, gains, self.gain)
-        return loss_of(self.loss, self.network(self.inputs(x)), x, s, r)
+        u, x, s, r = spectra(sources, gains, self.first)
+        return loss_of(self.loss, self.network(self.inputs(u)), x, s, r)
 
     def evaluate(self, batches: Iterable[Batch]) -> float:
         """Mean loss of the averaged weights, without dropout."""
@@ -339,19 +355,27 @@ def assign_flat(weights: list[Any], flat: np.ndarray) -> None:
         weight.assign(part.reshape(weight.shape))
 
 
-def spectra(sources: tf.Tensor, gains: tf.Tensor, mixture_gain: float = 1.0) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """`Batch` to the magnitudes and products that losses take: x, s, r (see `losses`).
+def spectra(
+    sources: tf.Tensor, gains: tf.Tensor, network: MaskNetwork
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`Batch` to what `network` sees of the mixture (see `seen`), and to what losses take: u, x, s, r (see `losses`).
 
-    The mixture is the sum of the sources, times `mixture_gain`.
+    The mixture is the sum of the sources, times the network's `mixture_gain`.
     """
+    sums, gain = network.pooling.sums, network.params.mixture_gain
     scaled = tf.cast(sources, tf.float32) * gains[:, :, None, None, None, None]
     real, imaginary = scaled[..., 0], scaled[..., 1]
     mixture_real, mixture_imaginary = tf.reduce_sum(real, axis=0), tf.reduce_sum(imaginary, axis=0)
-    if mixture_gain != 1:
-        mixture_real, mixture_imaginary = mixture_gain * mixture_real, mixture_gain * mixture_imaginary
-    x = tf.sqrt(tf.square(mixture_real) + tf.square(mixture_imaginary))
-    s = tf.sqrt(tf.square(real) + tf.square(imaginary))
-    return x, s, real * mixture_real + imaginary * mixture_imaginary
+    if gain != 1:
+        mixture_real, mixture_imaginary = gain * mixture_real, gain * mixture_imaginary
+    x = tf.sqrt(sums(tf.square(mixture_real) + tf.square(mixture_imaginary)))
+    s = tf.sqrt(sums(tf.square(real) + tf.square(imaginary)))
+    r = sums(real * mixture_real + imaginary * mixture_imaginary)
+    if not network.params.side:
+        return x, x, s, r
+    differences = (part[..., :1] - part[..., 1:] for part in (mixture_real, mixture_imaginary))
+    side = tf.sqrt(sums(0.5 * sum(tf.square(difference) for difference in differences)))
+    return tf.concat([x, side], axis=-1), x, s, r
 
 
 def _mean_loss(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> float:

@@ -8,16 +8,17 @@ Data begin at multiples of 64 bytes, so that a member can be mapped into memory 
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsep.params import ParamError, parse
+from rnnsep.params import ParamError, Range, parse
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import map_songs
@@ -27,13 +28,21 @@ from rnnsep.signal.stft import Audio, StftParams, WithChannels, stft
 
 INDEX = "features.json"
 ALIGNMENT = 64  # bytes
+FINEST = 50  # denominator of speeds, so that filters stay short
 CHUNK = 1 << 16  # values converted at a time, in cache
 BLOCK = 1 << 17  # values of a spectrogram computed and written at a time
 
 
 @dataclass(frozen=True)
+class FeatureParams:
+    """Section `features` of params.yaml."""
+
+    speeds: tuple[Annotated[float, Range(0.5, 2)], ...]  # at which training songs are played, besides their own
+
+
+@dataclass(frozen=True)
 class FeatureSong:
-    """One song of a feature folder."""
+    """One song of a feature folder. At another speed than its own its name is `x<speed>/<name>`."""
 
     name: str
     split: str
@@ -64,12 +73,19 @@ class Features:
         return arrays
 
 
-def write_features(corpus: Path, features: Path, params: StftParams) -> None:
-    """Write the feature files of all training and validation songs of a corpus. Finished files are kept."""
+def write_features(corpus: Path, features: Path, params: StftParams, speeds: Sequence[float] = ()) -> None:
+    """
+    Write the feature files of all training and validation songs of a corpus. Finished files are kept.
+
+    Of the split train there is a copy at each of `speeds` too: played so much faster, at a pitch as much higher, as
+    from a tape.
+    """
     described = Corpus.read(corpus)
-    songs = described.of("train")
-    map_songs(partial(_write_song, described, features, params), songs, "features")
-    index = [asdict(FeatureSong(song.name, song.split, _nb_frames(song, params))) for song in songs]
+    copies = [Copy(song, Fraction(1)) for song in described.of("train")]
+    factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in speeds)
+    copies += [Copy(copy.song, speed) for speed in factors if speed != 1 for copy in copies if copy.song.split == "train"]
+    map_songs(partial(_write_copy, described, features, params), copies, "features")
+    index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params))) for copy in copies]
     content = {"sources": list(described.sources), "stft": asdict(params), "songs": index}
     files.write_json(features / INDEX, content)
 
@@ -89,19 +105,35 @@ def open_features(folder: Path) -> Features:
         raise _broken(path, f"is damaged ({error!r})") from None
 
 
-def _nb_frames(song: Song, params: StftParams) -> int:
-    return params.nb_frames(-(-song.nb_samples * params.sample_rate // song.rate))
+@dataclass(frozen=True)
+class Copy:
+    """A song at a speed."""
+
+    song: Song
+    speed: Fraction
+
+    @property
+    def name(self) -> str:
+        return self.song.name if self.speed == 1 else f"x{float(self.speed):.3f}/{self.song.name}"
+
+    def rates(self, params: StftParams) -> tuple[int, int]:
+        """From which rate to which other the song is converted; the two numbers' ratio is what counts."""
+        return self.song.rate * self.speed.numerator, params.sample_rate * self.speed.denominator
+
+    def nb_frames(self, params: StftParams) -> int:
+        rate, new_rate = self.rates(params)
+        return params.nb_frames(-(-self.song.nb_samples * new_rate // rate))
 
 
-def _write_song(corpus: Corpus, features: Path, params: StftParams, song: Song) -> None:
-    path = features / f"{song.name}.npz"
+def _write_copy(corpus: Corpus, features: Path, params: StftParams, copy: Copy) -> None:
+    path = features / f"{copy.name}.npz"
     if path.exists():
         return
-    shape = (_nb_frames(song, params), params.nb_bins, params.nb_channels, 2)
+    shape = (copy.nb_frames(params), params.nb_bins, params.nb_channels, 2)
     with files.whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for source in corpus.sources:
-            with corpus.stem(song, source) as stem:
-                audio = resampled(WithChannels(stem, params.nb_channels), song.rate, params.sample_rate)
+            with corpus.stem(copy.song, source) as stem:
+                audio = resampled(WithChannels(stem, params.nb_channels), *copy.rates(params))
                 write_member(archive, source, shape, _spectra(audio, params, stem.path))
 
 

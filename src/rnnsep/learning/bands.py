@@ -1,0 +1,72 @@
+"""Frequency bands coarser than the STFT's bins: pooled energies, and mel filters."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """
+    Bands of bins side by side: one bin each up to `corner` (Hz), two in the octave above, four in the next, and so on.
+
+    A mask that is constant over a band leaves an error |m X - S|² whose sum over the band is m² Σ|X|² - 2 m Σ Re(S X*)
+    + Σ|S|², so a network with such masks can be trained on the bands' sums alone, exactly.
+    Example: `make_pooling(1487, 44100 / 4096, 2000).widths` is 186 ones, 93 twos, 93 fours, 93 eights.
+    """
+
+    widths: tuple[int, ...]  # bins of each band
+
+    @property
+    def nb_bins(self) -> int:
+        """Bins in all bands together."""
+        return sum(self.widths)
+
+    def sums(self, x: Any) -> Any:
+        """Energies (…, nb_bins or more, nb_channels) to the sums over bands (…, nb_bands, nb_channels); in NumPy or TF."""
+        parts, begin = [], 0
+        for width in sorted(set(self.widths)):
+            end = begin + width * self.widths.count(width)
+            parts.append(sum(x[..., begin + i : end : width, :] for i in range(width)))
+            begin = end
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts, axis=-2) if isinstance(x, np.ndarray) else tf.concat(parts, axis=-2)
+
+    def spread(self, masks: np.ndarray) -> np.ndarray:
+        """Masks of bands (…, nb_bands, nb_channels) to masks of their bins (…, nb_bins, nb_channels)."""
+        return np.repeat(masks, self.widths, axis=-2)
+
+
+def make_pooling(nb_bins: int, spacing: float, corner: float | None) -> Pooling:
+    """The bands of the first `nb_bins` bins, `spacing` Hz apart; None: each bin by itself. Only whole bands are used."""
+    widths: list[int] = []
+    at, width = 0, 1
+    while at + width <= nb_bins:
+        widths.append(width)
+        at += width
+        if corner is not None and at * spacing >= corner * width:
+            width *= 2
+    return Pooling(tuple(widths))
+
+
+def mel_bank(nb_bins: int, nb_bands: int, top: float) -> np.ndarray:
+    """Triangular filters, float32 (nb_bins, nb_bands), their centres evenly on the mel scale from 0 Hz to `top`.
+
+    Each side of a triangle reaches to the next centre, and at least one bin far, so that no band is empty and no bin
+    without a band. The peaks are 1. Mel scale: 1127 ln(1 + f / 700 Hz).
+    """
+    centres = 700 * np.expm1(np.linspace(0, np.log1p(top / 700), nb_bands))
+    frequencies = np.linspace(0, top, nb_bins)
+    spacing = np.diff(centres)
+    below, above = np.concatenate([spacing[:1], spacing]), np.concatenate([spacing, spacing[-1:]])
+    distance = frequencies[:, None] - centres  # (nb_bins, nb_bands)
+    width = np.maximum(np.where(distance < 0, below, above), frequencies[1])
+    return np.maximum(1 - np.abs(distance) / width, 0).astype(np.float32)
+
+
+def from_mel(masks: tf.Tensor, bank: np.ndarray) -> tf.Tensor:
+    """Masks of mel bands (…, nb_bands, nb_channels) to masks of bins: at each bin the mean, weighted by the filters."""
+    return tf.einsum("...mc,fm->...fc", masks, tf.constant(bank / bank.sum(axis=1, keepdims=True), masks.dtype))

@@ -1,0 +1,99 @@
+"""The band-split RNN: one recurrent network over time, shared by all bands, and one over the bands, in turn.
+
+Y. Luo and J. Yu, "Music source separation with band-split RNN", TASLP 2023, with real masks in place of complex ones.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def split(frequencies: np.ndarray, nb_groups: int) -> list[int]:
+    """Where groups of bins begin and end, for bins at `frequencies` (Hz): evenly on the mel scale, none is empty.
+
+    Returns nb_groups + 1 indices, the first 0, the last nb_bins. `nb_groups` is at most nb_bins.
+    """
+    mel = np.log1p(frequencies / 700)
+    edges = np.searchsorted(mel, np.linspace(0, mel[-1], nb_groups + 1)[:-1])
+    for group in range(1, nb_groups):  # a group has at least one bin, and leaves one to each of those after it
+        edges[group] = min(max(edges[group], edges[group - 1] + 1), len(mel) - nb_groups + group)
+    return [*edges.tolist(), len(mel)]
+
+
+class Path(keras.layers.Layer):
+    """x + dense(recurrent(norm(x))), the sequence along one axis of x: shape in and out (batch, sequence, units)."""
+
+    def __init__(self, recurrent: keras.layers.Layer, units: int, dropout: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.norm = keras.layers.LayerNormalization(name="norm")
+        self.recurrent = recurrent
+        self.dense = keras.layers.Dense(units, name="dense")
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return x + self.dropout(self.dense(self.recurrent(self.norm(x))), training=training)
+
+
+class BandSplit(keras.layers.Layer):
+    """
+    Standardised magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to what masks are made of, (nb_sources, nb_batch,
+    nb_frames, nb_bins, nb_channels).
+
+    edges: of the groups of bins (see `split`). recurrent: makes a recurrent layer by its name; forth and back over
+    the groups always, over time as it says. units: features of a group.
+    """
+
+    def __init__(
+        self,
+        edges: list[int],
+        recurrent: Callable[[str], keras.layers.Layer],
+        across: Callable[[str], keras.layers.Layer],
+        nb_layers: int,
+        units: int,
+        dropout: float,
+        nb_sources: int,
+        nb_channels: int,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.groups = list(pairwise(edges))
+        self.units, self.nb_sources, self.nb_channels = units, nb_sources, nb_channels
+        self.entries = [keras.layers.Dense(units, name=f"entry_{k}") for k in range(len(self.groups))]
+        names = [f"{i + 1}" for i in range(nb_layers)]
+        self.times = [Path(recurrent(f"time_{n}"), units, dropout, name=f"time_path_{n}") for n in names]
+        self.bands = [Path(across(f"bands_{n}"), units, dropout, name=f"bands_path_{n}") for n in names]
+        self.norm = keras.layers.LayerNormalization(name="norm")
+        self.hidden = [keras.layers.Dense(2 * units, "tanh", name=f"hidden_{k}") for k in range(len(self.groups))]
+        self.heads = [
+            keras.layers.Dense(nb_sources * nb_channels * (end - begin), name=f"head_{k}")
+            for k, (begin, end) in enumerate(self.groups)
+        ]
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        nb_batch, nb_frames, nb_groups = tf.shape(x)[0], tf.shape(x)[1], len(self.groups)
+        parts = []
+        for entry, (begin, end) in zip(self.entries, self.groups, strict=True):
+            part = tf.reshape(x[:, :, begin:end], (nb_batch, nb_frames, (end - begin) * x.shape[3]))
+            parts.append(entry(part))
+        z = tf.stack(parts, axis=1)  # (nb_batch, nb_groups, nb_frames, units)
+        nb_static = x.shape[1]
+        for over_time, over_bands in zip(self.times, self.bands, strict=True):
+            flat = tf.reshape(z, (-1, nb_frames, self.units))
+            flat = tf.ensure_shape(flat, (None if x.shape[0] is None else x.shape[0] * nb_groups, nb_static, self.units))
+            z = tf.reshape(over_time(flat, training=training), (nb_batch, nb_groups, nb_frames, self.units))
+            # (nb_batch, nb_groups, nb_frames, units) -> (nb_batch, nb_frames, nb_groups, units), and back
+            flat = tf.reshape(tf.transpose(z, (0, 2, 1, 3)), (-1, nb_groups, self.units))
+            flat = over_bands(flat, training=training)
+            z = tf.transpose(tf.reshape(flat, (nb_batch, nb_frames, nb_groups, self.units)), (0, 2, 1, 3))
+        z = self.norm(z)
+        outputs = []
+        for k, (begin, end) in enumerate(self.groups):
+            y = self.heads[k](self.hidden[k](z[:, k]))
+            shape = (nb_batch, nb_frames, self.nb_sources, end - begin, self.nb_channels)
+            outputs.append(tf.reshape(y, shape))
+        # (nb_batch, nb_frames, nb_sources, nb_bins, nb_channels) -> sources first
+        return tf.transpose(tf.concat(outputs, axis=3), (2, 0, 1, 3, 4))
