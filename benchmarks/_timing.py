@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import platform
+import re
 import resource
 import statistics
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -56,6 +58,7 @@ def peak_bytes() -> int:
 
 
 def _serve(pipe: Connection, make: Make) -> None:
+    sys.stdout = sys.stderr  # for progress; results go to stdout
     call = make()
     call()  # compiles and fills caches
     while pipe.recv():
@@ -119,8 +122,8 @@ def machine(*packages: str) -> str:
     cpu = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        cpu = next((line for line in info.read_text().splitlines() if line.startswith("model name")), cpu)
-    cpu = cpu.rpartition(":")[2].strip()
+        facts = dict(re.findall(r"(.*?)\s*: (.*)", info.read_text()))
+        cpu = "{model name} (family {cpu family}, model {model})".format_map(defaultdict(str, facts))
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     system = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     return f"{cpu}, {system}; Python {platform.python_version()}; {versions}"

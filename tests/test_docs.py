@@ -147,7 +147,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(0)
     network = replace(SMALL, layers=1, units=4, bandwidth=3000.0)
     stft = StftParams(8000, 64, 32, "mono", "hann")
-    save_model(root / "models", Model(SOURCES, stft, MaskNetwork(network, 4, network.nb_bins(8000, 64), 1)), {})
+    save_model(root / "models", Model(SOURCES, stft, MaskNetwork(network, 4, network.bins(8000, 64).nb_bins, 1)), {})
     (root / "models/history.tsv").write_text("epoch\ttrain_loss\tvalid_loss\tlearning_rate\n1\t0.5\t0.6\t0.001\n")
     (root / "data/features").mkdir()
     (root / "data/features/features.json").write_text("{}")

@@ -109,4 +109,23 @@ def test_pretraining_has_the_other_loss() -> None:
 def test_the_scale_is_a_factor() -> None:
     arrays = tensors()
     plain = loss_of(LossParams("magnitude", 0.1, "mask", 1.0, 0, 1.0), *arrays)
-    assert float(loss_of(LossParams("magnitude", 0.1, "mask", 1.0, 0, 1026.0), *arrays)) == pytest.approx(1026 * float(plain))
+    assert float(loss_of(LossParams("magnitude", 0.1, "mask", 1.0, 0, 1026.0), *arrays)) == pytest.approx(
+        1026 * float(plain)
+    )
+
+
+@pytest.mark.parametrize("segment", [1, 2, 4])
+def test_sdr_of_segments_is_the_mean_over_them(segment: int) -> None:
+    m, sources, mixture, _ = spectra()
+    parts = [slice(start, start + segment) for start in range(0, SHAPE[2], segment)]
+    means = [expected("sdr", m[:, :, one], sources[:, :, one], mixture[:, one]) for one in parts]
+    loss = loss_of(LossParams("sdr", 0.0, "mask", 1.0, segment, 1.0), *tensors())
+    assert float(loss) == pytest.approx(np.mean(means), rel=1e-6)
+
+
+@pytest.mark.parametrize("power", [0.3, 0.5, 2.0])
+def test_magnitudes_to_a_power(power: float) -> None:
+    m, _, mixture, s = spectra()
+    loss = loss_of(LossParams("magnitude", 0.0, "mask", power, 0, 1.0), *tensors())
+    expected = np.mean(((m * np.abs(mixture)) ** power - s**power) ** 2)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)

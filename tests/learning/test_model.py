@@ -21,7 +21,7 @@ PARAMS = replace(SMALL, bandwidth=3000.0)
 def make(channels: str = "mono", seed: int = 0) -> Model:
     keras.utils.set_random_seed(seed)
     stft = StftParams(8000, 32, 16, channels, "hann")  # type: ignore[arg-type]
-    network = MaskNetwork(PARAMS, 3, PARAMS.nb_bins(8000, 32), stft.nb_channels)
+    network = MaskNetwork(PARAMS, 3, PARAMS.bins(8000, 32).nb_bins, stft.nb_channels)
     return Model(("a", "b", "c"), stft, network)
 
 

@@ -5,16 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnsep.learning.bands import from_mel, mel_bank
+from rnnsep.learning.bands import Pooling, mel_bank
 from rnnsep.learning.network import (
     Defects,
     MaskNetwork,
     NetworkParams,
+    make_network,
     masked_channels,
+    seen,
     soft_mask,
     with_context,
 )
 from rnnsep.params import ParamError, parse
+from rnnsep.signal.stft import StftParams
 from tests.networks import SMALL
 
 PARAMS = SMALL
@@ -130,24 +133,8 @@ def test_sigmoid_masks_are_each_from_0_to_1_and_need_not_sum_to_one() -> None:
     assert np.abs(masks.sum(axis=0) - 1).max() > 0.01
 
 
-@pytest.mark.parametrize(
-    ("nb_bins", "nb_bands", "top"), [(201, 100, 8000), (9, 40, 4000), (1025, 20, 22050), (2, 2, 1)]
-)
-def test_mel_bands_are_triangles_evenly_spaced_in_mel_and_leave_no_bin_out(
-    nb_bins: int, nb_bands: int, top: float
-) -> None:
-    bank = mel_bank(nb_bins, nb_bands, top)
-    assert bank.shape == (nb_bins, nb_bands)
-    assert (bank.max(axis=0) > 0).all()
-    assert (bank.max(axis=1) > 0).all()
-    if nb_bands == 20:  # wide bands: neighbours share each bin between them
-        np.testing.assert_allclose(bank.sum(axis=1), 1, atol=0.02)
-        centres = 1127 * np.log1p(np.argmax(bank, axis=0) * top / (nb_bins - 1) / 700)
-        np.testing.assert_allclose(np.diff(centres), centres[-1] / 19, atol=30)
-
-
 @pytest.mark.parametrize("mask", ["softmax", "sigmoid", "abs"])
-def test_masks_of_mel_bands_become_masks_of_bins_by_the_filters(mask: str) -> None:
+def test_masks_of_mel_bands_become_masks_of_bins(mask: str) -> None:
     params = replace(PARAMS, mel=4, mel_mask=True, mask=mask)
     network = MaskNetwork(params, 3, 9, 2)
     assert network.heads.width == 8
@@ -156,10 +143,6 @@ def test_masks_of_mel_bands_become_masks_of_bins_by_the_filters(mask: str) -> No
     assert masks.min() >= 0
     if mask != "sigmoid":
         np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-6)
-    bank = mel_bank(9, 4, 4000.0)
-    bands = np.random.default_rng(0).uniform(size=(3, 4, 2))
-    expected = np.einsum("jmc,fm->jfc", bands, bank) / bank.sum(axis=1)[:, None]
-    np.testing.assert_allclose(from_mel(tf.constant(bands), bank), expected, rtol=1e-6)
 
 
 def test_log_mel_input_is_the_logarithm_of_means_over_bands() -> None:
@@ -210,3 +193,108 @@ def test_an_enhancing_network_sees_each_source_in_channels_of_its_own() -> None:
 def test_impossible_networks_are_refused_by_key(changes: dict[str, object], key: str) -> None:
     with pytest.raises(ParamError, match=rf"^rnn\.{key}"):
         parse(NetworkParams, asdict(PARAMS) | changes, "rnn")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bottleneck": 12, "residual": True, "bidirectional": True},
+        {"shared": False},
+        {"bands": 3},
+        {"bands": 3, "bidirectional": True, "cell": "lstm", "shared": False},
+        {"level": True},
+    ],
+)
+def test_other_architectures_make_masks_too_and_learn_from_their_gradient(changes: dict[str, object]) -> None:
+    network = MaskNetwork(replace(PARAMS, **changes), 3, 9, 2, nb_inputs=3)  # type: ignore[arg-type]
+    with tf.GradientTape() as tape:
+        masks = network(magnitudes(nb_channels=3))
+        loss = tf.reduce_mean(tf.square(masks[0]))
+    gradients = tape.gradient(loss, [weight.value for weight in network.trainable_variables])
+    assert masks.shape == (3, 2, 5, 9, 2)
+    np.testing.assert_allclose(tf.reduce_sum(masks, axis=0), 1, atol=1e-6)
+    assert all(np.abs(gradient).max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("bands", [0, 3])
+def test_a_causal_network_with_any_hidden_layers_does_not_see_the_future(bands: int) -> None:
+    bottleneck = 0 if bands else 6
+    network = MaskNetwork(replace(PARAMS, bands=bands, residual=not bands, bottleneck=bottleneck), 3, 9, 2)
+    x = magnitudes()
+    later = x.copy()
+    later[:, 3:] *= 5
+    np.testing.assert_allclose(network(x)[:, :, :3], network(later)[:, :, :3], atol=1e-6)
+
+
+def test_residual_layers_whose_weights_are_zero_leave_the_bottleneck_alone() -> None:
+    params = replace(PARAMS, residual=True, bottleneck=PARAMS.units)
+    network = MaskNetwork(params, 3, 9, 2)
+    for layer in network.recurrent:
+        layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
+    shorter = MaskNetwork(replace(params, layers=1), 3, 9, 2)
+    shorter.recurrent[0].set_weights(network.recurrent[0].get_weights())
+    for part in ("standardisation", "entry", "exit", "heads"):
+        getattr(shorter, part).set_weights(getattr(network, part).get_weights())
+    np.testing.assert_allclose(network(magnitudes()), shorter(magnitudes()), atol=1e-6)
+
+
+def test_the_bottleneck_is_normalised_and_squashed() -> None:
+    network = MaskNetwork(replace(PARAMS, bottleneck=12), 3, 9, 2)
+    x = np.random.default_rng(0).normal(size=(2, 5, 18)).astype(np.float32)
+    y = np.arctanh(network.entry(x).numpy())
+    np.testing.assert_allclose(y.mean(axis=-1), 0, atol=1e-3)
+    np.testing.assert_allclose(y.std(axis=-1), 1, atol=2e-2)
+
+
+def test_networks_of_the_sources_meet_only_in_the_mask() -> None:
+    network = MaskNetwork(replace(PARAMS, shared=False), 3, 9, 2)
+    assert network.count_params() > 2 * MaskNetwork(PARAMS, 3, 9, 2).count_params()
+    x = magnitudes()
+    before = network(x).numpy()
+    head = network.others[1].heads  # of the third source
+    head.bias.assign_add(tf.ones_like(head.bias))
+    odds = network(x)[:2] / before[:2]
+    np.testing.assert_allclose(odds[0], odds[1], rtol=1e-4)
+    assert np.all(network(x)[2] > before[2])
+
+
+def test_a_level_is_no_matter_where_it_is_set() -> None:
+    network = MaskNetwork(replace(PARAMS, level=True), 3, 9, 2)
+    np.testing.assert_allclose(network(magnitudes()), network(100 * magnitudes()), atol=1e-4)
+    plain = MaskNetwork(PARAMS, 3, 9, 2)
+    plain.set_weights(network.get_weights())
+    assert np.abs(plain(magnitudes()) - plain(100 * magnitudes())).max() > 1e-2
+
+
+def test_what_a_network_sees_of_a_mixture() -> None:
+    random = np.random.default_rng(0)
+    mixture = random.normal(size=(2, 6, 17, 2, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    network = MaskNetwork(replace(PARAMS, side=True), 3, 3, 2, 3, Pooling((1, 1, 2)))
+    x = np.stack([mixture[..., 0], mixture[..., 1], (mixture[..., 0] - mixture[..., 1]) / np.sqrt(2)], axis=-1)
+    power = np.abs(x) ** 2
+    expected = np.sqrt(np.stack([power[:, :, 0], power[:, :, 1], power[:, :, 2] + power[:, :, 3]], axis=2))
+    np.testing.assert_allclose(seen(mixture, network), expected, rtol=1e-5)
+    # what it sees keeps the energy of two channels, of which the side is a part
+    assert seen(mixture, network).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"bands": 4, "mel": 8}, "mel"),
+        ({"bands": 4, "context": 1}, "context"),
+        ({"bands": 4, "bottleneck": 1}, "bottleneck"),
+        ({"bands": 4, "recurrent": [1]}, "recurrent"),
+        ({"pooling": 1000.0, "mel": 8}, "pooling"),
+    ],
+)
+def test_architectures_that_exclude_each_other_are_refused(changes: dict[str, object], key: str) -> None:
+    with pytest.raises(ParamError, match=rf"rnn\.{key}: must be"):
+        parse(NetworkParams, asdict(PARAMS) | changes, "rnn")
+
+
+@pytest.mark.parametrize(("changes", "key"), [({"side": True}, "rnn.side"), ({"bands": 130}, "rnn.bands")])
+def test_architectures_that_the_stft_does_not_allow_are_refused(changes: dict[str, object], key: str) -> None:
+    stft = StftParams(8000, 256, 128, "mono", "hann")
+    with pytest.raises(ParamError, match=key):
+        make_network(replace(PARAMS, **changes), 3, stft)  # type: ignore[arg-type]

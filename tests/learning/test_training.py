@@ -21,10 +21,10 @@ from rnnsep.learning.sampling import Sampler, SamplingParams
 from rnnsep.learning.training import EnhancementParams, Trainer, TrainingParams, divided, plateau_scale, spectra, train
 from rnnsep.params import ParamError, parse
 from rnnsep.running.errors import UserError
-from rnnsep.signal.features import open_features
+from rnnsep.signal.features import open_features, write_features
 from rnnsep.signal.songs import Corpus
 from rnnsep.signal.stft import stft
-from tests.learning.conftest import STFT
+from tests.learning.conftest import STFT, write_bands
 from tests.networks import SMALL
 
 NETWORK = replace(SMALL, units=16, dropout=0.2)
@@ -353,3 +353,64 @@ def test_with_the_defect_the_mixture_is_half_the_sum_of_its_targets(features: Pa
     whole.network.set_weights(model.network.get_weights())
     np.testing.assert_allclose(model.masks(spectrum), whole.masks(spectrum / 2), atol=1e-6)
     assert np.abs(model.masks(spectrum) - whole.masks(spectrum)).max() > 1e-3
+
+
+def test_networks_of_several_seeds_are_averaged(features: Path, bands: Path, tmp_path: Path, trained: Path) -> None:
+    whole = run(features, tmp_path / "whole", networks=2)
+    assert list(contents(whole)) == [
+        "history-2.tsv", "history.tsv", "model-2.weights.h5", "model.json", "model.weights.h5",
+    ]  # fmt: skip
+    assert contents(whole)["model.weights.h5"] == contents(trained)["model.weights.h5"]
+    second = contents(run(features, tmp_path / "second", seed=TRAINING.seed + 1))
+    assert contents(whole)["model-2.weights.h5"] == second["model.weights.h5"]
+    corpus = Corpus.read(bands)
+    model = load_model(whole)
+    mixture = stft(corpus.stem(corpus.of("test")[0], "mixture"), model.stft)
+    alone = [Model(model.sources, model.stft, one).masks(mixture) for one in (model.network, *model.others)]
+    np.testing.assert_allclose(model.masks(mixture), np.mean(alone, axis=0), atol=1e-6)
+
+
+def test_what_excludes_each_other_is_refused(features: Path, tmp_path: Path) -> None:
+    with pytest.raises(ParamError, match=r"loss\.segment: must divide sampling\.frames \(32\)"):
+        run(features, tmp_path, loss=replace(LOSS, segment=5))
+    with pytest.raises(ParamError, match=r"training\.networks: must be 1"):
+        run(features, tmp_path, enhancement=replace(ALONE, layers=1), networks=2)
+
+
+@pytest.mark.parametrize("changes", [{}, {"side": True}, {"pooling": 1000.0}, {"pooling": 500.0, "side": True}])
+def test_a_network_sees_the_same_in_training_and_in_separation(tmp_path: Path, changes: dict[str, object]) -> None:
+    write_bands(tmp_path / "corpus", seconds=0.5, nb_channels=2)
+    params = replace(STFT, channels="stereo")
+    write_features(tmp_path / "corpus", tmp_path / "features", params)
+    opened = open_features(tmp_path / "features")
+    network = make_network(replace(NETWORK, **changes), 2, params)  # type: ignore[arg-type]
+    sources, gains = next(Sampler(opened, "train", SHORT, network.pooling.nb_bins).whole())
+    u, x, s, r = (one.numpy() for one in spectra(tf.constant(sources), tf.constant(gains), network))
+    parts = sources.astype(np.float32) * gains[:, :, None, None, None, None]
+    complex_sources = parts.view(np.complex64)[..., 0]
+    mixture = complex_sources.sum(axis=0)
+    np.testing.assert_allclose(u, training.seen(mixture, network), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(x, u[..., :2])
+    sums = network.pooling.sums
+    np.testing.assert_allclose(s, np.sqrt(sums(np.abs(complex_sources) ** 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(r, sums((complex_sources * mixture.conj()).real), rtol=1e-3, atol=1e-4)
+
+
+def test_a_stereo_network_with_everything_trains_and_separates(tmp_path: Path) -> None:
+    write_bands(tmp_path / "corpus", seconds=0.5, nb_channels=2)
+    params = replace(STFT, channels="stereo")
+    write_features(tmp_path / "corpus", tmp_path / "features", params, [0.944, 1.059])
+    network = replace(SMALL, side=True, pooling=1000.0, residual=True, bottleneck=12, bidirectional=True, dropout=0.2)
+    model = load_model(run(tmp_path / "features", tmp_path, network, replace(LOSS, segment=4), SHORT))
+    mixture = np.random.default_rng(0).normal(size=(7, 129, 2, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    masks = model.masks(mixture)
+    assert masks.shape == (2, 7, 129, 2)
+    np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(masks[:, :, 126], masks[:, :, 127])  # of one band
+
+
+def test_copies_at_other_speeds_stay_with_their_song() -> None:
+    songs = ["a", "b", "c", "d", "x0.944/a", "x0.944/b", "x0.944/c", "x0.944/d"]
+    first, second = divided(songs, 0.5)
+    assert sorted(first + second) == sorted(songs)
+    assert {name[-1] for name in first}.isdisjoint(name[-1] for name in second)

@@ -36,7 +36,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(0)
     params = replace(SMALL, layers=1, units=4, bandwidth=3000.0)
     stft = StftParams(8000, 64, 32, "mono", "hann")
-    network = MaskNetwork(params, 3, params.nb_bins(8000, 64), 1)
+    network = MaskNetwork(params, 3, params.bins(8000, 64).nb_bins, 1)
     save_model(folder, Model(("vocals", "drums", "rest"), stft, network), {})
     return folder
 

@@ -52,6 +52,24 @@ def corpus(tmp_path: Path) -> Corpus:
     return corpus
 
 
+def test_copies_at_other_speeds_are_training_songs_resampled(corpus: Corpus, tmp_path: Path) -> None:
+    write_features(corpus.root, tmp_path / "features", PARAMS, [1.0, 0.75, 0.75, 1.059])
+    features = open_features(tmp_path / "features")
+    names = [song.name for song in corpus.of("train")]
+    assert [song.name for song in features.songs[:3]] == names
+    assert [song.name for song in features.songs[3:]] == [
+        f"x{speed}/{n}" for speed in ("0.750", "1.059") for n in NAMES[:2]
+    ]
+    assert all(song.split == "train" for song in features.songs[3:])
+    for name in NAMES[:2]:
+        song = next(one for one in corpus.songs if one.name == name)
+        for source, array in features.arrays(f"x0.750/{name}").items():
+            slower = resampled(corpus.stem(song, source), 3 * song.rate, 4 * PARAMS.sample_rate)
+            expected = stft(slower, PARAMS)
+            assert array.shape[:1] == expected.shape[:1]
+            np.testing.assert_allclose(array[..., 0] + 1j * array[..., 1], expected, atol=2e-6, rtol=2**-10)
+
+
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
 def test_features_are_the_sources_spectra(corpus: Corpus, tmp_path: Path, channels: str) -> None:
     params = replace(PARAMS, channels=channels)

@@ -14,7 +14,7 @@ class Pooling:
 
     A mask that is constant over a band leaves an error |m X - S|² whose sum over the band is m² Σ|X|² - 2 m Σ Re(S X*)
     + Σ|S|², so a network with such masks can be trained on the bands' sums alone, exactly.
-    Example: `make_pooling(1487, 44100 / 4096, 2000).widths` is 186 ones, 93 twos, 93 fours, 93 eights.
+    Example: `make_pooling(1487, 44100 / 4096, 2000).widths` is 186 ones, 93 twos, 93 fours, 92 eights.
     """
 
     widths: tuple[int, ...]  # bins of each band
@@ -25,7 +25,7 @@ class Pooling:
         return sum(self.widths)
 
     def sums(self, x: Any) -> Any:
-        """Energies (…, nb_bins or more, nb_channels) to the sums over bands (…, nb_bands, nb_channels); in NumPy or TF."""
+        """Energies (…, nb_bins or more, nb_channels) to their sums over bands (…, nb_bands, nb_channels)."""
         parts, begin = [], 0
         for width in sorted(set(self.widths)):
             end = begin + width * self.widths.count(width)
@@ -41,7 +41,7 @@ class Pooling:
 
 
 def make_pooling(nb_bins: int, spacing: float, corner: float | None) -> Pooling:
-    """The bands of the first `nb_bins` bins, `spacing` Hz apart; None: each bin by itself. Only whole bands are used."""
+    """The whole bands among the first `nb_bins` bins, which are `spacing` Hz apart. No corner: each bin by itself."""
     widths: list[int] = []
     at, width = 0, 1
     while at + width <= nb_bins:

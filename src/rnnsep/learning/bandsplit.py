@@ -43,8 +43,8 @@ class BandSplit(keras.layers.Layer):
     Standardised magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to what masks are made of, (nb_sources, nb_batch,
     nb_frames, nb_bins, nb_channels).
 
-    edges: of the groups of bins (see `split`). recurrent: makes a recurrent layer by its name; forth and back over
-    the groups always, over time as it says. units: features of a group.
+    edges: of the groups of bins (see `split`). recurrent, across: make a recurrent layer of a name, one that runs over
+    time and one that runs over the groups. units: features of a group.
     """
 
     def __init__(
@@ -74,17 +74,15 @@ class BandSplit(keras.layers.Layer):
         ]
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        nb_batch, nb_frames, nb_groups = tf.shape(x)[0], tf.shape(x)[1], len(self.groups)
+        nb_batch, nb_frames, nb_groups = x.shape[0] or tf.shape(x)[0], x.shape[1] or tf.shape(x)[1], len(self.groups)
         parts = []
         for entry, (begin, end) in zip(self.entries, self.groups, strict=True):
             part = tf.reshape(x[:, :, begin:end], (nb_batch, nb_frames, (end - begin) * x.shape[3]))
             parts.append(entry(part))
         z = tf.stack(parts, axis=1)  # (nb_batch, nb_groups, nb_frames, units)
-        nb_static = x.shape[1]
         for over_time, over_bands in zip(self.times, self.bands, strict=True):
-            flat = tf.reshape(z, (-1, nb_frames, self.units))
-            flat = tf.ensure_shape(flat, (None if x.shape[0] is None else x.shape[0] * nb_groups, nb_static, self.units))
-            z = tf.reshape(over_time(flat, training=training), (nb_batch, nb_groups, nb_frames, self.units))
+            flat = over_time(tf.reshape(z, (-1, nb_frames, self.units)), training=training)
+            z = tf.reshape(flat, (nb_batch, nb_groups, nb_frames, self.units))
             # (nb_batch, nb_groups, nb_frames, units) -> (nb_batch, nb_frames, nb_groups, units), and back
             flat = tf.reshape(tf.transpose(z, (0, 2, 1, 3)), (-1, nb_groups, self.units))
             flat = over_bands(flat, training=training)

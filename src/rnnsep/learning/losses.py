@@ -67,7 +67,7 @@ def phase(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
 
 
 def sdr(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor, segment: int = 0) -> tf.Tensor:
-    """log of the complex spectrum's error over the mixture's energy, per source and sequence, or `segment` (natural log).
+    """log of the complex spectrum's error over the mixture's energy, per source and segment (natural log).
 
     `segment` is a number of frames that divides nb_frames; 0: the whole sequence.
     """
@@ -97,7 +97,7 @@ def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.
     The term is the weight times the same loss of every estimate against every other source, summed over the other
     sources (Huang et al., 2014, equation 5, and 2015 for more than two). All is multiplied by the scale.
     """
-    options = {"magnitude": {"power": params.power}, "sdr": {"segment": params.segment}}
+    options: dict[str, dict[str, float]] = {"magnitude": {"power": params.power}, "sdr": {"segment": params.segment}}
     function = partial(LOSSES[params.name], **options.get(params.name, {}))
     loss = function(m, x, s, r)
     if params.discrimination:

@@ -2,8 +2,9 @@
 
     mel bands -> logarithm -> standardise -> neighbouring frames -> hidden layers -> one dense head per source -> masks
 
-of which the first four are options; or the hidden layers and heads are those of a band-split RNN. Spectra are (…, nb_frames, nb_bins, nb_channels); masks have the sources first:
-(nb_sources, nb_batch, nb_frames, nb_bins, nb_channels).
+of which the first four are options; or hidden layers and heads are those of a band-split RNN. Spectra are (…,
+nb_frames, nb_bins, nb_channels), where a bin may be several pooled; masks have the sources first: (nb_sources,
+nb_batch, nb_frames, nb_bins, nb_channels).
 """
 
 from dataclasses import dataclass, replace
@@ -113,7 +114,8 @@ def recurrent_layer(params: NetworkParams, name: str, bidirectional: bool) -> ke
 def normalised_dense(units: int, name: str) -> keras.layers.Layer:
     """tanh(norm(W x)), the bottleneck of Open-Unmix (Stöter et al., 2019), normalised frame by frame."""
     norm = keras.layers.LayerNormalization(name="norm")
-    return keras.Sequential([keras.layers.Dense(units, use_bias=False), norm, keras.layers.Activation("tanh")], name)
+    layers = [keras.layers.Dense(units, use_bias=False), norm, keras.layers.Activation("tanh")]
+    return keras.Sequential(layers, name=name)
 
 
 class Standardisation(keras.layers.Layer):
@@ -164,8 +166,8 @@ class MaskNetwork(keras.Model):
     """Magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to masks (nb_sources, nb_batch, …, nb_bins, nb_channels).
 
     The masks are not negative and sum to one over the sources, but for those of kind `sigmoid`, each of which is from
-    0 to 1 by itself. `nb_inputs` is the number of channels that go in, by default as many as come out. Bins are those of
-    `pooling`, by default each one of the STFT's, at `frequencies` (Hz).
+    0 to 1 by itself. `nb_inputs` is the number of channels that go in, by default as many as come out. The bins are
+    those of `pooling`, by default the STFT's, at `frequencies` (Hz).
     """
 
     def __init__(

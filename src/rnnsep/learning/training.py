@@ -10,6 +10,7 @@ first makes of all sources, and enhances them together.
 import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
@@ -87,9 +88,9 @@ def train(
 ) -> None:
     """Train on the split `train`, keep the weights of the epoch with the best loss on `valid`.
 
-    Writes the model (see `save_model`) and `history.tsv` to `models`, and for further networks `history-2.tsv` and so on,
-    or `enhancement.tsv`. State to resume from lies beside `models`, in `checkpoint.npz`, `checkpoint-2.npz` and so on,
-    or `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
+    Writes the model (see `save_model`) and `history.tsv` to `models`, and for further networks `history-2.tsv` and so
+    on, or `enhancement.tsv`. State to resume from lies beside `models`, in `checkpoint.npz`, `checkpoint-2.npz` and so
+    on, or `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
     """
     features = open_features(features_folder)
     for split in ("train", "valid"):
@@ -140,10 +141,8 @@ def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
     kept = {name for i, name in enumerate(originals) if int((i + 1) * share) > int(i * share)}
     if not 0 < len(kept) < len(originals):
         raise UserError(f"enhancement.share: {share} of {len(originals)} training songs leaves one network without any")
-    first, second = [], []
-    for name in songs:
-        (second if PurePath(name).name in kept else first).append(name)
-    return first, second
+    seconds = [PurePath(name).name in kept for name in songs]
+    return list(compress(songs, (not second for second in seconds))), list(compress(songs, seconds))
 
 
 def fit(

@@ -83,7 +83,8 @@ def write_features(corpus: Path, features: Path, params: StftParams, speeds: Seq
     described = Corpus.read(corpus)
     copies = [Copy(song, Fraction(1)) for song in described.of("train")]
     factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in speeds)
-    copies += [Copy(copy.song, speed) for speed in factors if speed != 1 for copy in copies if copy.song.split == "train"]
+    trained = [song for song in described.of("train") if song.split == "train"]
+    copies += [Copy(song, speed) for speed in factors if speed != 1 for song in trained]
     map_songs(partial(_write_copy, described, features, params), copies, "features")
     index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params))) for copy in copies]
     content = {"sources": list(described.sources), "stft": asdict(params), "songs": index}
