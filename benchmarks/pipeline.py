@@ -67,14 +67,14 @@ def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
     save_model(root / "models", Model(SOURCES, stft, network), {})
     separation = params.parse(SeparationParams, values["separation"], "separation")
     count = iter(range(100))
-    return lambda: separate_corpus(corpus, root / "models", root / f"estimates-{next(count)}", separation)
+    return lambda: separate_corpus(corpus, root / "models", root / f"estimates-{next(count)}", separation, "test")
 
 
 def score_side(root: Path, corpus: Path) -> Callable[[], object]:
     from rnnsep.scoring.baselines import score_baselines
     from rnnsep.scoring.evaluation import EvaluationParams
 
-    evaluation = params.parse(EvaluationParams, document()["evaluation"], "evaluation")
+    evaluation = params.select(EvaluationParams, document()["evaluation"])
     count = iter(range(100))
 
     def score() -> None:

@@ -1,4 +1,4 @@
-"""Separate the test songs by the network."""
+"""Separate songs by the network."""
 
 import os
 import sys
@@ -10,15 +10,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up mess
 
 from rnnsep.running import stage
 from rnnsep.separation.separate import SeparationParams, separate_corpus
+from rnnsep.signal.songs import SplitParams
 
 
 @dataclass(frozen=True)
 class Parameters:
     separation: SeparationParams
+    evaluation: SplitParams
 
 
 def main(parameters: Parameters, corpus: Path, models: Path, estimates: Path) -> None:
-    separate_corpus(corpus, models, estimates, parameters.separation)
+    separate_corpus(corpus, models, estimates, parameters.separation, parameters.evaluation.split)
 
 
 if __name__ == "__main__":

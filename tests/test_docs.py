@@ -136,7 +136,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
     scores = root / "data/scores"
     score_estimates(
-        root / "data/corpus", root / "data/estimates", scores / "RNN", EvaluationParams("fast", 1.0, 1.0, "v4")
+        root / "data/corpus", root / "data/estimates", scores / "RNN", EvaluationParams("fast", 1.0, 1.0, "v4", "test")
     )
     for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
         shutil.copytree(scores / "RNN", other)

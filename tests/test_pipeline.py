@@ -154,6 +154,7 @@ STALE = {  # section or key: the stages that a change of it, or of any of its ke
     "enhancement": TRAINED,
     "separation": SEPARATED,
     "evaluation": {"baselines"} | SCORED,
+    "evaluation.split": {"baselines"} | SEPARATED,
     "evaluation.shared_array": END,
 }
 

@@ -16,7 +16,7 @@ from rnnsep.scoring.scores import score_estimates
 from rnnsep.signal.audio import AudioFile, decode, write_wav
 from rnnsep.signal.songs import Corpus, Song
 
-PARAMS = EvaluationParams("fast", 1.0, 1.0, "v4")
+PARAMS = EvaluationParams("fast", 1.0, 1.0, "v4", "test")
 SOURCES = ("vocals", "drums", "bass")
 RATE = 8000
 
@@ -144,7 +144,7 @@ def test_missing_estimates_and_no_test_songs_are_one_line(corpus: Corpus, tmp_pa
         score_estimates(corpus.root, tmp_path / "estimates", tmp_path / "RNN", PARAMS)
     assert not list((tmp_path / "RNN").rglob("*.json"))
     replace(corpus, songs=corpus.of("train")).write()
-    with pytest.raises(UserError, match="no songs in subset test"):
+    with pytest.raises(UserError, match="no songs of split test"):
         score_baselines(corpus.root, tmp_path / "MIX", tmp_path / "IRM1", PARAMS)
 
 

@@ -14,7 +14,7 @@ from rnnsep.scoring.evaluation import EvaluationParams, evaluate_song
 
 RATE = 1000
 NAMES = ["drums", "bass", "vocals"]
-FAST = EvaluationParams("fast", 0.5, 0.5, "v4")
+FAST = EvaluationParams("fast", 0.5, 0.5, "v4", "test")
 ENGINES = ["fast", "museval"]
 
 
@@ -32,7 +32,7 @@ def noisy(references):
 
 
 def evaluated(references, estimates, engine="fast", window=0.5, hop=0.5):
-    return json.loads(evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4")))
+    return json.loads(evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4", "test")))
 
 
 def scores(content, metric="SDR"):
@@ -45,10 +45,11 @@ def test_both_engines_write_the_same_bytes(window, hop):
     references, _ = song()
     estimates = noisy(references)
     fast, museval = (
-        evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4")) for engine in ENGINES
+        evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4", "test"))
+        for engine in ENGINES
     )
     assert fast == museval
-    assert fast == evaluate_song(references, estimates, RATE, EvaluationParams("fast", window, hop, "v4"))
+    assert fast == evaluate_song(references, estimates, RATE, EvaluationParams("fast", window, hop, "v4", "test"))
 
 
 def test_it_is_what_museval_writes_for_a_track():
@@ -127,20 +128,20 @@ def test_a_missing_estimate_is_named():
 
 def test_frames_of_no_sample():
     with pytest.raises(UserError, match=r"evaluation\.window .* 1/8 s"):
-        evaluate_song(*song(), 8, EvaluationParams("fast", 0.1, 1.0, "v4"))
+        evaluate_song(*song(), 8, EvaluationParams("fast", 0.1, 1.0, "v4", "test"))
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("engine", "bss"), ("window", 0), ("hop", -1.0), ("window", "1 s"), ("hop", True)]
 )
 def test_impossible_parameters(key, value):
-    section = {"engine": "fast", "window": 1.0, "hop": 1.0, "version": "v4"}
-    assert parse(EvaluationParams, section) == EvaluationParams("fast", 1.0, 1.0, "v4")
+    section = {"engine": "fast", "window": 1.0, "hop": 1.0, "version": "v4", "split": "test"}
+    assert parse(EvaluationParams, section) == EvaluationParams("fast", 1.0, 1.0, "v4", "test")
     with pytest.raises(ParamError, match=key):
         parse(EvaluationParams, section | {key: value})
 
 
-WHOLE = {engine: EvaluationParams(engine, 1.0, 1.0, "v3") for engine in ENGINES}
+WHOLE = {engine: EvaluationParams(engine, 1.0, 1.0, "v3", "test") for engine in ENGINES}
 
 
 def whole(references, estimates, engine="fast"):

@@ -151,7 +151,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Bands:
 def test_corpus_is_separated_whole_and_again_with_the_same_bytes(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
     folders = tmp_path / "one", tmp_path / "two"
     for folder in folders:
-        separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS)
+        separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
     files = sorted(path.relative_to(folders[0]) for path in folders[0].rglob("*") if path.is_file())
     assert len(files) == 2 * 3
     for file in files:
@@ -168,28 +168,28 @@ def test_corpus_is_separated_whole_and_again_with_the_same_bytes(corpus: Corpus,
 
 def test_finished_songs_are_kept_and_unfinished_ones_done(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
     folder = tmp_path / "estimates"
-    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS)
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
     blocks = len(loaded.seen)
-    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS)
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
     assert len(loaded.seen) == blocks
     before = (folder / "Mono" / "mid.wav").read_bytes()
     (folder / "Mono" / "mid.wav").unlink()
-    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS)
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
     assert (folder / "Mono" / "mid.wav").read_bytes() == before
     assert len(loaded.seen) == blocks + 1
 
 
 def test_loud_estimates_clip_and_do_not_wrap(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
     loaded.masks = lambda mixture: np.full((3, *mixture.shape[:2], 1), 9, np.float32)  # type: ignore[method-assign]
-    separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS)
+    separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, "test")
     estimate = np.asarray(AudioFile(tmp_path / "estimates" / corpus.of("test")[0].name / "mid.wav"))
     np.testing.assert_allclose(estimate, np.clip(9 * noise(20000, 2), -1, 1), atol=6 / 2**15)
 
 
 def test_no_test_songs_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
     replace(corpus, songs=corpus.of("train")).write()
-    with pytest.raises(UserError, match="no songs in subset test"):
-        separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS)
+    with pytest.raises(UserError, match="no songs of split test"):
+        separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, "test")
 
 
 MEMORY = """

@@ -60,7 +60,7 @@ def examples(corpus: Corpus, estimates: Path, scores: pd.Series) -> list[Example
     `scores` is indexed by song; songs without estimates are passed over. Audio is there only where the songs may
     be passed on (`FREE`).
     """
-    songs = {song.name: song for song in corpus.of("test") if (estimates / song.name).is_dir()}
+    songs = {song.name: song for song in corpus.songs if (estimates / song.name).is_dir()}
     ranked = [name for name in scores.dropna().sort_values(ascending=False, kind="stable").index if name in songs]
     places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"} if len(ranked) > 2 else {0: "best"}
     chosen = [(songs[ranked[place]], why) for place, why in places.items() if ranked]

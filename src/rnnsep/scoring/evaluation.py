@@ -23,6 +23,7 @@ class EvaluationParams:
     window: Annotated[float, Range(0.01)]  # seconds
     hop: Annotated[float, Range(0.01)]  # seconds
     version: Literal["v4", "v3"]
+    split: Literal["test", "valid"]  # the songs that are scored
 
 
 def evaluate_song(

@@ -1,4 +1,4 @@
-"""The scores of a corpus' test songs, one museval JSON file for each song: `<folder>/test/<song>.json`."""
+"""The scores of a corpus's songs, one museval JSON file for each: `<folder>/test/<song>.json`."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -19,14 +19,14 @@ Estimate = Callable[[Corpus, Song, ExitStack], Mapping[str, Audio]]
 
 def score_corpus(corpus: Path, scores: Path, estimate: Estimate, params: EvaluationParams, label: str) -> None:
     """
-    Score `estimate` on the songs of subset test. Finished songs are kept.
+    Score `estimate` on the songs of the split that `params` name. Finished songs are kept.
 
-    Raises `UserError` where there is no test song, or references or estimates are missing, broken or do not match.
+    Raises `UserError` where there is no such song, or references or estimates are missing, broken or do not match.
     """
     described = Corpus.read(corpus)
-    songs = described.of("test")
+    songs = described.of_split(params.split)
     if not songs:
-        raise UserError(f"{corpus}: no songs in subset test; nothing to score")
+        raise UserError(f"{corpus}: no songs of split {params.split}; nothing to score")
     map_songs(partial(_score_song, described, scores / "test", estimate, params), songs, label)
 
 

@@ -50,15 +50,15 @@ class Separator(Protocol):
     def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]: ...
 
 
-def separate_corpus(corpus: Path, models: Path, estimates: Path, params: SeparationParams) -> None:
-    """Write `estimates/<song>/<source>.wav` for the songs of subset test. Finished songs are kept.
+def separate_corpus(corpus: Path, models: Path, estimates: Path, params: SeparationParams, split: str) -> None:
+    """Write `estimates/<song>/<source>.wav` for the songs of a split. Finished songs are kept.
 
-    Raises `UserError` where there is no test song, or a mixture or the model cannot be read.
+    Raises `UserError` where there is no such song, or a mixture or the model cannot be read.
     """
     described = Corpus.read(corpus)
-    songs = described.of("test")
+    songs = described.of_split(split)
     if not songs:
-        raise UserError(f"{corpus}: no songs in subset test; nothing to separate")
+        raise UserError(f"{corpus}: no songs of split {split}; nothing to separate")
     map_songs(partial(_separate_song, described, models, estimates, params), songs, "separate")
 
 

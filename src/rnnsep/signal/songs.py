@@ -16,6 +16,13 @@ MIXTURE = "mixture"
 
 
 @dataclass(frozen=True)
+class SplitParams:
+    """What separation reads of section `evaluation` of params.yaml."""
+
+    split: Literal["test", "valid"]  # the songs that are separated and scored
+
+
+@dataclass(frozen=True)
 class Song:
     """One song; `rate` in Hz, `nb_samples` per channel."""
 
@@ -81,6 +88,10 @@ class Corpus:
     def of(self, subset: str) -> tuple[Song, ...]:
         """The songs of a subset, train or test."""
         return tuple(song for song in self.songs if song.subset == subset)
+
+    def of_split(self, split: str) -> tuple[Song, ...]:
+        """The songs of a split: train, valid or test."""
+        return tuple(song for song in self.songs if song.split == split)
 
     def stem(self, song: Song, name: str) -> AudioFile:
         """The audio of `song` for "mixture" or the name of a source."""
