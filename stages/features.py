@@ -18,7 +18,7 @@ class Parameters:
 
 
 def main(parameters: Parameters, corpus: Path, features: Path) -> None:
-    write_features(corpus, features, parameters.stft, parameters.features.speeds)
+    write_features(corpus, features, parameters.stft, parameters.features.speeds or ())
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def test_a_spoilt_model_is_one_line_that_names_the_file(saved: Path, tmp_path: P
     "changes",
     [
         {"defects": Defects(half_mixture=True, reset=4)},
-        {"context": 2, "recurrent": (), "mask": "abs", "standardise": False, "input": "linear"},
+        {"context": 2, "recurrent": (0,), "mask": "abs", "standardise": False, "input": "linear"},
         {"mel": 5, "mel_mask": True, "recurrent": (2,)},
     ],
 )

@@ -23,12 +23,14 @@ from rnnsep.presets import catalogue
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.evaluation import EvaluationParams
 from rnnsep.separation.separate import SeparationParams
+from rnnsep.signal.features import FeatureParams
 from rnnsep.signal.stft import StftParams
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = {
     "corpus": CorpusParams,
     "stft": StftParams,
+    "features": FeatureParams,
     "rnn": NetworkParams,
     "loss": LossParams,
     "sampling": SamplingParams,
@@ -37,7 +39,7 @@ SECTIONS = {
     "separation": SeparationParams,
 }
 SYSTEMS = {
-    "hel1", "hel1-rnn5", "andabi", "huang2015", "grais2017", "mir1k-best",
+    "hel1", "hel1-rnn5", "andabi", "huang2015", "grais2017", "mir1k-best", "best",
     "weninger2014-ma", "weninger2014-sa", "weninger2014-mel-sa",
     *(f"huang2014-{kind}{end}" for kind in ("dnn", "drnn1", "drnn2", "drnn3", "srnn") for end in ("", "-disc")),
 }  # fmt: skip
@@ -86,6 +88,19 @@ def test_a_preset_is_the_one_that_it_is_like_with_its_own_changes() -> None:
     plain, disc = catalogue.changes("huang2014-drnn2"), catalogue.changes("huang2014-drnn2-disc")
     assert disc == plain | {"loss.discrimination": 0.05}
     assert plain == catalogue.changes("huang2014-dnn") | {"rnn.recurrent": [2]}
+
+
+def test_presets_can_follow_one_another_in_a_workspace(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_bytes())
+    for name in ["huang2014-drnn2", "huang2014-dnn", "best", "hel1", "grais2017", "mir1k-best"]:
+        changes = catalogue.changes(name)
+        apply_overrides(path, [catalogue.assignment(key, value) for key, value in changes.items()])
+        content = params.read_yaml(path)
+        for key, value in changes.items():
+            section, last = key.split(".")
+            assert content[section][last] == value
+        assert set(params.leaves(content)) == set(params.leaves(params.read_yaml(ROOT / "params.yaml")))
 
 
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

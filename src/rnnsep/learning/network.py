@@ -42,7 +42,7 @@ class NetworkParams:
 
     cell: Literal["gru", "lstm", "vanilla"]
     layers: Annotated[int, Range(1)]
-    recurrent: tuple[Annotated[int, Range(1)], ...] | None  # None: all hidden layers
+    recurrent: tuple[Annotated[int, Range(0)], ...] | None  # (0,): no hidden layer; None: all
     units: Annotated[int, Range(1)]
     bidirectional: bool
     residual: bool
@@ -64,6 +64,8 @@ class NetworkParams:
     defects: Defects
 
     def check(self) -> None:
+        if self.recurrent == ():  # DVC 3.67 cannot put an empty list in the place of another
+            raise ParamError("recurrent", "must name a layer; [0] stands for none")
         for layer in self.recurrent or ():
             if layer > self.layers:
                 raise ParamError("recurrent", f"has layer {layer}, but layers is {self.layers}")

@@ -37,7 +37,7 @@ BLOCK = 1 << 17  # values of a spectrogram computed and written at a time
 class FeatureParams:
     """Section `features` of params.yaml."""
 
-    speeds: tuple[Annotated[float, Range(0.5, 2)], ...]  # at which training songs are played, besides their own
+    speeds: tuple[Annotated[float, Range(0.5, 2)], ...] | None  # at which training songs are played, besides their own
 
 
 @dataclass(frozen=True)
