@@ -122,6 +122,8 @@ def test_a_spoilt_model_is_one_line_that_names_the_file(saved: Path, tmp_path: P
         {"defects": Defects(half_mixture=True, reset=4)},
         {"context": 2, "recurrent": (0,), "mask": "abs", "standardise": False, "input": "linear"},
         {"mel": 5, "mel_mask": True, "recurrent": (2,)},
+        {"bottleneck": 6, "residual": True, "shared": False, "side": True, "pooling": 1000.0, "level": True},
+        {"bands": 3},
     ],
 )
 @pytest.mark.parametrize("enhanced", [False, True])
@@ -134,5 +136,9 @@ def test_any_network_masks_a_mixture_and_comes_back_the_same(
     masks = model.masks(mixture(2))
     assert masks.shape == (3, 7, 17, 2)
     np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-6)
-    save_model(tmp_path, model, {})
-    np.testing.assert_allclose(load_model(tmp_path).masks(mixture(2)), masks, atol=1e-6)
+    save_model(tmp_path / "models", model, {})
+    loaded = load_model(tmp_path / "models")
+    np.testing.assert_allclose(loaded.masks(mixture(2)), masks, atol=1e-6)
+    save_model(tmp_path / "again", loaded, {})  # by names that do not depend on what else was made before
+    for path in (tmp_path / "models").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()

@@ -115,8 +115,11 @@ def recurrent_layer(params: NetworkParams, name: str, bidirectional: bool) -> ke
 
 def normalised_dense(units: int, name: str) -> keras.layers.Layer:
     """tanh(norm(W x)), the bottleneck of Open-Unmix (Stöter et al., 2019), normalised frame by frame."""
-    norm = keras.layers.LayerNormalization(name="norm")
-    layers = [keras.layers.Dense(units, use_bias=False), norm, keras.layers.Activation("tanh")]
+    layers = [
+        keras.layers.Dense(units, use_bias=False, name="dense"),
+        keras.layers.LayerNormalization(name="norm"),
+        keras.layers.Activation("tanh", name="tanh"),
+    ]
     return keras.Sequential(layers, name=name)
 
 
