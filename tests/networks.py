@@ -20,6 +20,7 @@ SMALL = NetworkParams(
     pooling=None,
     mel=0,
     mel_mask=False,
+    scale=1.0,
     input="log",
     level=False,
     standardise=True,

@@ -268,6 +268,14 @@ def test_a_level_is_no_matter_where_it_is_set() -> None:
     assert np.abs(plain(magnitudes()) - plain(100 * magnitudes())).max() > 1e-2
 
 
+def test_the_scale_is_a_factor_on_what_goes_in() -> None:
+    scaled = MaskNetwork(replace(PARAMS, scale=3.0, input="linear"), 3, 9, 2)
+    plain = MaskNetwork(replace(PARAMS, input="linear"), 3, 9, 2)
+    plain.set_weights(scaled.get_weights())
+    np.testing.assert_allclose(scaled(magnitudes()), plain(3 * magnitudes()), atol=1e-6)
+    assert np.abs(scaled(magnitudes()) - plain(magnitudes())).max() > 1e-3
+
+
 def test_what_a_network_sees_of_a_mixture() -> None:
     random = np.random.default_rng(0)
     mixture = random.normal(size=(2, 6, 17, 2, 2)).astype(np.float32).view(np.complex64)[..., 0]

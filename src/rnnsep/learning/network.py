@@ -57,6 +57,7 @@ class NetworkParams:
     pooling: Annotated[float, Range(1)] | None  # Hz; None: no pooling
     mel: Annotated[int, Range(0)]  # bands; 0: bins
     mel_mask: bool
+    scale: Annotated[float, Range(0)]
     input: Literal["log", "linear"]
     level: bool
     standardise: bool
@@ -235,8 +236,9 @@ class MaskNetwork(keras.Model):
                 network.standardisation.adapt(mean, deviation)
 
     def compress(self, magnitude: tf.Tensor) -> tf.Tensor:
-        """What is standardised: magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs), or their means over bands, over
-        the sequence's level, or the logarithm of that."""
+        """What is standardised: magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) times the scale, or their means
+        over bands, over the sequence's level, or the logarithm of that."""
+        magnitude *= self.params.scale
         if self.params.level:
             power = tf.reduce_mean(tf.square(magnitude), axis=(1, 2, 3), keepdims=True)
             magnitude *= tf.math.rsqrt(power + LEVEL_FLOOR**2) * LEVEL
