@@ -387,6 +387,16 @@ def test_networks_of_several_seeds_are_averaged(features: Path, bands: Path, tmp
     np.testing.assert_allclose(model.masks(mixture), np.mean(alone, axis=0), atol=1e-6)
 
 
+def test_networks_are_trained_side_by_side_to_the_same_bytes(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = []
+    for workers in ("1", "2"):
+        monkeypatch.setenv("RNNSEP_WORKERS", workers)
+        folders.append(run(features, tmp_path / workers, sampling=SHORT, epochs=1, networks=2, threads=1))
+    assert contents(folders[0]) == contents(folders[1])
+
+
 def test_what_excludes_each_other_is_refused(features: Path, tmp_path: Path) -> None:
     with pytest.raises(ParamError, match=r"loss\.segment: must divide sampling\.frames \(32\)"):
         run(features, tmp_path, loss=replace(LOSS, segment=5))
