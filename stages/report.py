@@ -6,17 +6,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from rnnsep.report.page import write_page
+from rnnsep.report.page import EvaluationShown, SeparationShown, write_page
 from rnnsep.running import stage
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """This stage reads no parameter."""
+    separation: SeparationShown
+    evaluation: EvaluationShown
 
 
-def main(_: Parameters, corpus: Path, estimates: Path, tables: Path, models: Path, page: Path) -> None:
-    write_page(page, corpus, estimates, tables, models)
+def main(parameters: Parameters, corpus: Path, estimates: Path, tables: Path, models: Path, page: Path) -> None:
+    write_page(page, corpus, estimates, tables, models, parameters.separation, parameters.evaluation)
     print(f"the page of this run: reports/{page.name}")
 
 

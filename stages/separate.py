@@ -1,12 +1,10 @@
 """Separate songs by the network."""
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages help nobody here
 
 from rnnsep.running import stage
 from rnnsep.separation.separate import SeparationParams, separate_corpus

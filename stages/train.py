@@ -1,12 +1,13 @@
 """Train the network on the features of the training songs."""
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages help nobody here
+from rnnsep.running.quiet import import_tensorflow
+
+import_tensorflow()
 
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams

@@ -58,7 +58,10 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--residual", action="store_true",
         help="add what is left of the song, so that all files together are the song to the last bit",
     )  # fmt: skip
-    command.add_argument("--model", metavar="DIR", type=Path, help="folder of a trained model (default: models)")
+    command.add_argument(
+        "--model", metavar="DIR", type=Path,
+        help="folder of a trained model (default: models, else the one that comes with rnnsep, where it does)",
+    )  # fmt: skip
     command.add_argument(
         "--filter", choices=["mask", "wiener"], default="mask",
         help="how masks are applied, as separation.filter in params.yaml (default: mask)",
@@ -73,13 +76,15 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def separate(options: argparse.Namespace) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow tells of the machine at length, errors apart
-    from rnnsep.separation.songs import Options, separate_files
+    from rnnsep.separation.songs import Options, find_model, separate_files
 
     chosen = Options(
         tuple(options.source), options.filter, options.format, options.subtype, options.residual, options.overwrite
     )
-    outcomes = separate_files(options.inputs, options.output, options.model, chosen)
+    model = find_model(options.model)
+    if options.model is None:
+        print(f"rnnsep: separating with the model in {model}", file=sys.stderr)
+    outcomes = separate_files(options.inputs, options.output, model, chosen)
     for outcome in outcomes:
         if outcome.state == "failed":
             print(f"rnnsep: {outcome.message}", file=sys.stderr)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnsep.report.page import EvaluationShown, SeparationShown, write_page
 from rnnsep.scoring import tables
 from rnnsep.signal.audio import write_wav
 from rnnsep.signal.songs import Corpus, Song
@@ -57,6 +58,13 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
     return root
 
 
+def write_run(root, page, version="v4", split="test"):
+    """The page of the run in `root`, written to the file `page`."""
+    shown = SeparationShown("mask"), EvaluationShown(1.0, 1.0, version, split)
+    write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models", *shown)
+    return page.read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """The folder of a run on the synthetic corpus; not to be changed."""
@@ -66,3 +74,8 @@ def finished(tmp_path_factory) -> Path:
 @pytest.fixture(name="make_run")
 def _make_run():
     return make_run
+
+
+@pytest.fixture(name="write_run", scope="session")
+def _write_run():
+    return write_run

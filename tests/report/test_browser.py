@@ -4,8 +4,6 @@ import shutil
 
 import pytest
 
-from rnnsep.report.page import write_page
-
 sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 
 ARGUMENTS = (
@@ -26,9 +24,9 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address(finished, tmp_path_factory):
+def address(finished, write_run, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "index.html"
-    write_page(path, finished / "corpus", finished / "estimates", finished / "tables", finished / "models")
+    write_run(finished, path)
     return path.as_uri()
 
 
@@ -58,11 +56,11 @@ def test_fits_its_window(page, width, scheme):
 
 
 def column(page, index):
-    return page.locator(f"table.sortable tbody td:nth-child({index})").all_text_contents()
+    return page.locator(f"#songs tbody td:nth-child({index})").all_text_contents()
 
 
 def test_songs_sort_by_any_column(page):
-    head = page.locator("table.sortable th")
+    head = page.locator("#songs th")
     head.nth(2).locator("button").click()
     scores = [float(text.replace("−", "-")) for text in column(page, 3)]
     assert scores == sorted(scores, reverse=True)
@@ -72,6 +70,23 @@ def test_songs_sort_by_any_column(page):
     head.nth(1).locator("button").click()
     assert column(page, 2) == ["bass"] * 4 + ["vocals"] * 4
     assert page.locator("th[aria-sort]").count() == 1
+
+
+def test_published_systems_sort_with_those_that_have_no_score_last(browser, make_run, write_run, tmp_path):
+    sources = ("vocals", "drums", "bass", "other")
+    root = make_run(tmp_path / "run", corpus="musdb18", names=("A",), sources=sources, rate=8000)
+    write_run(root, tmp_path / "index.html")
+    opened = browser.new_page()
+    opened.goto((tmp_path / "index.html").as_uri())
+    table = opened.locator("#scores table").first
+    for descending in (True, False):
+        table.locator("th button").nth(2).click()
+        rows = [text.split()[0] for text in table.locator("tbody td:nth-child(3)").all_text_contents()]
+        scores = [float(text.replace("−", "-")) for text in rows if text != "—"]
+        assert scores == sorted(scores, reverse=descending)
+        assert rows[len(scores) :] == ["—"] * (len(rows) - len(scores))
+        assert len(scores) < len(rows)
+    opened.close()
 
 
 def test_tracks_play_and_switch_in_time(page):
@@ -133,4 +148,5 @@ def test_without_script_there_are_plain_players(browser, address):
 def test_print_shows_whole_tables(page):
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).maxHeight") == "none"
+    assert page.evaluate("getComputedStyle(document.querySelector('#songs td')).position") == "static"
     assert page.locator(".controls").first.is_hidden()

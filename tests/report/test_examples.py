@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -27,16 +28,26 @@ def test_best_median_and_worst_song(finished):
     corpus = Corpus.read(finished / "corpus")
     names = [song.name for song in corpus.songs]
     scores = pd.Series([2.0, 5.0, np.nan, -1.0], index=names)
-    found = examples.examples(corpus, finished / "estimates", scores)
+    found = examples.examples(corpus, finished / "estimates", scores, "test")
     assert [(e.song, e.why) for e in found] == [(names[1], "best"), (names[0], "median"), (names[3], "worst")]
 
 
 def test_songs_without_estimates_or_scores_are_passed_over(finished, tmp_path):
     corpus = Corpus.read(finished / "corpus")
     scores = pd.Series([np.nan, 1.0], index=[corpus.songs[0].name, corpus.songs[1].name])
-    (only,) = examples.examples(corpus, finished / "estimates", scores)
+    (only,) = examples.examples(corpus, finished / "estimates", scores, "test")
     assert only.song == corpus.songs[1].name
-    assert examples.examples(corpus, tmp_path, scores) == []
+    assert examples.examples(corpus, tmp_path, scores, "test") == []
+
+
+def test_a_song_of_the_same_name_in_another_split_is_not_taken(tmp_path, make_run):
+    root = make_run(tmp_path / "run", names=("A",), rate=8000)
+    corpus = Corpus.read(root / "corpus")
+    twin = replace(corpus.songs[0], subset="train", split="train", nb_samples=80)
+    (only,) = examples.examples(
+        replace(corpus, songs=(*corpus.songs, twin)), root / "estimates", pd.Series({"A": 1.0}), "test"
+    )
+    assert only.seconds == 2.0
 
 
 def test_tracks_are_the_mixture_then_each_sources_estimate_and_reference(finished):
@@ -63,7 +74,7 @@ def test_tracks_are_the_mixture_then_each_sources_estimate_and_reference(finishe
 def test_only_free_songs_are_heard(tmp_path, make_run, corpus):
     free = corpus in ("synthetic", "folder")
     root = make_run(tmp_path / "run", corpus=corpus, names=("A",))
-    (example,) = examples.examples(Corpus.read(root / "corpus"), root / "estimates", pd.Series({"A": 1.0}))
+    (example,) = examples.examples(Corpus.read(root / "corpus"), root / "estimates", pd.Series({"A": 1.0}), "test")
     assert all((track.audio is not None) is free for track in example.tracks)
     assert all(track.image.startswith("data:image/png;base64,") for track in example.tracks)
 
@@ -80,7 +91,7 @@ def test_many_sources_have_shorter_excerpts(tmp_path, make_run):
     sources = tuple(f"source {i}" for i in range(30))
     root = make_run(tmp_path / "run", names=("A", "B", "C"), sources=sources, rate=8000, seconds=3.0)
     scores = pd.Series({"A": 3.0, "B": 2.0, "C": 1.0})
-    found = examples.examples(Corpus.read(root / "corpus"), root / "estimates", scores)
+    found = examples.examples(Corpus.read(root / "corpus"), root / "estimates", scores, "test")
     assert [example.seconds for example in found] == [pytest.approx(5_000_000 / (3 * 61 * 24_000), abs=1e-3)] * 3
 
 

@@ -1,6 +1,7 @@
 """The page as a file: what it says, that it stands alone, and that it is the same each time."""
 
 import html.parser
+import json
 import re
 import shutil
 
@@ -8,19 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnsep.report.page import headline, number, write_page
+from rnnsep.report.page import headline, least, network, number
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import tables
-
-
-def write(root, page):
-    write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models")
-    return page.read_text(encoding="utf-8")
+from rnnsep.scoring import overall, tables
 
 
 @pytest.fixture(scope="session")
-def text(finished, tmp_path_factory):
-    return write(finished, tmp_path_factory.mktemp("page") / "index.html")
+def text(finished, write_run, tmp_path_factory):
+    return write_run(finished, tmp_path_factory.mktemp("page") / "index.html")
 
 
 class Page(html.parser.HTMLParser):
@@ -48,6 +44,7 @@ class Page(html.parser.HTMLParser):
     def handle_data(self, data):
         if "script" in self.open or "style" in self.open:
             return
+        data = data.replace("\N{NO-BREAK SPACE}", " ")
         self.words.append(data)
         if {"td", "th"} & set(self.open):
             self.tables[-1][-1][-1] += data
@@ -67,8 +64,8 @@ def test_it_is_small_and_has_no_trace_of_the_machine(text, finished):
     assert not re.search(r"\b(19|20)\d\d-\d\d-\d\d\b", text)
 
 
-def test_it_is_the_same_bytes_each_time(text, finished, tmp_path):
-    assert write(finished, tmp_path / "again.html") == text
+def test_it_is_the_same_bytes_each_time(text, finished, write_run, tmp_path):
+    assert write_run(finished, tmp_path / "again.html") == text
 
 
 def test_the_result_stands_first(text, finished):
@@ -86,7 +83,9 @@ def test_the_result_stands_first(text, finished):
 def test_what_was_run(text):
     words = " ".join(Page(text).words)
     assert "synthetic: vocals, bass" in words
-    assert "3 × GRU of 256 units, causal" in words
+    assert "3 × GRU of 256 units, unidirectional" in words
+    assert "soft masks" in words
+    assert "BSSEval v4, frames of 1 s every 1 s" in words
     assert "2048 / 1024 samples" in words
     assert "3 epochs, the weights of epoch 2 kept" in words
     assert "tensorflow 2.21.0" in words
@@ -116,10 +115,10 @@ def test_odd_names_are_text(text):
     assert sum("“Co”" in words for words in page.words) == 2 + 1  # two sources, one example
 
 
-def test_songs_of_musdb18_are_not_heard_but_compared(tmp_path, make_run):
+def test_songs_of_musdb18_are_not_heard_but_compared(tmp_path, make_run, write_run):
     sources = ("vocals", "drums", "bass", "other")
     root = make_run(tmp_path / "run", corpus="musdb18", names=("A", "B"), sources=sources, rate=8000)
-    text = write(root, tmp_path / "index.html")
+    text = write_run(root, tmp_path / "index.html")
     assert "audio/" not in text
     assert "<audio" not in text
     page = Page(text)
@@ -131,18 +130,50 @@ def test_songs_of_musdb18_are_not_heard_but_compared(tmp_path, make_run):
     assert f"† {tables.TWICE}" in page.words
 
 
-def test_excerpts_of_musdb18_are_not_taken_for_its_songs(tmp_path, make_run):
+def test_excerpts_of_musdb18_are_not_taken_for_its_songs(tmp_path, make_run, write_run):
     root = make_run(tmp_path / "run", corpus="musdb18-7s", names=("A",), rate=8000)
-    assert "these excerpts last seven seconds" in write(root, tmp_path / "index.html")
+    assert "excerpts of this run last seven seconds" in write_run(root, tmp_path / "index.html")
 
 
-def test_scores_that_are_missing(tmp_path, make_run):
+def test_scores_of_another_kind_do_not_stand_beside_the_published(tmp_path, make_run, write_run):
+    root = make_run(tmp_path / "run", corpus="musdb18", names=("A",), rate=8000)
+    text = write_run(root, tmp_path / "index.html", split="valid")
+    assert "On 1 validation song RNN reaches" in text
+    assert "Excerpts of validation songs" not in text  # this song is of the test split
+    assert "HEL1" not in text
+    assert "HEL1" not in write_run(root, tmp_path / "index.html", version="v3")
+
+
+def test_mir_1k_has_its_global_scores(tmp_path, make_run, write_run):
+    root = make_run(tmp_path / "run", corpus="mir-1k", names=("a", "b"), sources=("vocals", "accompaniment"), rate=8000)
+    systems = [root / "scores" / system for system in ("RNN", "MIX", "IRM1")]
+    for shift, system in enumerate(systems):
+        for duration, path in zip((1.0, 3.0), sorted((system / "test").iterdir()), strict=True):
+            scores = {"SDR": shift + duration, "SIR": 3.0, "SAR": 4.0, "NSDR": shift + duration}
+            frames = [{"time": 0.0, "duration": duration, "metrics": scores}]
+            targets = [{"name": name, "frames": frames} for name in ("vocals", "accompaniment")]
+            path.write_text(json.dumps({"targets": targets}))
+    tables.aggregate(systems, root / "tables", root / "metrics.json")
+    overall.write_overall(systems, root / "tables", root / "metrics.json", overall.OverallParams(False))
+    text = write_run(root, tmp_path / "index.html", version="v3")
+    page = Page(text)
+    # (1 * 1 + 3 * 3) / 4
+    sentence = "On 2 test songs RNN reaches a GNSDR of 2.50 dB for vocals and 2.50 dB for accompaniment; the ideal"
+    assert any(words.startswith(sentence) for words in page.words)
+    assert page.tables[0][0] == ["system", "target", "GNSDR", "GSIR", "GSAR"]
+    assert page.tables[0][1] == ["RNN", "vocals", "2.50", "3.00", "4.00"]
+    assert [rows[0][0] for rows in page.tables[1:5]] == ["system"] * 4
+    assert "BSS Eval v3 of whole songs" in text
+    assert "medians over frames" not in text
+
+
+def test_scores_that_are_missing(tmp_path, make_run, write_run):
     root = make_run(tmp_path / "run", names=("A", "B"), rate=8000)
     for name, columns in (("songs", ["SDR", "SIR"]), ("summary", ["median", "low", "high"])):
         table = pd.read_csv(root / "tables" / f"{name}.csv")
         table.loc[table["target"] == "bass", columns] = np.nan
         table.to_csv(root / "tables" / f"{name}.csv", index=False)
-    page = Page(write(root, tmp_path / "index.html"))
+    page = Page(write_run(root, tmp_path / "index.html"))
     assert page.tables[0][1][2] == "—"
     assert "— dB for bass" in " ".join(page.words)
 
@@ -150,11 +181,11 @@ def test_scores_that_are_missing(tmp_path, make_run):
 @pytest.mark.parametrize(
     "missing", ["tables/tests.csv", "models/history.tsv", "models/model.json", "corpus/corpus.json"]
 )
-def test_a_missing_file_is_one_line(tmp_path, finished, missing):
+def test_a_missing_file_is_one_line(tmp_path, finished, write_run, missing):
     shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run" / missing).unlink()
     with pytest.raises(UserError, match=rf"{missing}: [^\n]*dvc repro[^\n]*$"):
-        write(tmp_path / "run", tmp_path / "index.html")
+        write_run(tmp_path / "run", tmp_path / "index.html")
 
 
 def test_numbers():
@@ -169,5 +200,26 @@ def test_headline_below_the_mixture_and_alone():
     columns = ["system", "target", "metric", "median"]
     summary = pd.DataFrame([("RNN", "vocals", "SDR", -1.0), ("MIX", "vocals", "SDR", 1.5)], columns=columns)
     alone = "On 1 test song RNN reaches a median SDR of −1.00 dB for vocals"
-    assert headline(songs, summary) == f"{alone}; on average 2.5 dB below the unprocessed mixture."
-    assert headline(songs[:1], summary[:1]) == f"{alone}."
+    assert headline(songs, summary, None, "test") == f"{alone}; on average 2.5 dB below the unprocessed mixture."
+    assert headline(songs[:1], summary[:1], None, "test") == f"{alone}."
+
+
+@pytest.mark.parametrize(
+    ("rnn", "others", "words"),
+    [
+        ({"recurrent": None, "bidirectional": True}, {}, "3 × LSTM of 8 units, bidirectional"),
+        ({"recurrent": [2]}, {}, "3 layers of 8 units, 2 LSTM, unidirectional, the others dense"),
+        ({"recurrent": [0]}, {"networks": 3}, "3 dense layers of 8 units, 3 networks averaged"),
+        ({"bands": 20, "shared": False}, {}, "band-split, 20 bands, 3 × LSTM of 8 units, unidirectional, one for"),
+        ({}, {"enhancer": {}}, "3 × LSTM of 8 units, unidirectional, and a second network that enhances all sources"),
+    ],
+)
+def test_networks_in_words(rnn, others, words):
+    model = {"rnn": {"cell": "lstm", "layers": 3, "units": 8} | rnn} | others
+    assert network(model).startswith(words)
+
+
+def test_tests_over_few_songs_say_how_small_p_can_be():
+    assert least(pd.DataFrame({"songs": [4, 3]})) == 0.125
+    assert least(pd.DataFrame({"songs": [6]})) is None
+    assert least(pd.DataFrame({"songs": []})) is None

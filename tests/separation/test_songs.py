@@ -213,8 +213,37 @@ def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[np.gene
 
 def test_without_a_model_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(songs, "PACKAGED", tmp_path / "none")
     with pytest.raises(UserError, match="run dvc repro"):
         separate_audio(np.zeros(10), 44100)
+
+
+def test_the_model_is_the_users_own_or_else_the_packages_and_named(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(models, tmp_path / "package" / "models")
+    monkeypatch.setattr(songs, "PACKAGED", tmp_path / "package" / "models")
+    soundfile.write("song.wav", music(0.1, 8000, 1), 8000)
+    assert cli.main(["separate", "song.wav", "-o", "out"]) == 0
+    assert capsys.readouterr().err == f"rnnsep: separating with the model in {tmp_path / 'package' / 'models'}\n"
+    shutil.copytree(models, tmp_path / "models")
+    assert cli.main(["separate", "song.wav", "-o", "out"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "rnnsep: separating with the model in models\n"
+    assert ": kept in " in said.out  # since the two are the same
+    assert cli.main(["separate", "song.wav", "-o", "out", "--model", "models"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_all_networks_of_a_model_count_when_it_is_told_from_another(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    digests = {songs.Model.described(models).digest, songs.Model.described(tmp_path / "models").digest}
+    assert len(digests) == 1
+    for weights in (b"one", b"two"):
+        (tmp_path / "models" / "model-2.weights.h5").write_bytes(weights)
+        digests.add(songs.Model.described(tmp_path / "models").digest)
+    assert len(digests) == 3
 
 
 def test_what_was_made_otherwise_is_refused_and_left_as_it_is(models: Path, tmp_path: Path) -> None:

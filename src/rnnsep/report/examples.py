@@ -1,4 +1,4 @@
-"""A few test songs to look at and to listen to."""
+"""A few songs to look at and to listen to."""
 
 import base64
 import io
@@ -54,13 +54,13 @@ class Example:
         return [(label, 100 * math.log(at / figures.LOWEST) / span) for label, at in marks if at < self.highest]
 
 
-def examples(corpus: Corpus, estimates: Path, scores: pd.Series) -> list[Example]:
-    """Excerpts of the test songs with the best, the median and the worst score.
+def examples(corpus: Corpus, estimates: Path, scores: pd.Series, split: str) -> list[Example]:
+    """Excerpts of the songs of a split with the best, the median and the worst score.
 
     `scores` is indexed by song; songs without estimates are passed over. Audio is there only where the songs may
     be passed on (`FREE`).
     """
-    songs = {song.name: song for song in corpus.songs if (estimates / song.name).is_dir()}
+    songs = {song.name: song for song in corpus.of_split(split) if (estimates / song.name).is_dir()}
     ranked = [name for name in scores.dropna().sort_values(ascending=False, kind="stable").index if name in songs]
     places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"} if len(ranked) > 2 else {0: "best"}
     chosen = [(songs[ranked[place]], why) for place, why in places.items() if ranked]

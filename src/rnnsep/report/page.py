@@ -3,10 +3,10 @@
 import io
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import numpy as np
@@ -16,54 +16,99 @@ from rnnsep.report import figures
 from rnnsep.report.examples import Example, examples
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import tables
+from rnnsep.scoring import overall, tables
 from rnnsep.signal.songs import Corpus
 
 MINUS, LIBRARIES = "\N{MINUS SIGN}", ("rnnsep", "scipy", "pandas", "musdb", "museval")
+CORPORA = {
+    "synthetic": "synthetic songs",
+    "musdb18-7s": "MUSDB18-7s",
+    "musdb18": "MUSDB18",
+    "musdb18-hq": "MUSDB18-HQ",
+    "mir-1k": "MIR-1K",
+    "folder": "songs of a folder",
+}
+CELLS = {"gru": "GRU", "lstm": "LSTM", "vanilla": "plain recurrent"}
+FILTERS = {"mask": "soft masks", "wiener": "soft masks, then one EM iteration of the multichannel Wiener filter"}
+SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 MEANING = {
     "SDR": "signal to distortion ratio: how near the estimate is to the source, all errors counted",
     "ISR": "image to spatial distortion ratio: how well its level, spectrum and place between the channels are kept",
     "SIR": "signal to interference ratio: how little of the other sources is left in it",
     "SAR": "signal to artefacts ratio: how little was added that is in none of the sources",
+    "NSDR": "normalised SDR: how far it is above that of the mixture",
 }
 
 
-def write_page(page: Path, corpus: Path, estimates: Path, scores: Path, models: Path) -> None:
+@dataclass(frozen=True)
+class SeparationShown:
+    """What the page says of section `separation`."""
+
+    filter: Literal["mask", "wiener"]
+
+
+@dataclass(frozen=True)
+class EvaluationShown:
+    """What the page says of section `evaluation`; `window` and `hop` in s."""
+
+    window: float
+    hop: float
+    version: Literal["v4", "v3"]
+    split: Literal["test", "valid"]
+
+
+def write_page(
+    page: Path,
+    corpus: Path,
+    estimates: Path,
+    scores: Path,
+    models: Path,
+    separation: SeparationShown,
+    evaluation: EvaluationShown,
+) -> None:
     """Write the page of a run to the file `page`.
 
-    Reads corpus.json and the test songs of `corpus`, `estimates`/<song>/<source>.wav, the tables that
-    `tables.aggregate` wrote to the folder `scores`, and history.tsv and model.json of `models`. The first system of
-    the tables is the one that the page is about. Raises `UserError` where one of these files is missing.
+    Reads corpus.json and the scored songs of `corpus`, `estimates`/<song>/<source>.wav, the tables that
+    `tables.aggregate` and `overall.write_overall` wrote to the folder `scores`, and history.tsv and model.json of
+    `models`. The first system of the tables is the one that the page is about. Raises `UserError` where one of these
+    files is missing.
     """
     songs, summary, pairs = (_read(scores / f"{name}.csv") for name in ("songs", "summary", "tests"))
     history = _read(models / "history.tsv", "\t")
     model = json.loads(_text(models / "model.json"))
     about = Corpus.read(corpus)
+    means = _read(scores / "overall.csv") if (scores / "overall.csv").exists() else None
     system, metrics = str(summary["system"].iloc[0]), tables.metrics_of(summary)
+    compared = about.name.startswith("musdb18") and evaluation.version == "v4" and evaluation.split == "test"
     own = songs[songs["system"] == system]
-    means = own.groupby("track")[metrics[0]].mean()
+    ranking = own.groupby("track")[metrics[0]].mean()
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rnnsep.report", "."), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"number": number, "typographic": typographic}
     text = environment.get_template("page.html.j2").render(
-        corpus=about.name,
-        headline=headline(songs, summary),
-        facts=facts(about, model, history),
+        corpus=CORPORA.get(about.name, about.name),
+        headline=headline(songs, summary, means, evaluation.split),
+        synthetic=about.name == "synthetic",
+        facts=facts(about, model, history, separation, evaluation),
         settings=settings(model),
-        sheets=sheets(summary, about.name),
+        sheets=sheets(summary, means, compared),
         meaning=[(metric, MEANING[metric]) for metric in metrics if metric in MEANING],
+        whole=evaluation.version == "v3",
+        compared=compared,
         excerpts=about.name == "musdb18-7s",
+        split=SPLITS[evaluation.split],
         boxes=boxes(songs, metrics, tables.targets_of(summary)),
         curves=figures.learning_curves(history, model.get("provenance", {}).get("best_epoch")),
         songs=song_rows(songs, metrics),
         metrics=metrics,
         references=[name for name in ("MIX", "IRM1") if name != system and name in set(songs["system"])],
         pairs=list(zip(tables.metrics_of(pairs), tables.pair_sheets(pairs), strict=True)),
+        least=least(pairs),
         noise=int(figures.NOISE),
         system=system,
-        examples=[(example, players(example)) for example in examples(about, estimates, means)],
+        examples=[(example, players(example)) for example in examples(about, estimates, ranking, evaluation.split)],
     )
     files.write_text(page, text)
 
@@ -92,19 +137,31 @@ def typographic(text: str) -> str:
     return text.replace("-", MINUS)
 
 
-def headline(songs: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """The result in one sentence."""
+def headline(songs: pd.DataFrame, summary: pd.DataFrame, means: pd.DataFrame | None, split: str) -> str:
+    """The result in one sentence: GNSDR where there is a table of such means over songs, else medians."""
     system, metric = summary["system"].iloc[0], tables.metrics_of(summary)[0]
-    own = summary[(summary["system"] == system) & (summary["metric"] == metric)]
-    scores = [f"{number(median)} dB for {target}" for target, median in zip(own["target"], own["median"], strict=True)]
     nb_songs = int(songs.loc[songs["system"] == system, "track"].nunique())
-    text = f"On {nb_songs} test song{'s' * (nb_songs != 1)} {system} reaches a median {metric} of {_listed(scores)}"
+    start = f"On {nb_songs} {SPLITS[split]} song{'s' * (nb_songs != 1)} {system} reaches"
+    if means is not None:
+        own, ceiling = (means[means["system"] == name] for name in (system, "IRM1"))
+        text = f"{start} a GNSDR of {_scores(own['target'], own['GNSDR'])}"
+        return f"{text}; the ideal ratio mask {_listed(_decibels(ceiling['GNSDR']))}." if len(ceiling) else f"{text}."
+    own = summary[(summary["system"] == system) & (summary["metric"] == metric)]
+    text = f"{start} a median {metric} of {_scores(own['target'], own['median'])}"
     distances = []
     for other, what in (("MIX", "the unprocessed mixture"), ("IRM1", "the ideal ratio mask")):
         gain = distance(songs, str(system), other, metric).groupby("target")["distance"].median().mean()
         if math.isfinite(gain):
             distances.append(f"{abs(gain):.1f} dB {'above' if gain >= 0 else 'below'} {what}")
     return f"{text}; on average {_listed(distances)}." if distances else f"{text}."
+
+
+def _scores(targets: pd.Series, values: pd.Series) -> str:
+    return _listed([f"{score} for {target}" for target, score in zip(targets, _decibels(values), strict=True)])
+
+
+def _decibels(values: pd.Series) -> list[str]:
+    return [f"{number(value)} dB" for value in values]
 
 
 def _listed(parts: list[str]) -> str:
@@ -118,31 +175,59 @@ def distance(songs: pd.DataFrame, system: str, other: str, metric: str) -> pd.Da
     return (pair[0] - pair[1]).rename("distance").reset_index()
 
 
-def facts(corpus: Corpus, model: dict[str, Any], history: pd.DataFrame) -> list[tuple[str, str]]:
+def facts(
+    corpus: Corpus,
+    model: dict[str, Any],
+    history: pd.DataFrame,
+    separation: SeparationShown,
+    evaluation: EvaluationShown,
+) -> list[tuple[str, str]]:
     """What was run, as names and values."""
-    counts = {split: sum(song.split == split for song in corpus.songs) for split in ("train", "valid", "test")}
-    minutes = {
-        split: sum(song.nb_samples / song.rate for song in corpus.songs if song.split == split) / 60 for split in counts
-    }
-    words = {"train": "training", "valid": "validation", "test": "test"}
-    rnn, stft = model["rnn"], model["stft"]
-    direction = "bidirectional" if rnn.get("bidirectional") else "causal"
-    best = model.get("provenance", {}).get("best_epoch")
-    rows = [
+    songs = {split: corpus.of_split(split) for split in SPLITS}
+    counts = [
+        f"{len(those)} {SPLITS[split]} ({sum(song.nb_samples / song.rate for song in those) / 60:.1f} min)"
+        for split, those in songs.items()
+        if those
+    ]
+    stft, provenance = model["stft"], model.get("provenance", {})
+    kept = f", the weights of epoch {provenance['best_epoch']} kept" if "best_epoch" in provenance else ""
+    frames = f"BSSEval v4, frames of {evaluation.window:g} s every {evaluation.hop:g} s"
+    libraries = {name: provenance[name] for name in ("tensorflow", "keras", "numpy") if name in provenance}
+    libraries |= {name: version(name) for name in LIBRARIES}
+    return [
         ("Corpus", f"{corpus.name}: {', '.join(corpus.sources)}"),
-        ("Songs", _listed([f"{counts[s]} {words[s]} ({minutes[s]:.1f} min)" for s in counts if counts[s]])),
-        ("Network", f"{rnn['layers']} × {str(rnn['cell']).upper()} of {rnn['units']} units, {direction}"),
+        ("Songs", _listed(counts)),
+        ("Network", network(model)),
         (
             "Spectrogram",
             f"{stft['window']} / {stft['hop']} samples, {stft['taper']}, {stft['channels']},"
             f" {stft['sample_rate'] / 1000:g} kHz",
         ),
-        ("Training", f"{len(history)} epochs" + ("" if best is None else f", the weights of epoch {best} kept")),
+        ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{kept}"),
+        ("Separation", FILTERS[separation.filter]),
+        ("Scores", frames if evaluation.version == "v4" else "BSS Eval v3 of whole songs"),
+        ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items())),
     ]
-    provenance = model.get("provenance", {})
-    libraries = {name: provenance[name] for name in ("tensorflow", "keras", "numpy") if name in provenance}
-    libraries |= {name: version(name) for name in LIBRARIES}
-    return [*rows, ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items()))]
+
+
+def network(model: dict[str, Any]) -> str:
+    """The hidden layers of a model in words, and what becomes of several networks."""
+    rnn = model["rnn"]
+    layers, units, cell = rnn["layers"], rnn["units"], CELLS[rnn["cell"]]
+    recurrent = rnn.get("recurrent") or list(range(1, layers + 1))
+    direction = "bidirectional" if rnn.get("bidirectional") else "unidirectional"
+    if rnn.get("bands"):
+        text = f"band-split, {rnn['bands']} bands, {layers} × {cell} of {units} units, {direction}"
+    elif recurrent == [0]:
+        text = f"{layers} dense layers of {units} units"
+    elif len(recurrent) == layers:
+        text = f"{layers} × {cell} of {units} units, {direction}"
+    else:
+        which = " and ".join(map(str, recurrent))
+        text = f"{layers} layers of {units} units, {which} {cell}, {direction}, the others dense"
+    text += "" if rnn.get("shared", True) else ", one for each source"
+    text += "" if model.get("networks", 1) == 1 else f", {model['networks']} networks averaged"
+    return text + (", and a second network that enhances all sources" if "enhancer" in model else "")
 
 
 def settings(model: dict[str, Any]) -> list[tuple[str, str]]:
@@ -160,20 +245,28 @@ def settings(model: dict[str, Any]) -> list[tuple[str, str]]:
     return leaves(model, "")
 
 
-def sheets(summary: pd.DataFrame, corpus: str) -> list[tables.Sheet]:
-    """The summary's sheets, for MUSDB18 with the published systems below.
+def sheets(summary: pd.DataFrame, means: pd.DataFrame | None, compared: bool) -> list[tables.Sheet]:
+    """The sheet of the means over songs, if there is one, then the summary's, `compared` with published systems.
 
     The number of songs is left out where it is the same for all.
     """
     targets = tables.targets_of(summary)
-    if corpus.startswith("musdb18"):
+    if compared:
         published = tables.published("sisec2018", taken=tables.systems_of(summary))
         summary = pd.concat([summary, tables.summarise(published)], ignore_index=True)
-    plain = tables.summary_sheets(summary, True, targets)
-    return [
-        replace(sheet, cells=sheet.cells.drop(columns="songs")) if sheet.cells["songs"].nunique() == 1 else sheet
-        for sheet in plain
-    ]
+    found = [] if means is None else [overall.sheet(means)]
+    for metric, sheet in zip(tables.metrics_of(summary), tables.summary_sheets(summary, True, targets), strict=True):
+        cells = sheet.cells.drop(columns="songs") if sheet.cells["songs"].nunique() == 1 else sheet.cells
+        noisy = (summary.loc[summary["metric"] == metric, "median"].abs() > figures.NOISE).any()
+        notes = (*sheet.notes, f"Beyond {figures.NOISE:g} dB there is only rounding noise.") if noisy else sheet.notes
+        found.append(replace(sheet, cells=cells, notes=notes))
+    return found
+
+
+def least(pairs: pd.DataFrame) -> float | None:
+    """The smallest p that Wilcoxon's test can give with so few songs, None where it is not above 0.05."""
+    p = 2.0 ** (1 - int(pairs["songs"].max())) if len(pairs) else 0.0
+    return p if p > 0.05 else None
 
 
 def boxes(songs: pd.DataFrame, metrics: list[str], targets: list[str]) -> list[tuple[str, list[str]]]:

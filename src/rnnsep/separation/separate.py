@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rnnsep.params import Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
+from rnnsep.running.quiet import import_tensorflow
 from rnnsep.running.workers import map_songs
 from rnnsep.separation.filters import Filter, make_filter
 from rnnsep.signal.resampling import resampled, resampled_blocks
@@ -155,7 +156,8 @@ def _separate_song(corpus: Corpus, models: Path, folder: Path, params: Separatio
 @cache
 def _model(folder: Path) -> Separator:
     """The model of a worker process, on one thread: the workers share the cores, and bytes do not depend on them."""
-    import tensorflow as tf  # here, since it takes seconds that the parent of the workers need not spend
+    import_tensorflow()  # here, since it takes seconds that the parent of the workers need not spend
+    import tensorflow as tf
 
     from rnnsep.learning.model import load_model
 

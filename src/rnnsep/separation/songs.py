@@ -34,6 +34,7 @@ BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": 32}
 BLOCK = 60.0  # s that the network sees at a time
 RATES = (100, 1_000_000)  # Hz
 LARGEST_WAV = 2**32 - 2**16  # bytes of samples; RF64 holds more
+PACKAGED = Path(str(resources.files("rnnsep"))) / "models"  # of a model that comes with the package, if one does
 MARK = '{"separated by": "rnnsep"'  # how the comment of every file written here begins
 
 # Files in a folder that are taken for songs. A file that is named itself may have any ending.
@@ -63,7 +64,7 @@ def separate_audio(
     >>> estimates["vocals"].shape == audio.shape
     True
 
-    `model` is the folder of a trained model, None for the one in models/ (see `find_model`), or a loaded one
+    `model` is the folder of a trained model, None for the one that `find_model` finds, or a loaded one
     (`learning.model.load_model`), which saves time over many songs. `filter` is what params.yaml calls
     separation.filter. Raises `UserError` where there is no model, ValueError for audio of another form.
     """
@@ -86,7 +87,7 @@ def find_model(given: Path | str | None) -> Path:
     """The folder of the model to use: `given`, else models/ of the pipeline, else one that the package brings."""
     if given is not None:
         return Path(given)
-    for folder in (Path("models"), Path(str(resources.files("rnnsep"))) / "models"):
+    for folder in (Path("models"), PACKAGED):
         if (folder / "model.json").is_file():
             return folder
     raise UserError("models: holds no trained model; run dvc repro, or give the folder of one with --model")
@@ -140,7 +141,9 @@ class Model:
         """Raises `UserError` where the folder holds no model."""
         try:
             description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            digest = "-".join(_digest(folder / name)[:32] for name in ("model.json", "model.weights.h5"))
+            paths = [folder / "model.json", folder / "model.weights.h5"]
+            further = sorted(set(folder.glob("*.weights.h5")) - set(paths))  # of networks beside the first
+            digest = "-".join(_digest(path)[:32] for path in [*paths, *further])
             return cls(folder, tuple(map(str, description["sources"])), digest)
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}; run dvc repro to train a model") from None
@@ -148,7 +151,7 @@ class Model:
             raise UserError(f"{folder / 'model.json'}: not the description of a model; run dvc repro") from None
 
 
-def separate_files(inputs: Sequence[Path], folder: Path, models: Path | None, options: Options) -> list[Outcome]:
+def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: Options) -> list[Outcome]:
     """
     Separate the files of `inputs`, and of folders among them, into `folder`/<song>/<source>.<format>.
 
@@ -157,7 +160,7 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path | None, op
     stop the others. Raises `UserError` where none can be: no such model, no such source, options that clash.
     """
     options.check()
-    model = Model.described(find_model(models))
+    model = Model.described(models)
     for source in options.sources:
         if source not in model.sources:
             raise UserError(f"{model.folder}: separates {', '.join(model.sources)}, but not {source}")
