@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+
+from tests.repository import Repository, make_repository
 
 # on a busy machine Hypothesis takes slowness for a fault; where CI is set, the same examples every time
 settings.register_profile(
@@ -60,3 +63,17 @@ def small_tree(tmp_path: Path, noise: Callable[..., NDArray[np.int16]], write_tr
         drums, vocals = noise(2 * seed), noise(2 * seed + 1)
         songs[song] = {"mixture": drums + vocals, "drums": drums, "vocals": vocals}
     return write_tree(tmp_path / "songs", songs)
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository in which the whole pipeline has run, with one worker, and the results are committed.
+
+    Further runs in it have two workers.
+    """
+    repository = make_repository(tmp_path_factory.mktemp("end to end") / "a repository [ü]")
+    repository.environment["RNNSEP_WORKERS"] = "1"
+    repository.stages = re.findall(r"^Running stage '(\w+)'", repository.dvc("repro"), re.MULTILINE)
+    repository.commit("first results")
+    repository.environment["RNNSEP_WORKERS"] = "2"
+    return repository

@@ -123,8 +123,8 @@ def test_rooms_import_only_from_their_own_wing_or_floors_below() -> None:
 
 
 def stale(key: str) -> set[str]:
-    """Stages that a change of one parameter can rerun: those that declare it, and all that depend on their outs."""
-    changed = {name for name, stage in STAGES.items() if key in stage.get("params", [])}
+    """Stages that a change of a parameter or file reruns: those that declare it, and all that depend on their outs."""
+    changed = {name for name, stage in STAGES.items() if key in stage.get("params", []) + stage["deps"]}
     while True:
         outs = {out for name in changed for out in outs_of(name)}
         reached = changed | {name for name, stage in STAGES.items() if outs & set(stage["deps"])}
@@ -162,3 +162,49 @@ STALE = {  # section or key: the stages that a change of it, or of any of its ke
 @pytest.mark.parametrize("key", list(params.leaves(params.read_yaml(ROOT / "params.yaml"))))
 def test_a_parameter_makes_stale_what_it_must_and_no_more(key: str) -> None:
     assert stale(key) == STALE.get(key, STALE[key.split(".")[0]])
+
+
+MODULES = {  # folder or file of src/rnnsep: the stages that a change of it reruns
+    "__init__.py": set(STAGES),
+    "cli.py": set(),
+    "params.py": set(STAGES),
+    "corpora": set(STAGES),
+    "learning": TRAINED,
+    "presets": set(),
+    "report": {"report"},
+    "running": set(STAGES),
+    "scoring": {"evaluate", "baselines"} | END,
+    "scoring/baselines.py": {"baselines"} | END,
+    "scoring/data": {"report"},
+    "scoring/overall.py": END,
+    "scoring/tables.py": END,
+    "separation": SEPARATED,
+    "separation/songs.py": set(),
+    "signal": {"baselines"} | FEATURED,
+    "signal/audio.py": set(STAGES),
+    "signal/features.py": FEATURED,
+    "signal/resampling.py": FEATURED,
+    "signal/songs.py": set(STAGES),
+}
+CODE = sorted(
+    path.relative_to(SRC / "rnnsep").as_posix()
+    for path in (SRC / "rnnsep").rglob("*")
+    if path.suffix in (".py", ".j2", ".csv") and (path.name != "__init__.py" or module_file(path.parent.name))
+)
+
+
+@pytest.mark.parametrize("path", CODE)
+def test_a_module_makes_stale_what_it_must_and_no_more(path: str) -> None:
+    room = max((room for room in MODULES if path == room or path.startswith(f"{room}/")), key=len)
+    if path.endswith("__init__.py") and path != "__init__.py":
+        assert stale(f"src/rnnsep/{path}") == set(), "a package is a docstring"
+    else:
+        assert stale(f"src/rnnsep/{path}") == MODULES[room]
+
+
+def test_every_stage_can_be_restored_from_the_run_cache() -> None:
+    """DVC has no run-cache for a stage with an out that is not cached, metrics apart, or that persists."""
+    for name, stage in STAGES.items():
+        assert all(isinstance(out, str) for out in stage.get("outs", [])), name
+        assert not stage.get("always_changed"), name
+        assert stage["deps"], name

@@ -12,8 +12,10 @@ import hashlib
 import io
 import json
 import platform
+import re
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,11 +84,12 @@ def trained(name: str, features: Path, folder: Path) -> tuple[str, list[float]]:
 
 
 def machine() -> str:
-    """What products are rounded by."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return f"{model}, TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    """What products are rounded by. CPUs of several families share a name, so family and model stand beside it."""
+    cpu, info = platform.processor(), Path("/proc/cpuinfo")
+    if info.exists():
+        facts = dict(re.findall(r"(.*?)\s*: (.*)", info.read_text()))
+        cpu = "{model name} (family {cpu family}, model {model})".format_map(defaultdict(str, facts))
+    return f"{cpu}, TensorFlow {tf.__version__}, Keras {keras.__version__}"
 
 
 @pytest.fixture(scope="module")

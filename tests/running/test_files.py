@@ -41,28 +41,35 @@ def test_leftovers_of_killed_writers_are_removed_and_files_are_not(tmp_path: Pat
     (tmp_path / "song").mkdir()
     (tmp_path / "song" / f"{files.PARTIAL}1-2-a.wav").touch()
     (tmp_path / "song" / "a.wav").touch()
+    (tmp_path / f"{files.PARTIAL}new-out" / f"{files.PARTIAL}3-4-b.wav").mkdir(parents=True)
     files.remove_partial(tmp_path)
     assert [path.name for path in tmp_path.rglob("*")] == ["song", "a.wav"]
 
 
+@pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("before", ["nothing", "file", "folder"])
-def test_a_folder_is_published_over_what_stands_there(tmp_path: Path, before: str) -> None:
+def test_a_folder_is_published_over_what_stands_there(
+    tmp_path: Path, before: str, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, target = tmp_path / "scratch" / "out", tmp_path / "data" / "out"
-    source.mkdir(parents=True)
-    (source / "new").touch()
+    (source / "song").mkdir(parents=True)
+    (source / "song" / "new").write_text("1")
     if before == "folder":
         target.mkdir(parents=True)
         (target / "old").touch()
     if before == "file":
-        source, new = source / "new", target
+        source = source / "song" / "new"
         target.parent.mkdir()
         target.write_text("old")
-        files.publish(source, new)
-        assert target.read_text() == ""
-        return
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    kept = sorted(source.parent.iterdir())
     files.publish(source, target)
-    assert os.listdir(target) == ["new"]
-    assert os.listdir(source.parent) == []
+    published, scratch = (target, source) if before == "file" else (target / "song" / "new", source / "song" / "new")
+    assert published.read_text() == "1"
+    assert published.samefile(scratch) == links
+    assert sorted(source.parent.iterdir()) == kept
+    assert not (target / "old").exists()
 
 
 def test_the_digest_sees_names_and_bytes_and_no_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

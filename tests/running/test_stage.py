@@ -1,6 +1,7 @@
 """Stages as processes, on a pipeline of one small stage."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,9 +67,9 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(project: Path, **environment: str) -> subprocess.Popen[str]:
+def start(project: Path, stage: str = "count", **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "stages/count.py", "data/numbers", "data/counted"],
+        [sys.executable, f"stages/{stage}.py", "data/numbers", f"data/{stage}ed"],
         cwd=project,
         env=os.environ | {"PYTHONPATH": str(SRC)} | environment,
         stdin=subprocess.PIPE,
@@ -79,8 +80,8 @@ def start(project: Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def run(project: Path, **environment: str) -> tuple[int, str, str]:
-    process = start(project, **environment)
+def run(project: Path, stage: str = "count", **environment: str) -> tuple[int, str, str]:
+    process = start(project, stage, **environment)
     out, err = process.communicate()
     return process.returncode, out, err
 
@@ -89,10 +90,69 @@ def counted(project: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in (project / "data" / "counted").iterdir()}
 
 
-def test_a_stage_publishes_its_outs_and_leaves_no_scratch(project: Path) -> None:
-    assert run(project) == (0, "made 1\nmade 2\nmade 3\n", "")
+MADE, KEPT = ("".join(f"{what} {number}\n" for number in (1, 2, 3)) for what in ("made", "kept"))
+
+
+def test_what_is_finished_is_kept_until_dvc_has_recorded_it(project: Path) -> None:
+    assert run(project) == (0, MADE, "")
     assert counted(project) == {"1": "2", "2": "4", "3": "6"}
-    assert [path.name for path in (project / ".cache" / "count").iterdir()] == ["done"]
+    shutil.rmtree(project / "data" / "counted")  # as DVC does where it was killed before it could record the outs
+    assert run(project) == (0, KEPT, "")
+    assert counted(project) == {"1": "2", "2": "4", "3": "6"}
+    (project / "dvc.lock").touch()
+    assert run(project) == (0, MADE, "")
+
+
+def test_what_dvc_has_recorded_leaves_no_scratch_once_another_stage_runs(project: Path) -> None:
+    run(project)
+    assert len(list((project / ".cache" / "count").iterdir())) == 2
+    (project / "dvc.lock").touch()
+    (project / "dvc.yaml").write_text(PIPELINE + PIPELINE.replace("count", "other").replace("stages:", ""))
+    (project / "params.yaml").write_text("count:\n  step: 2\nother:\n  step: 2\n")
+    script = textwrap.dedent(SCRIPT).replace("count: CountParams", "other: CountParams")
+    (project / "stages" / "other.py").write_text(script.replace("parameters.count", "parameters.other"))
+    assert run(project, "other") == (0, MADE, "")
+    assert list((project / ".cache" / "count").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "what"),
+    [
+        ("params.yaml", "count:\n  step: 3\n", "params.yaml"),
+        ("stages/count.py", SCRIPT + "\n# changed\n", "stages/count.py"),
+        ("data/numbers", "1 2 3 4", "data/numbers"),
+        ("data/folder/new", "", "data/folder"),
+        ("dvc.yaml", PIPELINE.replace("cmd: python", "cmd: python3"), "dvc.yaml"),
+    ],
+)
+def test_nothing_is_published_for_inputs_that_changed_meanwhile(
+    project: Path, file: str, content: str, what: str
+) -> None:
+    """DVC would record the code and the values that are there at the end."""
+    (project / "data" / "folder").mkdir()
+    (project / "dvc.yaml").write_text(PIPELINE.replace("data/numbers]", "data/numbers, data/folder]"))
+    if file == "dvc.yaml":
+        content = content.replace("data/numbers]", "data/numbers, data/folder]")
+    process = start(project, WAIT_AFTER="1")
+    assert process.stdout and process.stdout.readline() == "made 1\n"
+    before = (project / file).read_text() if (project / file).exists() else None
+    (project / file).write_text(content)
+    _, err = process.communicate("\n")
+    assert process.returncode == 1
+    assert err.startswith(f"count: {what} was changed while this stage ran")
+    assert err.count("\n") == 1
+    assert not (project / "data" / "counted").exists()
+    if before is None:
+        (project / file).unlink()
+    else:
+        (project / file).write_text(before)
+    assert run(project) == (0, KEPT, "")
+
+
+def test_a_missing_dep_is_one_line(project: Path) -> None:
+    (project / "data" / "numbers").unlink()
+    message = "count: data/numbers: no such file or folder; dvc repro makes what is missing\n"
+    assert run(project) == (1, "", message)
 
 
 def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project: Path) -> None:
@@ -134,7 +194,7 @@ def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None
     first.communicate("\n")
     out, _ = second.communicate()
     assert second.returncode == 0
-    assert out == "count: the other run has just made what this one would\n"
+    assert out == KEPT
     assert counted(project) == {"1": "2", "2": "4", "3": "6"}
 
 

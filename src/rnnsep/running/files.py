@@ -45,20 +45,41 @@ def write_json(path: Path, content: Any) -> None:
 
 def remove_partial(folder: Path) -> None:
     """Remove what killed writers left under `folder`. Only for a folder that nobody else writes to."""
-    for leftover in folder.rglob(f"{PARTIAL}*"):
-        leftover.unlink()
+    for leftover in list(folder.rglob(f"{PARTIAL}*")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def publish(source: Path, target: Path) -> None:
-    """Move a finished file or folder to its place on the same file system, over what may stand there."""
+    """Let a finished file or folder appear at `target` too, over what may stand there.
+
+    Files are linked, so that this takes no space, or copied where the file system has no links.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir() and not target.is_symlink():
-        old = source.with_name(f"{PARTIAL}old-{source.name}")
-        target.replace(old)
-        source.replace(target)
-        shutil.rmtree(old)
+    linked, old = (source.with_name(f"{PARTIAL}{kind}-{source.name[-16:]}") for kind in ("new", "old"))
+    if source.is_dir():
+        shutil.copytree(source, linked, copy_function=_link)
     else:
-        source.replace(target)
+        _link(source, linked)
+    if target.is_dir() and not target.is_symlink():
+        target.replace(old)
+    linked.replace(target)
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def _link(source: Path | str, target: Path | str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and date in ns of each file under `folder`."""
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(folder)]
 
 
 def digest(paths: Iterable[Path]) -> str:

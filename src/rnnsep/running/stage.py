@@ -9,14 +9,17 @@
    params, code and data, so that state of another run is never taken up;
 4. calls `main(parameters, *paths)`, with the paths of the command line, each out replaced by a path in the scratch
    folder, which still holds what a killed run had finished;
-5. moves the outs to their places and removes the scratch folder.
+5. refuses to go on where params, code or data were changed meanwhile, since DVC would record the new ones;
+6. links the outs to their places. The scratch folder stays until DVC has recorded them, since DVC, killed before that,
+   removes them and runs the stage again.
 """
 
 import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +33,8 @@ from rnnsep.running.errors import UserError
 P = TypeVar("P")
 
 SCRATCH = Path(".cache")
+FINISHED = "finished"  # beside the scratch folders of a stage: the key of the one that was published last
+DVC_LOCK = Path("dvc.lock")  # DVC writes it whenever it has recorded the outs of a stage
 
 
 def run(parameters: type[P], main: Callable[..., None]) -> None:
@@ -45,6 +50,45 @@ def run(parameters: type[P], main: Callable[..., None]) -> None:
 
 
 def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: list[Path]) -> None:
+    SCRATCH.mkdir(exist_ok=True)
+    with _alone(name):
+        stage, parsed = _read(name, parameters)
+        _remove_recorded()
+        state = _state(stage, parsed)
+        scratch = SCRATCH / name / _key(stage, parsed)
+        scratch.mkdir(parents=True, exist_ok=True)
+        files.remove_partial(scratch)
+        outs = _outs(stage)
+        place = {out: scratch / out.name for out in outs}
+        main(parsed, *(place.get(argument, argument) for argument in arguments))
+        for what, now in _state(*_read(name, parameters)).items():
+            if now != state.get(what):
+                raise UserError(
+                    f"{what} was changed while this stage ran, so its results are not those of what is there now;"
+                    " run again, or undo the change and run again: then what is finished is taken up"
+                )
+        for out in outs:
+            files.publish(place[out], out)
+        files.write_text(SCRATCH / name / FINISHED, scratch.name)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Hold the stage's lock. A second run waits for it, and then takes up what the first has finished."""
+    lock = FileLock(SCRATCH / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{name}: another run of this stage is at work here; waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read(name: str, parameters: type[P]) -> tuple[dict[str, Any], P]:
+    """The stage's entry in dvc.yaml, and its parameters out of params.yaml."""
     pipeline = params.read_yaml(Path("dvc.yaml"))["stages"]
     stage = pipeline[name]
     read = set(params.leaf_keys(parameters))
@@ -53,32 +97,7 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
         raise UserError(f"dvc.yaml: the params of stage {name} are not those that it reads: {difference}")
     document = params.read_yaml(Path("params.yaml"))
     params.refuse_unknown(document, declared_params(pipeline), Path("params.yaml"))
-    parsed = params.select(parameters, document)
-
-    lock = FileLock(SCRATCH / f"{name}.lock")
-    SCRATCH.mkdir(exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-        waited = False
-    except Timeout:
-        print(f"{name}: another run of this stage is at work here; waiting for it", flush=True)
-        lock.acquire()
-        waited = True
-    with lock:
-        key = _key(stage, asdict(parsed))  # type: ignore[call-overload]
-        done, outs = SCRATCH / name / "done", _outs(stage)
-        if waited and all(out.exists() for out in outs) and done.exists() and done.read_text() == key:
-            print(f"{name}: the other run has just made what this one would", flush=True)
-            return
-        scratch = SCRATCH / name / key
-        scratch.mkdir(parents=True, exist_ok=True)
-        files.remove_partial(scratch)
-        place = {out: scratch / out.name for out in outs}
-        main(parsed, *(place.get(argument, argument) for argument in arguments))
-        for out in outs:
-            files.publish(place[out], out)
-        files.write_text(done, key)
-        shutil.rmtree(scratch)
+    return stage, params.select(parameters, document)
 
 
 def declared_params(pipeline: dict[str, Any]) -> set[str]:
@@ -92,6 +111,30 @@ def _outs(stage: dict[str, Any]) -> list[Path]:
     return [Path(next(iter(entry)) if isinstance(entry, dict) else entry) for entry in entries]
 
 
-def _key(stage: dict[str, Any], values: dict[str, Any]) -> str:
-    content = [stage["cmd"], values, files.digest(Path(dep) for dep in stage.get("deps", []))]
+def _deps(stage: dict[str, Any]) -> list[Path]:
+    """Paths of a stage's deps. Raises `UserError` where one is missing."""
+    deps = [Path(dep) for dep in stage.get("deps", [])]
+    for dep in deps:
+        if not dep.exists():
+            raise UserError(f"{dep}: no such file or folder; dvc repro makes what is missing")
+    return deps
+
+
+def _key(stage: dict[str, Any], parsed: Any) -> str:
+    """Of the command, the parameters, and the contents of all deps."""
+    content = [stage["cmd"], asdict(parsed), files.digest(_deps(stage))]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _state(stage: dict[str, Any], parsed: Any) -> dict[str, Any]:
+    """What may not change while the stage runs: files by content, folders by names, sizes and dates."""
+    deps = {str(dep): files.stamps(dep) if dep.is_dir() else files.digest([dep]) for dep in _deps(stage)}
+    return {"dvc.yaml": stage, "params.yaml": asdict(parsed), **deps}
+
+
+def _remove_recorded() -> None:
+    """Remove what finished stages left in their scratch folders, where DVC has recorded outs since then."""
+    for finished in SCRATCH.glob(f"*/{FINISHED}"):
+        if DVC_LOCK.exists() and DVC_LOCK.stat().st_mtime_ns > finished.stat().st_mtime_ns:
+            shutil.rmtree(finished.parent / finished.read_text(encoding="utf-8"), ignore_errors=True)
+            finished.unlink()

@@ -1,0 +1,87 @@
+"""What the code never does: unpickle, evaluate, or pass songs on."""
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from rnnsep.report.examples import FREE
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path for folder in ("src", "stages", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+UNPICKLING = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
+EVALUATING = {"eval", "exec", "compile", "__import__"}
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str, str]]:
+    """The calls in a file, with the name that is called and, before its dot, of what."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield node, "", node.func.id
+            elif isinstance(node.func, ast.Attribute):
+                yield node, node.func.value.id if isinstance(node.func.value, ast.Name) else "?", node.func.attr
+
+
+def faults(text: str) -> list[str]:
+    """What a file does that it must not."""
+    tree, found = ast.parse(text), []
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        found += [name for name in names if name.split(".")[0] in UNPICKLING]
+    for call, of, name in calls(tree):
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+        value = keywords.get("allow_pickle")
+        if (of == "" and name in EVALUATING) or (of in ("os", "commands") and name in ("system", "popen")):
+            found.append(name)
+        elif of == "yaml" and name not in ("safe_load", "safe_dump", "dump"):
+            found.append(f"yaml.{name}")
+        elif (of, name) == ("np", "load") and not (isinstance(value, ast.Constant) and value.value is False):
+            found.append("np.load without allow_pickle=False")
+        elif value is not None and not (isinstance(value, ast.Constant) and value.value is False):
+            found.append(f"{name} with allow_pickle")
+        elif name in ("read_pickle", "to_pickle", "load_model") and of in ("pd", "keras", "models", "?"):
+            found.append(f"{of}.{name}")
+        elif isinstance(keywords.get("shell"), ast.Constant):
+            found.append("shell")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.relative_to(ROOT).as_posix() for path in FILES])
+def test_nothing_is_unpickled_or_evaluated(path: Path) -> None:
+    assert faults(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import pickle", "from marshal import loads", "eval('1')", "yaml.load(x)", "np.load(x)", "os.system(x)",
+     "np.load(x, allow_pickle=True)", "np.save(x, y, allow_pickle=yes)", "keras.load_model(x)", "run(x, shell=True)"],
+)  # fmt: skip
+def test_what_is_forbidden_is_found(text: str) -> None:
+    assert faults(text)
+
+
+def test_ruff_s_security_rules_are_on() -> None:
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    assert {rule for rule in lint["ignore"] if rule.startswith("S")} == {"S603", "S607"}  # lists of arguments
+
+
+def test_no_remote_is_configured_so_that_songs_stay_on_this_machine() -> None:
+    config = ConfigParser()
+    config.read(ROOT / ".dvc" / "config")
+    assert not [section for section in config.sections() if "remote" in section]
+    assert "remote" not in config["core"]
+
+
+def test_pages_have_sound_of_corpora_that_may_be_passed_on_alone() -> None:
+    assert not set(FREE) & {"musdb18-7s", "musdb18", "musdb18-hq", "mir-1k"}
+
+
+def test_git_ignores_all_songs_and_what_is_made_of_them() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"/data/", "/models/", "/reports/index.html"} <= set(ignored)
