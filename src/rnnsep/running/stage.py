@@ -75,6 +75,7 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
         files.remove_partial(scratch)
         place = {out: scratch / out.name for out in outs}
         main(parsed, *(place.get(argument, argument) for argument in arguments))
+        files.remove_partial(scratch)  # of a worker that was given up for lost while it was not
         for out in outs:
             files.publish(place[out], out)
         files.write_text(done, key)
