@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages help nobody here
 
+from rnnsep.learning import distribution
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
@@ -29,4 +30,4 @@ def main(p: Parameters, features: Path, models: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(Parameters, main)
+    stage.run(Parameters, main, distribution.helps)

@@ -20,6 +20,7 @@ import pandas as pd
 import scipy.optimize
 import tensorflow as tf
 
+from rnnsep.learning.distribution import Replicas, replicas
 from rnnsep.learning.losses import LossName, LossParams, loss_of
 from rnnsep.learning.model import Model, save_model
 from rnnsep.learning.network import (
@@ -103,6 +104,9 @@ def train(
         raise ParamError("loss.segment", f"must divide sampling.frames ({sampling_params.frames})")
     if enhancement.layers and params.networks > 1:
         raise ParamError("training.networks", "must be 1 where enhancement has layers")
+    workers = replicas()
+    settings = network_params, loss_params, sampling_params, params, enhancement, features.songs
+    workers.check(sampling_params.batch, params.optimizer, settings)
     tf.config.experimental.enable_op_determinism()
     songs, kept = divided([song.name for song in features.songs if song.split == "train"], enhancement.share)
     nb_sources = len(features.sources)
@@ -112,8 +116,9 @@ def train(
         suffix = f"-{number}" if number > 1 else ""
         own = replace(params, seed=params.seed + number - 1)
         keras.utils.set_random_seed(own.seed)
-        networks.append(make_network(network_params, nb_sources, features.stft))
-        trainer = Trainer(networks[-1], loss_params, own, sampling_params.steps)
+        with workers.scope():
+            networks.append(make_network(network_params, nb_sources, features.stft))
+            trainer = Trainer(networks[-1], loss_params, own, sampling_params.steps, replicas=workers)
         states.append(fit(trainer, features, sampling_params, songs, models.parent / f"checkpoint{suffix}.npz"))
         write_history(models / f"history{suffix}.tsv", states[-1])
     provenance, enhancer = {"best_epoch": states[0].best_epoch}, None
@@ -121,9 +126,10 @@ def train(
         second = replace(network_params, layers=enhancement.layers, mask=enhancement.mask)
         second_loss = replace(loss_params, name=enhancement.loss, discrimination=enhancement.discrimination)
         keras.utils.set_random_seed(params.seed)
-        enhancer = make_enhancer(second, nb_sources, features.stft)
         second_params = replace(params, pretraining=0)
-        trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=networks[0])
+        with workers.scope():
+            enhancer = make_enhancer(second, nb_sources, features.stft)
+            trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, networks[0], workers)
         enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz")
         provenance["best_epoch_of_enhancement"] = enhanced.best_epoch
         write_history(models / "enhancement.tsv", enhanced)
@@ -160,6 +166,7 @@ def fit(
     validation = Sampler(features, "valid", sampling, network.pooling.nb_bins)
     print(f"{network.count_params():,} weights, {len(sampler.songs)} songs to train on", flush=True)
 
+    trainer.replicas.share(checkpoint)
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
     if state.epoch:
         print(f"going on after epoch {state.epoch}", flush=True)
@@ -241,19 +248,22 @@ class Trainer:
         params: TrainingParams,
         steps_per_epoch: int,
         before: MaskNetwork | None = None,
+        replicas: Replicas | None = None,
     ):
         self.network, self.loss, self.params, self.before = network, loss, params, before
+        self.replicas = replicas or Replicas()
         self.first = before or network  # what sees the mixture
         self.nb_steps = params.epochs * steps_per_epoch
         self.weights = network.trainable_variables
         self.optimizer = optimizer(params)
         self.optimizer.build(self.weights)
-        self.averages = [tf.Variable(w.value, trainable=False) for w in self.weights]
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # all have the same
+        self.averages = [tf.Variable(w.value, trainable=False, aggregation=first) for w in self.weights]
         self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
         xla = not tf.config.list_logical_devices("GPU")  # XLA cannot compile cuDNN's recurrent layers
         self._slope = tf.function(self._slope_of, jit_compile=xla)
-        self._step = tf.function(self._step_of, jit_compile=xla)
-        self._evaluate = tf.function(self._loss_of, jit_compile=xla)
+        self._step = self.replicas.compiled(self._step_of, xla)
+        self._evaluate = self.replicas.compiled(self._loss_of, xla)
 
     def restart_averages(self) -> None:
         """Let the moving average begin at the weights as they are."""
@@ -293,6 +303,7 @@ class Trainer:
 
     def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool) -> tf.Tensor:
         loss, gradients = self._slope_of(sources, gains, pretraining)
+        loss, *gradients = self.replicas.mean([loss, *gradients])
         gradients, _ = tf.clip_by_global_norm(gradients, self.params.clip)
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         self.optimizer.learning_rate.assign(self.learning_rate(rate))
@@ -327,7 +338,8 @@ class Trainer:
 
     def _loss_of(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
         u, x, s, r = spectra(sources, gains, self.first)
-        return loss_of(self.loss, self.network(self.inputs(u)), x, s, r)
+        (loss,) = self.replicas.mean([loss_of(self.loss, self.network(self.inputs(u)), x, s, r)])
+        return loss
 
     def evaluate(self, batches: Iterable[Batch]) -> float:
         """Mean loss of the averaged weights, without dropout."""

@@ -16,6 +16,7 @@ import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -32,11 +33,14 @@ P = TypeVar("P")
 SCRATCH = Path(".cache")
 
 
-def run(parameters: type[P], main: Callable[..., None]) -> None:
-    """Run the stage whose script this process was started with (see the module's text). Exits 1 on `UserError`."""
+def run(parameters: type[P], main: Callable[..., None], helps: Callable[[], bool] = lambda: False) -> None:
+    """Run the stage whose script this process was started with (see the module's text). Exits 1 on `UserError`.
+
+    Where `helps()`, this process is one that helps another, which runs the stage: what it writes itself is dropped.
+    """
     name = Path(sys.argv[0]).stem
     try:
-        _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]])
+        _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]], helps())
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
@@ -44,7 +48,7 @@ def run(parameters: type[P], main: Callable[..., None]) -> None:
         sys.exit(130)
 
 
-def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: list[Path]) -> None:
+def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: list[Path], helps: bool) -> None:
     pipeline = params.read_yaml(Path("dvc.yaml"))["stages"]
     stage = pipeline[name]
     read = set(params.leaf_keys(parameters))
@@ -55,6 +59,11 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
     params.refuse_unknown(document, declared_params(pipeline), Path("params.yaml"))
     parsed = params.select(parameters, document)
 
+    outs = _outs(stage)
+    if helps:
+        with tempfile.TemporaryDirectory() as folder:
+            main(parsed, *(Path(folder) / one.name if one in outs else one for one in arguments))
+        return
     lock = FileLock(SCRATCH / f"{name}.lock")
     SCRATCH.mkdir(exist_ok=True)
     try:
@@ -66,7 +75,7 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
         waited = True
     with lock:
         key = _key(stage, asdict(parsed))  # type: ignore[call-overload]
-        done, outs = SCRATCH / name / "done", _outs(stage)
+        done = SCRATCH / name / "done"
         if waited and all(out.exists() for out in outs) and done.exists() and done.read_text() == key:
             print(f"{name}: the other run has just made what this one would", flush=True)
             return
