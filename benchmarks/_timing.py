@@ -19,7 +19,7 @@ from typing import Any
 Make = Callable[[], Callable[[], object]]
 """Sets one side up, inside its own process, and returns the call to be timed."""
 
-_THREAD_VARIABLES = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -57,8 +57,13 @@ def peak_bytes() -> int:
     return largest if sys.platform == "darwin" else largest * 1024
 
 
+def quiet() -> None:
+    """Send what is printed, such as progress, to stderr: results go to stdout."""
+    sys.stdout = sys.stderr
+
+
 def _serve(pipe: Connection, make: Make) -> None:
-    sys.stdout = sys.stderr  # for progress; results go to stdout
+    quiet()
     call = make()
     call()  # compiles and fills caches
     while pipe.recv():
@@ -74,7 +79,7 @@ def alternate(sides: Mapping[str, Make], rounds: int = 7, threads: int = 1) -> d
     `sides` maps a name to a module-level function that sets the side up in its own process (started
     afresh, so that libraries do not share thread pools) and returns the call to be timed.
     """
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)), TF_CPP_MIN_LOG_LEVEL="3", RNNSEP_WORKERS="1")
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)), TF_CPP_MIN_LOG_LEVEL="3", RNNSEP_WORKERS="1")
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Any] = {}
     processes = []

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,18 +32,23 @@ def document() -> dict:  # type: ignore[type-arg]
     return params.read_yaml(ROOT / "params.yaml")
 
 
+def write_songs(folder: Path, names: Sequence[str], seconds: int) -> None:
+    """Songs of noise, 44.1 kHz stereo."""
+    for index, name in enumerate(names):
+        random = np.random.default_rng(index)
+        stems = {source: random.integers(-4000, 4000, (seconds * RATE, 2), np.int16) for source in SOURCES}
+        stems["mixture"] = np.sum(list(stems.values()), axis=0, dtype=np.int16)
+        for stem, audio in stems.items():
+            write_wav(folder / name / f"{stem}.wav", [audio], RATE)
+
+
 def write_corpus(root: Path, nb_songs: int, seconds: int) -> None:
-    """`nb_songs` training and as many test songs of noise, 44.1 kHz stereo."""
+    """`nb_songs` training and as many test songs of noise."""
     songs = []
-    for subset, split in (("test", "test"), ("train", "train")):
-        for index in range(nb_songs):
-            random = np.random.default_rng(index)
-            stems = {name: random.integers(-4000, 4000, (seconds * RATE, 2), np.int16) for name in SOURCES}
-            stems["mixture"] = np.sum(list(stems.values()), axis=0, dtype=np.int16)
-            song = Song(f"{subset} {index:03d}", subset, split, RATE, seconds * RATE, 2)  # type: ignore[arg-type]
-            for name, audio in stems.items():
-                write_wav(root / subset / song.name / f"{name}.wav", [audio], RATE)
-            songs.append(song)
+    for subset in ("test", "train"):
+        names = [f"{subset} {index:03d}" for index in range(nb_songs)]
+        write_songs(root / subset, names, seconds)
+        songs += [Song(name, subset, subset, RATE, seconds * RATE, 2) for name in names]  # type: ignore[arg-type]
     Corpus(root, "noise", SOURCES, tuple(songs)).write()
 
 

@@ -9,6 +9,7 @@ from rnnsep.running.quiet import import_tensorflow
 
 import_tensorflow()
 
+from rnnsep.learning import distribution
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
@@ -30,4 +31,4 @@ def main(p: Parameters, features: Path, models: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(Parameters, main)
+    stage.run(Parameters, main, distribution.helps)

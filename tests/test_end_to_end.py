@@ -1,8 +1,14 @@
 """The pipeline as DVC runs it, on a corpus of a few seconds, in a repository of its own."""
 
 import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import boto3
 import pytest
+import yaml
+from moto.server import ThreadedMotoServer
 
 from tests.repository import Repository
 
@@ -76,3 +82,96 @@ def test_bad_parameters_end_an_experiment_with_one_clear_line(
     assert "Traceback" not in output
     repository.run("git", "checkout", "--quiet", ".")
     repository.dvc("checkout")
+
+
+def test_experiments_of_a_sweep_run_side_by_side(repository: Repository) -> None:
+    queued = repository.dvc("exp", "run", "--queue", "-S", "evaluation.window=0.5,2", "-S", "evaluation.hop=0.5")
+    assert queued.count("Queued experiment") == 2
+    repository.dvc("exp", "run", "--run-all", "--jobs", "2")
+    assert repository.dvc("queue", "status").count("Success") == 2
+    shown = json.loads(repository.dvc("exp", "show", "--json"))
+    runs = [one["revs"][0]["data"] for rev in shown for one in rev.get("experiments") or []]
+    scores = {
+        run["params"]["params.yaml"]["data"]["evaluation"]["window"]: run["metrics"]["reports/metrics.json"]["data"]
+        for run in runs
+    }
+    assert scores[0.5]["SDR"] != scores[2]["SDR"]
+    assert repository.run("git", "status", "--porcelain") == ""
+    assert repository.ran("repro") == set()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def add_remotes(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Makes remotes of these names known to a repository: folders, or buckets of an S3 server on this machine."""
+    if request.param == "folder":
+
+        def add(repository: Repository, *names: str) -> None:
+            for name in names:
+                repository.dvc("remote", "add", "--local", name, str(tmp_path / "remotes" / name))
+
+        yield add
+        return
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer("127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+    for name in ("shared", "music"):
+        client.create_bucket(Bucket=name)
+
+    def add_bucket(repository: Repository, *names: str) -> None:
+        for name in names:
+            repository.dvc("remote", "add", "--local", name, f"s3://{name}/rnnsep")
+            repository.dvc("remote", "modify", "--local", name, "endpointurl", f"http://{host}:{port}")
+
+    yield add_bucket
+    server.stop()
+
+
+def test_a_second_clone_gets_all_from_remotes_and_runs_nothing(
+    repository: Repository, add_remotes: Callable[..., None], tmp_path: Path
+) -> None:
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+    shutil.copytree(repository.root, tmp_path / "first" / "rnnsep")
+    first = Repository(tmp_path / "first" / "rnnsep")
+
+    add_remotes(first, "shared")
+    first.dvc("remote", "default", "--local", "shared")
+    assert "remote 'music' doesn't exist" in first.dvc("push", code=1)  # where recordings go must be said
+    add_remotes(first, "music")
+    first.dvc("push", "--run-cache")
+
+    # whoever has both remotes
+    first.run("git", "clone", "--quiet", str(first.root), str(tmp_path / "second" / "rnnsep"))
+    second = Repository(tmp_path / "second" / "rnnsep")
+    add_remotes(second, "shared", "music")
+    second.dvc("remote", "default", "--local", "shared")
+    second.dvc("pull", "--run-cache")
+    assert second.ran("repro") == set()
+    assert second.run("git", "status", "--porcelain") == ""
+    assert (second.root / "reports" / "index.html").read_bytes() == (first.root / "reports" / "index.html").read_bytes()
+    (second.root / "dvc.lock").unlink()  # as if nobody had said which results these are: the run-cache knows
+    assert second.ran("repro") == set()
+    assert second.run("git", "status", "--porcelain") == ""
+
+    # whoever has the shared one alone: no recording, in whatever way one asks
+    first.run("git", "clone", "--quiet", str(first.root), str(tmp_path / "third" / "rnnsep"))
+    third = Repository(tmp_path / "third" / "rnnsep")
+    add_remotes(third, "shared")
+    third.dvc("remote", "default", "--local", "shared")
+    third.dvc("remote", "add", "--local", "music", str(tmp_path / "nothing"))
+    third.dvc("pull", "models", "reports/tables")
+    third.dvc("fetch", "--all-commits", "--run-cache", "--remote", "shared")
+    assert (third.root / "models" / "model.weights.h5").exists()
+    lock = yaml.safe_load((third.root / "dvc.lock").read_text())["stages"]
+    hashes = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"] if "md5" in out}
+    fetched = {"".join(path.parts[-2:]) for path in (third.root / ".dvc" / "cache" / "files").rglob("*")}
+    assert hashes["models"] in fetched
+    for out in ("data/corpus", "data/features", "data/estimates", "reports/index.html"):
+        assert hashes[out] not in fetched
+    assert third.ran("repro", "--allow-missing") == set()

@@ -13,11 +13,11 @@ from rnnsep.signal.stft import StftParams
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
 
 
-def write_bands(root: Path, nb_train: int = 4, seconds: float = 2.0, nb_channels: int = 1) -> Corpus:
+def write_bands(root: Path, nb_train: int = 4, seconds: float = 2.0, nb_channels: int = 1, nb_test: int = 1) -> Corpus:
     """A corpus of two sources, `low` and `high`: noise below and above 1 kHz, 8 kHz mono or stereo."""
     songs = []
-    for index in range(nb_train + 2):
-        split = "train" if index < nb_train else ("valid", "test")[index - nb_train]
+    for index in range(nb_train + 1 + nb_test):
+        split = "train" if index < nb_train else "valid" if index == nb_train else "test"
         subset = "test" if split == "test" else "train"
         random = np.random.default_rng(index)
         nb_samples = int(seconds * 8000)

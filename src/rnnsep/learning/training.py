@@ -22,6 +22,7 @@ import pandas as pd
 import scipy.optimize
 import tensorflow as tf
 
+from rnnsep.learning.distribution import Replicas, gpus, replicas
 from rnnsep.learning.losses import LossName, LossParams, loss_of
 from rnnsep.learning.model import Model, save_model
 from rnnsep.learning.network import (
@@ -101,22 +102,27 @@ def train(
     on, or `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
     """
     features = open_features(features_folder)
+    use_threads(params.threads)
+    workers = replicas()
     _check(features, network_params, loss_params, sampling_params, params, enhancement)
+    settings = network_params, loss_params, sampling_params, params, enhancement, features.songs
+    workers.check(sampling_params.batch, params.optimizer, settings)
     songs, kept = divided([song.name for song in features.songs if song.split == "train"], enhancement.share)
     fit_one = partial(_fit_network, features, songs, models, network_params, loss_params, sampling_params, params)
     numbers = range(1, params.networks + 1)
-    if params.networks > 1 and not tf.config.list_physical_devices("GPU"):
+    if params.networks > 1 and workers.count == 1 and not gpus():
         # each in a process, which leaves its end in its checkpoint; what follows then only reads these
-        map_songs(partial(_fit_alone, fit_one), numbers, "networks")
-    networks, states = zip(*map(fit_one, numbers), strict=True)
+        map_songs(partial(_fit_alone, params.threads, fit_one), numbers, "networks")
+    networks, states = zip(*(fit_one(workers, number) for number in numbers), strict=True)
     provenance, enhancer = {"best_epoch": states[0].best_epoch}, None
     if enhancement.layers:
         second = replace(network_params, layers=enhancement.layers, mask=enhancement.mask)
         second_loss = replace(loss_params, name=enhancement.loss, discrimination=enhancement.discrimination)
         keras.utils.set_random_seed(params.seed)
-        enhancer = make_enhancer(second, len(features.sources), features.stft)
         second_params = replace(params, pretraining=0)
-        trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=networks[0])
+        with workers.scope():
+            enhancer = make_enhancer(second, len(features.sources), features.stft)
+            trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, networks[0], workers)
         enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz", "second network, ")
         provenance["best_epoch_of_enhancement"] = enhanced.best_epoch
         write_history(models / "enhancement.tsv", enhanced)
@@ -154,23 +160,25 @@ def _fit_network(
     loss: LossParams,
     sampling: SamplingParams,
     params: TrainingParams,
+    workers: Replicas,
     number: int,
 ) -> tuple[MaskNetwork, "Checkpoint"]:
     """Train network `number`, counted from 1, and write its history."""
-    use_threads(params.threads)
     suffix = f"-{number}" if number > 1 else ""
     own = params.of_network(number)
     keras.utils.set_random_seed(own.seed)
-    network = make_network(network_params, len(features.sources), features.stft)
-    trainer = Trainer(network, loss, own, sampling.steps)
+    with workers.scope():
+        network = make_network(network_params, len(features.sources), features.stft)
+        trainer = Trainer(network, loss, own, sampling.steps, replicas=workers)
     label = f"network {number}, " if params.networks > 1 else ""
     state = fit(trainer, features, sampling, songs, models.parent / f"checkpoint{suffix}.npz", label)
     write_history(models / f"history{suffix}.tsv", state)
     return network, state
 
 
-def _fit_alone(fit_one: Callable[[int], object], number: int) -> None:
-    fit_one(number)
+def _fit_alone(threads: int, fit_one: Callable[[Replicas, int], object], number: int) -> None:
+    use_threads(threads)
+    fit_one(Replicas(), number)
 
 
 def use_threads(number: int) -> None:
@@ -221,6 +229,7 @@ def fit(
         validation = Sampler(features, "valid", sampling, network.pooling.nb_bins)
     print(f"{label}{network.count_params():,} weights, {len(sampler.songs)} songs to train on", flush=True)
 
+    trainer.replicas.share(checkpoint)
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
     if state.epoch:
         print(f"{label}going on after epoch {state.epoch}", flush=True)
@@ -300,19 +309,22 @@ class Trainer:
         params: TrainingParams,
         steps_per_epoch: int,
         before: MaskNetwork | None = None,
+        replicas: Replicas | None = None,
     ):
         self.network, self.loss, self.params, self.before = network, loss, params, before
+        self.replicas = replicas or Replicas()
         self.first = before or network  # what sees the mixture
         self.nb_steps = params.epochs * steps_per_epoch
         self.weights = network.trainable_variables
         self.optimizer = optimizer(params)
         self.optimizer.build(self.weights)
-        self.averages = [tf.Variable(w.value, trainable=False) for w in self.weights]
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # all have the same
+        self.averages = [tf.Variable(w.value, trainable=False, aggregation=first) for w in self.weights]
         self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
         xla = not tf.config.list_logical_devices("GPU")  # XLA cannot compile cuDNN's recurrent layers
         self._slope = tf.function(self._slope_of, jit_compile=xla)
-        self._step = tf.function(self._step_of, jit_compile=xla)
-        self._evaluate = tf.function(self._loss_of, jit_compile=xla)
+        self._step = self.replicas.compiled(self._step_of, xla)
+        self._evaluate = self.replicas.compiled(self._loss_of, xla)
 
     def restart_averages(self) -> None:
         """Let the moving average begin at the weights as they are."""
@@ -352,6 +364,7 @@ class Trainer:
 
     def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool) -> tf.Tensor:
         loss, gradients = self._slope_of(sources, gains, pretraining)
+        loss, *gradients = self.replicas.mean([loss, *gradients])
         gradients, _ = tf.clip_by_global_norm(gradients, self.params.clip)
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         self.optimizer.learning_rate.assign(self.learning_rate(rate))
@@ -386,7 +399,8 @@ class Trainer:
 
     def _loss_of(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
         u, x, s, r = spectra(sources, gains, self.first)
-        return loss_of(self.loss, self.network(self.inputs(u)), x, s, r)
+        (loss,) = self.replicas.mean([loss_of(self.loss, self.network(self.inputs(u)), x, s, r)])
+        return loss
 
     def evaluate(self, batches: Iterable[Batch]) -> float:
         """Mean loss of the averaged weights, without dropout."""

@@ -1,10 +1,10 @@
 """Files that appear whole or not at all."""
 
 import hashlib
-import itertools
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 PARTIAL = ".partial-"
-_counter = itertools.count()
 
 
 @contextmanager
@@ -23,7 +22,7 @@ def whole(path: Path) -> Iterator[Path]:
     temporary name keeps the ending, which some writers go by, but not the length of the name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"{PARTIAL}{os.getpid()}-{next(_counter)}-{path.name[-16:]}"
+    temporary = path.parent / f"{PARTIAL}{uuid.uuid4().hex[:16]}-{path.name[-16:]}"
     try:
         yield temporary
         with open(temporary, "rb+") as file:

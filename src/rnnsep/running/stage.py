@@ -18,6 +18,7 @@ import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -37,11 +38,14 @@ FINISHED = "finished"  # beside the scratch folders of a stage: the key of the o
 DVC_LOCK = Path("dvc.lock")  # DVC writes it whenever it has recorded the outs of a stage
 
 
-def run(parameters: type[P], main: Callable[..., None]) -> None:
-    """Run the stage whose script this process was started with (see the module's text). Exits 1 on `UserError`."""
+def run(parameters: type[P], main: Callable[..., None], helps: Callable[[], bool] = lambda: False) -> None:
+    """Run the stage whose script this process was started with (see the module's text). Exits 1 on `UserError`.
+
+    Where `helps()`, this process is one that helps another, which runs the stage: what it writes itself is dropped.
+    """
     name = Path(sys.argv[0]).stem
     try:
-        _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]])
+        _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]], helps())
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
@@ -49,7 +53,13 @@ def run(parameters: type[P], main: Callable[..., None]) -> None:
         sys.exit(130)
 
 
-def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: list[Path]) -> None:
+def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: list[Path], helps: bool) -> None:
+    if helps:
+        stage, parsed = _read(name, parameters)
+        outs = _outs(stage)
+        with tempfile.TemporaryDirectory() as folder:
+            main(parsed, *(Path(folder) / one.name if one in outs else one for one in arguments))
+        return
     SCRATCH.mkdir(exist_ok=True)
     with _alone(name):
         stage, parsed = _read(name, parameters)
@@ -61,6 +71,7 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
         outs = _outs(stage)
         place = {out: scratch / out.name for out in outs}
         main(parsed, *(place.get(argument, argument) for argument in arguments))
+        files.remove_partial(scratch)  # of a worker that was given up for lost while it was not
         for what, now in _state(*_read(name, parameters)).items():
             if now != state.get(what):
                 raise UserError(

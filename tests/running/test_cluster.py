@@ -1,0 +1,188 @@
+"""Maps over songs on Dask clusters: two workers of a `LocalCluster`, and a scheduler and workers started by hand."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+
+from rnnsep.learning.model import Model, save_model
+from rnnsep.learning.network import make_network
+from rnnsep.running import cluster
+from rnnsep.running.errors import UserError
+from rnnsep.running.workers import map_songs
+from rnnsep.scoring import scores
+from rnnsep.scoring.evaluation import EvaluationParams
+from rnnsep.scoring.scores import score_estimates
+from rnnsep.separation.separate import SeparationParams, separate_corpus
+from rnnsep.signal.features import write_features
+from tests.learning.conftest import STFT, write_bands
+from tests.networks import SMALL
+from tests.running.functions import blas_threads, die, fail_at, killing, say, square, whose
+
+distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
+
+EVALUATION = EvaluationParams("fast", 1.0, 1.0, "v4", "test")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A scheduler in this process and two workers that are processes of their own."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=None
+    ) as started:
+        yield started.scheduler_address
+
+
+@pytest.fixture
+def on_two_workers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cluster.ADDRESS, address)
+
+
+@pytest.mark.usefixtures("on_two_workers")
+def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    assert map_songs(square, range(5), "squares") == [x * x for x in range(5)]
+    assert capfd.readouterr().out.splitlines()[-1] == "squares: 5/5"
+    assert map_songs(square, [], "nothing") == []
+    assert map_songs(say, range(2), "prints") == [0, 1]
+
+
+@pytest.mark.usefixtures("on_two_workers")
+def test_a_task_has_this_folder_this_code_and_one_blas_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = map_songs(whose, range(2), "songs")
+    assert {(folder, code) for _, folder, code in found} == {(str(tmp_path), cluster.__file__)}
+    assert os.getpid() not in {parent for parent, *_ in found}
+    assert list(tmp_path.iterdir()) == []
+    assert map_songs(blas_threads, range(2), "threads") == [1, 1]
+
+
+@pytest.mark.usefixtures("on_two_workers")
+def test_an_error_keeps_its_message() -> None:
+    with pytest.raises(UserError, match=r"^song 3: broken$"):
+        map_songs(partial(fail_at, 3), range(4), "songs")
+    with pytest.raises(ValueError, match="invalid literal") as error:
+        map_songs(int, ["one"], "songs")
+    assert "Traceback" in error.value.__notes__[0]
+
+
+@pytest.mark.usefixtures("on_two_workers")
+def test_a_song_that_kills_its_process_each_time_is_one_clear_line() -> None:
+    with pytest.raises(UserError, match=r"killed again and again.*\(song 0 is too large\); run again"):
+        map_songs(die, range(1), "songs")
+
+
+@pytest.mark.usefixtures("on_two_workers")
+def test_workers_that_do_not_see_these_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path / "elsewhere")
+    monkeypatch.setattr(cluster.tempfile, "NamedTemporaryFile", partial(fake_witness, tmp_path / "witness"))
+    with pytest.raises(UserError, match=r"a worker does not see .*elsewhere; all need .*elsewhere at the same path"):
+        map_songs(square, [1], "songs")
+    monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path)
+    with pytest.raises(UserError, match=rf"a worker on .* has other files in {tmp_path} than this run"):
+        map_songs(square, [1], "songs")
+
+
+class fake_witness:  # noqa: N801 - stands in for a function
+    """A temporary file that other machines would not see."""
+
+    def __init__(self, path: Path, **_: Any):
+        self.name = str(path)
+
+    def __enter__(self) -> "fake_witness":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def test_no_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 0.1)
+    for bad in ("tcp://127.0.0.1:1", "nonsense://x"):
+        monkeypatch.setenv(cluster.ADDRESS, bad)
+        with pytest.raises(UserError, match=rf"^DASK_SCHEDULER_ADDRESS: no scheduler answers at {bad}; unset it"):
+            map_songs(square, range(2), "songs")
+
+
+def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setenv(cluster.ADDRESS, "tcp://127.0.0.1:1")
+    with pytest.raises(UserError, match="uv sync --extra distributed"):
+        map_songs(square, range(2), "songs")
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of two test songs, a model, and in `local` what the stages make of them here."""
+    root = tmp_path_factory.mktemp("local")
+    write_bands(root / "corpus", nb_test=2, seconds=1.5)
+    keras.utils.set_random_seed(0)
+    save_model(root / "models", Model(("low", "high"), STFT, make_network(SMALL, 2, STFT)), {})
+    with pytest.MonkeyPatch.context() as context:
+        context.setenv("RNNSEP_WORKERS", "1")
+        run_stages(root, root / "local")
+        score_estimates(root / "corpus", root / "local" / "estimates", root / "RNN", EVALUATION)
+    return root
+
+
+def run_stages(root: Path, to: Path) -> dict[str, bytes]:
+    """Two maps over songs, and the files that they write."""
+    write_features(root / "corpus", to / "features", STFT)
+    separate_corpus(root / "corpus", root / "models", to / "estimates", SeparationParams("mask", 1.0), "test")
+    return contents(to)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("on_two_workers")
+def test_stages_write_the_bytes_that_they_write_locally(
+    local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "CHUNKS", 1)
+    assert run_stages(local, tmp_path) == contents(local / "local")
+
+
+def start(*words: str, until: str) -> "subprocess.Popen[str]":
+    """`dask WORDS` as a process, once it has said `until`."""
+    dask = Path(sys.executable).with_name("dask")
+    process = subprocess.Popen([dask, *words], stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    said = ""
+    while until not in said:
+        said = process.stderr.readline()
+        assert said, f"dask {' '.join(words)} ended"
+    process.said = said  # type: ignore[attr-defined]
+    return process
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> "Iterator[list[subprocess.Popen[str]]]":
+    """Two workers, which nobody starts again, of a scheduler: all processes of their own."""
+    options = ("--host", "127.0.0.1", "--no-dashboard")
+    scheduler = start("scheduler", *options, "--port", "0", until="Scheduler at:")
+    address = scheduler.said.split()[-1]  # type: ignore[attr-defined]
+    options = (*options, "--nthreads", "1", "--no-nanny")
+    workers = [start("worker", address, *options, until="Registered to:") for _ in range(2)]
+    monkeypatch.setenv(cluster.ADDRESS, address)
+    yield workers
+    for process in (scheduler, *workers):
+        process.kill()
+        process.communicate()
+
+
+def test_a_worker_that_is_killed_during_evaluation_changes_nothing(
+    local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hand: "list[subprocess.Popen[str]]"
+) -> None:
+    monkeypatch.setattr(
+        scores, "map_songs", lambda function, *rest: map_songs(partial(killing, tmp_path / "killed", function), *rest)
+    )
+    score_estimates(local / "corpus", local / "local" / "estimates", tmp_path / "RNN", EVALUATION)
+    assert contents(tmp_path / "RNN") == contents(local / "RNN")
+    assert sorted(worker.poll() is None for worker in by_hand) == [False, True]
