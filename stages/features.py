@@ -18,7 +18,8 @@ class Parameters:
 
 
 def main(parameters: Parameters, corpus: Path, features: Path) -> None:
-    write_features(corpus, features, parameters.stft, parameters.features.speeds or ())
+    p = parameters.features
+    write_features(corpus, features, parameters.stft, p.speeds or (), p.offsets)
 
 
 if __name__ == "__main__":

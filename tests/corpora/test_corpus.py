@@ -29,7 +29,15 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def section(**changes: Any) -> CorpusParams:
     return parse(
         CorpusParams,
-        {"name": "folder", "path": None, "sources": None, "mixing": "published", "synthetic": SYNTHETIC} | changes,
+        {
+            "name": "folder",
+            "path": None,
+            "sources": None,
+            "mixing": "published",
+            "validation": "own",
+            "synthetic": SYNTHETIC,
+        }
+        | changes,
         "corpus",
     )
 
@@ -180,8 +188,23 @@ def test_bad_songs_are_one_clear_line(
 def test_one_training_song_is_too_few(small_tree: Path, tmp_path: Path) -> None:
     for song in "bcd":
         shutil.rmtree(small_tree / "train" / song)
-    with pytest.raises(UserError, match="'a' is the only training song"):
+    with pytest.raises(
+        UserError, match=r"all training songs are for validation; add others, or set corpus\.validation: none"
+    ):
         made(small_tree, tmp_path / "out")
+
+
+def splits(songs: Path, out: Path, **changes: Any) -> dict[str, str]:
+    return {song.name: song.split for song in made(songs, out, **changes).of("train")}
+
+
+def test_songs_for_validation_can_be_chosen_by_name_or_done_without(small_tree: Path, tmp_path: Path) -> None:
+    assert list(splits(small_tree, tmp_path / "own").values()).count("valid") == 1
+    assert set(splits(small_tree, tmp_path / "none", validation="none").values()) == {"train"}
+    chosen = splits(small_tree, tmp_path / "chosen", validation="[bc]")
+    assert {name for name, split in chosen.items() if split == "valid"} == {"b", "c"}
+    with pytest.raises(ParamError, match=r"corpus\.validation: no training song has a name like z\*"):
+        made(small_tree, tmp_path / "out", validation="z*")
 
 
 def test_validation_alone_is_no_training(small_tree: Path, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnsep.learning.sampling import Batch, Sampler, SamplingParams
+from rnnsep.learning.sampling import Batch, Sampler, SamplingParams, curves
 from rnnsep.signal.features import Features, FeatureSong, open_features
 from rnnsep.signal.stft import StftParams
 
-PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, swap=0.5, shift=0.0)
+PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, equaliser=0.0, swap=0.5, shift=0.0)
 
 
 class Numbered(Features):
@@ -30,9 +30,10 @@ class Numbered(Features):
         return result
 
 
-def numbered(*lengths: int, channels: str = "stereo") -> Numbered:
+def numbered(*lengths: int, channels: str = "stereo", starts: int = 1) -> Numbered:
     stft = StftParams(8000, 16, 8, channels, "hann")  # type: ignore[arg-type]
-    songs = tuple(FeatureSong(f"{i}", "train", n) for i, n in enumerate(lengths))
+    names = [("" if start == 0 else f"o{start}/", start) for start in range(starts)]
+    songs = tuple(FeatureSong(f"{o}{i}", "train", n, start) for o, start in names for i, n in enumerate(lengths))
     return Numbered(Path(), ("a", "b"), stft, songs)
 
 
@@ -58,7 +59,7 @@ def test_shapes_and_types(features: Path) -> None:
     batch = Sampler(open_features(features), "train", PARAMS, 50).batch(0, 0, 0)
     assert batch.sources.shape == (2, 3, 16, 50, 1, 2)
     assert batch.sources.dtype == np.float16
-    assert batch.gains.shape == (2, 3)
+    assert batch.gains.shape == (2, 3, 1)
 
 
 @settings(deadline=None, max_examples=30)
@@ -100,6 +101,20 @@ def test_gains_are_uniform_in_decibels_within_the_limits() -> None:
     assert (Sampler(numbered(50), "train", replace(PARAMS, gain=0.0), 5).batch(0, 0, 0).gains == 1).all()
 
 
+def test_the_equaliser_filters_each_source_by_a_smooth_curve_of_its_own() -> None:
+    features = numbered(50)
+    params = replace(PARAMS, batch=400, gain=0.0, equaliser=2.0)
+    batch = Sampler(features, "train", params, 9).batch(0, 0, 0)
+    decibels = 20 * np.log10(batch.gains)
+    assert decibels.shape == (2, 400, 9)
+    shapes = curves(np.arange(9) * 500)
+    np.testing.assert_allclose(decibels.std(axis=(0, 1)), 2 * np.sqrt(np.sum(shapes**2, axis=0)), rtol=0.1)
+    weights, residual, *_ = np.linalg.lstsq(shapes.T, decibels.reshape(-1, 9).T)
+    assert residual.max() < 1e-6 < np.abs(weights).min(axis=1).max()
+    plain = Sampler(features, "train", replace(params, equaliser=0.0), 9).batch(0, 0, 0)
+    np.testing.assert_array_equal(plain.sources, batch.sources)  # the songs are those without it
+
+
 @pytest.mark.parametrize(
     ("lengths", "starts"), [((40, 16, 5), [0, 16, 0, 0]), ((15,), [0]), ((48, 47), [0, 16, 32, 0, 16])]
 )
@@ -135,6 +150,19 @@ def test_shifts_of_the_whole_set_are_those_of_their_generator() -> None:
     plain = np.concatenate([batch.sources for batch in sampler.whole()], axis=1)
     np.testing.assert_array_equal(first[0], plain[0])
     assert set(((first[1] - plain[1])[:, :, 0, 0, 0] % 90).flatten().tolist()) <= {0, 20, 40, 60, 80}
+
+
+@pytest.mark.parametrize(("remix", "shift", "alike"), [(0.0, 0.0, True), (0.0, 0.02, False), (1.0, 0.0, False)])
+def test_songs_begin_at_any_start_within_a_hop(remix: float, shift: float, alike: bool) -> None:
+    features = numbered(90, 90, channels="mono", starts=3)
+    params = replace(PARAMS, remix=remix, shift=shift, batch=200)
+    sampler = Sampler(features, "train", params, 5)
+    assert len(sampler.songs) == 2
+    marks = sampler.batch(0, 0, 0).sources[:, :, 0, 0, 0, 1].astype(int) % 100  # 2 starts + song
+    assert set(marks.flatten().tolist()) == {0, 1, 2, 3, 4, 5}
+    assert (marks[0] == marks[1]).all() == alike
+    if not remix:
+        assert (marks[0] % 2 == marks[1] % 2).all()  # one song
 
 
 def test_songs_can_be_chosen_among_a_split() -> None:

@@ -29,7 +29,7 @@ from tests.networks import SMALL
 
 NETWORK = replace(SMALL, units=16, dropout=0.2)
 LOSS = LossParams("sdr", 0.0, "mask", 1.0, 0, 1.0)
-SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, swap=0.5, shift=0.0)
+SAMPLING = SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, equaliser=0.0, swap=0.5, shift=0.0)
 SHORT = replace(SAMPLING, frames=8, steps=2)
 TRAINING = TrainingParams(
     seed=1,
@@ -45,6 +45,7 @@ TRAINING = TrainingParams(
     clip=1.0,
     averaging=0.9,
     networks=1,
+    threads=2,
 )
 ALONE = EnhancementParams(layers=0, mask="relu", loss="magnitude", discrimination=0.0, share=0.0)
 
@@ -181,13 +182,29 @@ def test_the_rate_rises_and_then_follows_the_cosine(features: Path) -> None:
     np.testing.assert_allclose(rates, cosine * [1 / 3, 2 / 3, 1, 1, 1], atol=1e-6)
 
 
-def test_a_corpus_without_validation_songs_is_refused(features: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "features"
-    folder.mkdir()
-    text = (features / "features.json").read_text().replace('"valid"', '"train"')
-    (folder / "features.json").write_text(text)
-    with pytest.raises(UserError, match="no song of split valid"):
-        run(folder, tmp_path)
+def without(split: str, features: Path, folder: Path) -> Path:
+    """A copy of the features in which the songs of a split are for training, or for validation if that is it."""
+    shutil.copytree(features, folder)
+    index = folder / "features.json"
+    index.write_text(index.read_text().replace(f'"{split}"', '"valid"' if split == "train" else '"train"'))
+    return folder
+
+
+def test_without_songs_for_validation_the_last_weights_are_kept(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "evaluate", None)  # there is nothing to evaluate on
+    models = run(without("valid", features, tmp_path / "features"), tmp_path, sampling=SHORT, patience=1)
+    assert '"best_epoch": 3' in (models / "model.json").read_text()
+    history = pd.read_csv(models / "history.tsv", sep="\t")
+    assert history["valid_loss"].isna().all() and history["train_loss"].notna().all()
+
+
+def test_training_needs_songs_and_a_plateau_needs_validation(features: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no song of split train"):
+        run(without("train", features, tmp_path / "valid"), tmp_path)
+    with pytest.raises(UserError, match=r"training\.schedule: must be cosine or constant"):
+        run(without("valid", features, tmp_path / "train"), tmp_path, schedule="plateau")
 
 
 @pytest.fixture
@@ -370,6 +387,16 @@ def test_networks_of_several_seeds_are_averaged(features: Path, bands: Path, tmp
     np.testing.assert_allclose(model.masks(mixture), np.mean(alone, axis=0), atol=1e-6)
 
 
+def test_networks_are_trained_side_by_side_to_the_same_bytes(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = []
+    for workers in ("1", "2"):
+        monkeypatch.setenv("RNNSEP_WORKERS", workers)
+        folders.append(run(features, tmp_path / workers, sampling=SHORT, epochs=1, networks=2, threads=1))
+    assert contents(folders[0]) == contents(folders[1])
+
+
 def test_what_excludes_each_other_is_refused(features: Path, tmp_path: Path) -> None:
     with pytest.raises(ParamError, match=r"loss\.segment: must divide sampling\.frames \(32\)"):
         run(features, tmp_path, loss=replace(LOSS, segment=5))
@@ -386,7 +413,7 @@ def test_a_network_sees_the_same_in_training_and_in_separation(tmp_path: Path, c
     network = make_network(replace(NETWORK, **changes), 2, params)  # type: ignore[arg-type]
     sources, gains = next(Sampler(opened, "train", SHORT, network.pooling.nb_bins).whole())
     u, x, s, r = (one.numpy() for one in spectra(tf.constant(sources), tf.constant(gains), network))
-    parts = sources.astype(np.float32) * gains[:, :, None, None, None, None]
+    parts = sources.astype(np.float32) * gains[:, :, None, :, None, None]
     complex_sources = parts.view(np.complex64)[..., 0]
     mixture = complex_sources.sum(axis=0)
     np.testing.assert_allclose(u, training.seen(mixture, network), rtol=1e-4, atol=1e-6)

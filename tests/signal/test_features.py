@@ -70,6 +70,33 @@ def test_copies_at_other_speeds_are_training_songs_resampled(corpus: Corpus, tmp
             np.testing.assert_allclose(array[..., 0] + 1j * array[..., 1], expected, atol=2e-6, rtol=2**-10)
 
 
+def test_copies_from_later_starts_are_training_songs_without_their_first_samples(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    write_features(corpus.root, tmp_path / "features", PARAMS, [0.75], offsets=4)
+    features = open_features(tmp_path / "features")
+    played = [*NAMES[:2], *(f"x0.750/{name}" for name in NAMES[:2])]
+    assert [song.name for song in features.songs] == [
+        *NAMES, *played[2:], *(f"o{start}/{name}" for start in (32, 64, 96) for name in played)
+    ]  # fmt: skip
+    assert {song.played for song in features.songs} == {*NAMES, *played}
+    song = corpus.of("train")[0]
+    for source, array in features.arrays(f"o96/{NAMES[0]}").items():
+        expected = stft(with_channels(corpus.stem(song, source)[96:5000], 2), PARAMS)
+        np.testing.assert_allclose(array[..., 0] + 1j * array[..., 1], expected, atol=2e-6, rtol=2**-10)
+
+
+def test_a_song_shorter_than_a_start_keeps_its_last_sample(tmp_path: Path) -> None:
+    root = tmp_path / "corpus"
+    for source in SOURCES:
+        write_wav(root / "train" / "Short" / f"{source}.wav", [noise(10, 1)], 8000)
+    Corpus(root, "small", SOURCES, (Song("Short", "train", "train", 8000, 10, 1),)).write()
+    write_features(root, tmp_path / "features", PARAMS, offsets=2)
+    array = open_features(tmp_path / "features").arrays("o64/Short")["drums"]
+    last = np.repeat(AudioFile(root / "train" / "Short" / "drums.wav")[9:10], 2, axis=1)
+    np.testing.assert_allclose(array[..., 0] + 1j * array[..., 1], stft(last, PARAMS), atol=2e-6, rtol=2**-10)
+
+
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
 def test_features_are_the_sources_spectra(corpus: Corpus, tmp_path: Path, channels: str) -> None:
     params = replace(PARAMS, channels=channels)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from rnnsep.corpora import folder, mir1k, musdb18
 from rnnsep.corpora.synthetic import corpus as synthetic
 from rnnsep.corpora.synthetic.corpus import SyntheticParams
 from rnnsep.corpora.synthetic.oscillators import SAMPLE_RATE
-from rnnsep.corpora.tree import Original, Recording, make_songs
+from rnnsep.corpora.tree import Original, make_songs
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import write_wav
@@ -25,13 +26,14 @@ class CorpusParams:
     """Which songs and which sources.
 
     `path` is an existing copy of the corpus; `sources` chooses and orders sources, None standing for all; `mixing` is
-    an option of MIR-1K.
+    an option of MIR-1K; `validation` is "own", "none", or a pattern of the names of training songs.
     """
 
     name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
     path: str | None
     sources: tuple[str, ...] | None
     mixing: mir1k.Mixing
+    validation: str
     synthetic: SyntheticParams
 
     def check(self) -> None:
@@ -60,7 +62,7 @@ def make_corpus(params: CorpusParams, root: Path) -> None:
 
 
 def _make_corpus(params: CorpusParams, root: Path) -> None:
-    originals = _originals(params)
+    originals = _with_validation(_originals(params), params.validation)
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):
             raise UserError(f"corpus {params.name}: no songs in {subset}/; training and scores need both subsets")
@@ -91,6 +93,10 @@ class Composition:
     def paths(self) -> Sequence[Path]:
         return ()
 
+    def of_split(self, split: Literal["train", "valid", "test"]) -> "Composition":
+        """See `tree.Original`."""
+        return replace(self, split=split)
+
     def write(self, folder: Path, names: Collection[str]) -> None:
         """See `tree.Original`."""
         stems = synthetic.render(self.params.seed, self.index, self.params.seconds)
@@ -105,12 +111,12 @@ def _originals(params: CorpusParams) -> Sequence[Original]:
     if path is not None and not path.is_dir():
         raise ParamError("corpus.path", f"{path} is no folder; give that of an existing copy of {params.name}")
     if params.name in ("musdb18-7s", "musdb18", "musdb18-hq"):
-        return _with_validation(musdb18.recordings(params.name, path, DOWNLOADS))
+        return musdb18.recordings(params.name, path, DOWNLOADS)
     if path is None:
         raise ParamError("corpus.path", f"must be the folder of the songs, since corpus.name is {params.name}")
     if params.name == "mir-1k":
-        return _with_validation(mir1k.recordings(path, params.mixing))
-    return _with_validation(folder.recordings(path))
+        return mir1k.recordings(path, params.mixing)
+    return folder.recordings(path)
 
 
 def _compositions(params: SyntheticParams) -> list[Composition]:
@@ -123,20 +129,30 @@ def _compositions(params: SyntheticParams) -> list[Composition]:
     ]
 
 
-def _with_validation(songs: list[Recording]) -> list[Recording]:
-    """The songs, a tenth of the training songs (at least one) chosen by name for validation where none is."""
-    if any(song.split == "valid" for song in songs):
-        if not any(song.split == "train" for song in songs):
-            raise UserError("corpus: all training songs are for validation; add others to train/")
-        return songs
-    train = sorted(
-        (song for song in songs if song.split == "train"),
-        key=lambda song: hashlib.sha256(song.name.encode(errors="surrogateescape")).digest(),
-    )
-    if len(train) == 1:
-        raise UserError(f"corpus: {train[0].name!r} is the only training song; add another, for validation")
-    chosen = {song.name for song in train[: max(1, round(len(train) / VALIDATION))]}
-    return [replace(song, split="valid") if song.split == "train" and song.name in chosen else song for song in songs]
+def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Original]:
+    """The songs, of which those of split valid are chosen: see `CorpusParams`.
+
+    The corpus's own are a tenth of the training songs (at least one), found by their names, where it has none.
+    """
+    train = [song for song in songs if song.subset == "train"]
+    if choice == "none":
+        chosen: set[str] = set()
+    elif choice != "own":
+        chosen = {song.name for song in train if fnmatchcase(song.name, choice)}
+        if not chosen:
+            raise ParamError("corpus.validation", f"no training song has a name like {choice}")
+    else:
+        chosen = {song.name for song in train if song.split == "valid"} or _tenth([song.name for song in train])
+    if chosen and len(chosen) == len(train):
+        raise UserError("corpus: all training songs are for validation; add others, or set corpus.validation: none")
+    return [
+        song.of_split("valid" if song.name in chosen else "train") if song.subset == "train" else song for song in songs
+    ]
+
+
+def _tenth(names: list[str]) -> set[str]:
+    train = sorted(names, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
+    return set(train[: max(1, round(len(train) / VALIDATION))])
 
 
 def _own_sources(originals: Sequence[Original]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +39,10 @@ class Original(Protocol):
     @property
     def paths(self) -> Sequence[Path]:
         """Files that it is made from."""
+        ...
+
+    def of_split(self, split: Literal["train", "valid", "test"]) -> "Original":
+        """The same song, for training, for validation or for test."""
         ...
 
     def write(self, folder: Path, names: Collection[str]) -> None:
@@ -88,6 +92,10 @@ class Recording:
     @property
     def paths(self) -> Sequence[Path]:
         return tuple(stem.path for stem in self.stems.values())
+
+    def of_split(self, split: Literal["train", "valid", "test"]) -> "Recording":
+        """See `Original`."""
+        return replace(self, split=split)
 
     def write(self, folder: Path, names: Collection[str]) -> None:
         """See `Original`. Streams that differ by no more than a decoder's padding are cut to the shortest.

@@ -8,7 +8,7 @@ nb_batch, nb_frames, nb_bins, nb_channels).
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import keras
 import numpy as np
@@ -16,6 +16,8 @@ import tensorflow as tf
 
 from rnnsep.learning.bands import Pooling, from_mel, make_pooling, mel_bank
 from rnnsep.learning.bandsplit import BandSplit, split
+from rnnsep.learning.heads import Heads
+from rnnsep.learning.local import LocalHeads
 from rnnsep.learning.recurrence.layers import GRU, LSTM, VanillaRNN
 from rnnsep.params import ParamError, Range
 from rnnsep.signal.stft import StftParams
@@ -62,6 +64,7 @@ class NetworkParams:
     level: bool
     standardise: bool
     mask: MaskName
+    local: Annotated[int, Range(0)]  # bands and frames; 0: none
     defects: Defects
 
     def check(self) -> None:
@@ -76,8 +79,10 @@ class NetworkParams:
             raise ParamError("mel_mask", "needs a number of bands in mel")
         if self.mel and self.pooling is not None:
             raise ParamError("pooling", "must be null where there are mel bands (mel)")
+        if self.mel and self.local:
+            raise ParamError("local", "must be 0 where there are mel bands (mel)")
         if self.bands:
-            for key in ("mel", "context", "bottleneck"):
+            for key in ("mel", "context", "bottleneck", "local"):
                 if getattr(self, key):
                     raise ParamError(key, "must be 0, since bands makes it a band-split RNN")
             if self.recurrent is not None:
@@ -144,30 +149,6 @@ class Standardisation(keras.layers.Layer):
         return (x + self.shift) * self.scale
 
 
-class Heads(keras.layers.Layer):
-    """A dense layer for each source: (nb_batch, nb_frames, nb_units) to (nb_sources, nb_batch, nb_frames, width)."""
-
-    def __init__(self, nb_sources: int, width: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.nb_sources, self.width = nb_sources, width
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        # one kernel side by side, so that glorot's fans are those of a single dense layer
-        limit = float(np.sqrt(6 / (shape[-1] + self.width)))
-        uniform = keras.initializers.RandomUniform(-limit, limit, seed=keras.random.SeedGenerator())
-        self.kernel = self.add_weight(
-            shape=(self.nb_sources, shape[-1], self.width), initializer=uniform, name="kernel"
-        )
-        self.bias = self.add_weight(shape=(self.nb_sources, 1, self.width), initializer="zeros", name="bias")
-        self.built = True
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        nb_batch, nb_frames = tf.shape(x)[0], tf.shape(x)[1]
-        flat = tf.reshape(x, (1, -1, x.shape[-1]))
-        y = tf.matmul(flat, self.kernel) + self.bias
-        return tf.reshape(y, (self.nb_sources, nb_batch, nb_frames, self.width))
-
-
 class MaskNetwork(keras.Model):
     """Magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to masks (nb_sources, nb_batch, …, nb_bins, nb_channels).
 
@@ -209,6 +190,8 @@ class MaskNetwork(keras.Model):
                 self.entry, self.exit = (normalised_dense(params.bottleneck, name) for name in ("entry", "exit"))
             width = (self.nb_bands if params.mel_mask else nb_bins) * nb_channels
             self.heads = Heads(own_sources, width, name="heads")
+            if params.local:
+                self.local = LocalHeads(own_sources, nb_channels, params.local, params.bidirectional, name="local")
         self.others = [
             MaskNetwork(replace(params, shared=True), 1, nb_bins, nb_channels, self.nb_inputs, pooling, frequencies)
             for _ in range(nb_sources - own_sources)
@@ -272,6 +255,7 @@ class MaskNetwork(keras.Model):
         if self.params.bands:
             return self.split(x, training=training)
         nb_batch, nb_frames = tf.shape(magnitude)[0], tf.shape(magnitude)[1]
+        standardised = x
         x = tf.reshape(x, (nb_batch, nb_frames, self.nb_bands * self.nb_inputs))
         if self.params.context:
             x = with_context(x, self.params.context)
@@ -283,7 +267,8 @@ class MaskNetwork(keras.Model):
         if self.params.bottleneck:
             x = self.exit(x)
         y = self.heads(x)
-        return tf.reshape(y, (y.shape[0], nb_batch, nb_frames, -1, self.nb_channels))
+        y = tf.reshape(y, (y.shape[0], nb_batch, nb_frames, -1, self.nb_channels))
+        return y + self.local(standardised, x) if self.params.local else y
 
 
 def make_network(params: NetworkParams, nb_sources: int, stft: StftParams, nb_inputs: int | None = None) -> MaskNetwork:

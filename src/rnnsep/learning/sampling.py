@@ -26,13 +26,14 @@ class SamplingParams:
     gain: Annotated[float, Range(0, 60)]  # dB
     swap: Annotated[float, Range(0, 1)]
     shift: Annotated[float, Range(0)]  # s; 0: none
+    equaliser: Annotated[float, Range(0, 20)]  # dB
 
 
 class Batch(NamedTuple):
     """STFTs of sources and their gains, not mixed yet: the mixture is the sum of sources times gains."""
 
     sources: np.ndarray  # float16 (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels, 2): real, imaginary
-    gains: np.ndarray  # float32 (nb_sources, nb_batch)
+    gains: np.ndarray  # float32 (nb_sources, nb_batch, nb_bins), or 1 for all bins
 
 
 class Sampler:
@@ -48,18 +49,23 @@ class Sampler:
     ):
         self.params = params
         self.shift = params.shift * features.stft.sample_rate / features.stft.hop  # frames
-        songs = [song.name for song in features.songs if song.split == split and (among is None or song.name in among)]
-        # songs[i][j]: mapped STFT of source j in song i, (nb_frames, nb_bins, nb_channels, 2)
-        self.songs = [list(features.arrays(name).values()) for name in songs]
-        first = self.songs[0]
+        # songs[i][k][j]: mapped STFT of source j in song i from start k, (nb_frames, nb_bins, nb_channels, 2)
+        songs: dict[str, list[list[np.ndarray]]] = {}
+        for song in features.songs:
+            if song.split == split and (among is None or song.name in among):
+                songs.setdefault(song.played, []).append(list(features.arrays(song.name).values()))
+        self.songs = list(songs.values())
+        first = self.songs[0][0]
         self._shape = (len(first), params.batch, params.frames, nb_bins, *first[0].shape[2:])
+        self._curves = curves(np.arange(nb_bins) * features.stft.sample_rate / features.stft.window)
 
     def batch(self, seed: int, epoch: int, step: int) -> Batch:
         """The random batch that belongs to these three numbers.
 
         With probability `remix` each source comes from a song and a position of its own, else all come from one,
         where `shift` moves all but the first source (see `shifted`). Gains are uniform in dB; the two channels of a
-        source are swapped with probability `swap` (Uhlich et al., 2017).
+        source are swapped with probability `swap` (Uhlich et al., 2017). With `equaliser` each source is filtered, too,
+        by a random sum of `curves` whose weights in dB have that deviation.
         """
         random = np.random.default_rng((seed, epoch, step))
         sources = np.empty(self._shape, np.float16)
@@ -67,22 +73,33 @@ class Sampler:
         for b in range(nb_batch):
             remix = random.random() < self.params.remix
             song, position = random.integers(len(self.songs)), random.random()
+            stfts = self.any_start(int(song), random)
             for j in range(nb_sources):
                 if remix:
                     song, position = random.integers(len(self.songs)), random.random()
+                if remix or (j and self.shift):
+                    stfts = self.any_start(int(song), random)
                 swap = nb_channels == 2 and random.random() < self.params.swap
-                stft = self.songs[song][j]
-                start = int(position * max(1, len(stft) - self.params.frames + 1))
+                start = int(position * max(1, len(stfts[j]) - self.params.frames + 1))
                 if j and not remix:
-                    start = self.shifted(start, len(stft), random)
-                self._copy(stft, start, sources[j, b], swap)
-        decibels = random.uniform(-self.params.gain, self.params.gain, (nb_sources, nb_batch))
+                    start = self.shifted(start, len(stfts[j]), random)
+                self._copy(stfts[j], start, sources[j, b], swap)
+        decibels = random.uniform(-self.params.gain, self.params.gain, (nb_sources, nb_batch, 1))
+        if self.params.equaliser:
+            weights = random.normal(0, self.params.equaliser, (nb_sources, nb_batch, len(self._curves)))
+            decibels = decibels + weights @ self._curves
         return Batch(sources, (10 ** (decibels / 20)).astype(np.float32))
+
+    def any_start(self, song: int, random: np.random.Generator) -> list[np.ndarray]:
+        """The STFTs of a song's sources from one of the starts within a hop that there are."""
+        starts = self.songs[song]
+        return starts[random.integers(len(starts))] if len(starts) > 1 else starts[0]
 
     def shifted(self, start: int, nb_frames: int, random: np.random.Generator) -> int:
         """`start` moved by a random multiple of `shift` within a song of `nb_frames`, which is circular.
 
-        Huang et al. (2014) so mix each clip's music anew against its voice.
+        Huang et al. (2014) so mix each clip's music anew against its voice; with several starts within a hop the shift
+        need not be of whole frames.
         """
         if not self.shift:
             return start
@@ -105,8 +122,8 @@ class Sampler:
         """
         sequences = [
             (song, start)
-            for song in self.songs
-            for start in range(0, max(1, len(song[0]) - self.params.frames + 1), self.params.frames)
+            for song in range(len(self.songs))
+            for start in range(0, max(1, len(self.songs[song][0][0]) - self.params.frames + 1), self.params.frames)
         ]
         nb_sources, nb_batch = self._shape[:2]
         for first in range(0, len(sequences), nb_batch):
@@ -114,9 +131,13 @@ class Sampler:
             for b in range(nb_batch):
                 song, start = sequences[(first + b) % len(sequences)]
                 for j in range(nb_sources):
-                    at = self.shifted(start, len(song[j]), random) if j and random else start
-                    self._copy(song[j], at, sources[j, b], swap=False)
-            yield Batch(sources, np.ones((nb_sources, nb_batch), np.float32))
+                    stft = self.songs[song][0][j]
+                    at = start
+                    if j and random:
+                        stft = self.any_start(int(song), random)[j]
+                        at = self.shifted(start, len(stft), random)
+                    self._copy(stft, at, sources[j, b], swap=False)
+            yield Batch(sources, np.ones((nb_sources, nb_batch, 1), np.float32))
 
     @staticmethod
     def _copy(stft: np.ndarray, start: int, to: np.ndarray, swap: bool) -> None:
@@ -126,3 +147,12 @@ class Sampler:
         if len(cut) < nb_frames:
             cut = np.take(stft, np.arange(start, start + nb_frames), axis=0, mode="wrap")[:, :nb_bins]
         to[:] = cut[:, :, ::-1] if swap else cut
+
+
+def curves(frequencies: np.ndarray) -> np.ndarray:
+    """Smooth shapes of a filter, (4, nb_bins): cosines of half a period to two over the mel scale of `frequencies`, Hz.
+
+    The scale ends with the last frequency.
+    """
+    mel = np.log1p(frequencies / 700)
+    return np.cos(np.pi * np.arange(1, 5)[:, None] * mel / max(mel[-1], 1e-9))

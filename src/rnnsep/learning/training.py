@@ -9,7 +9,9 @@ first makes of all sources, and enhances them together.
 
 import json
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import compress
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
@@ -20,7 +22,7 @@ import pandas as pd
 import scipy.optimize
 import tensorflow as tf
 
-from rnnsep.learning.distribution import Replicas, replicas
+from rnnsep.learning.distribution import nb_workers, replicas
 from rnnsep.learning.losses import LossName, LossParams, loss_of
 from rnnsep.learning.model import Model, save_model
 from rnnsep.learning.network import (
@@ -37,6 +39,7 @@ from rnnsep.params import ParamError, Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
+from rnnsep.running.workers import map_songs
 from rnnsep.signal.features import Features, open_features, to_single
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate")
@@ -60,11 +63,16 @@ class TrainingParams:
     clip: Annotated[float, Range(1e-9)]
     averaging: Annotated[float, Range(0, 0.99999)]
     networks: Annotated[int, Range(1, 16)]
+    threads: Annotated[int, Range(1, 1024)]
 
     def check(self) -> None:
         if self.optimizer == "lbfgs" and (self.averaging or self.weight_decay):
             key = "averaging" if self.averaging else "weight_decay"
             raise ParamError(key, "must be 0, since the optimizer is lbfgs")
+
+    def of_network(self, number: int) -> "TrainingParams":
+        """Those of network `number`, counted from 1, which has a seed of its own."""
+        return replace(self, seed=self.seed + number - 1)
 
 
 @dataclass(frozen=True)
@@ -87,53 +95,96 @@ def train(
     params: TrainingParams,
     enhancement: EnhancementParams,
 ) -> None:
-    """Train on the split `train`, keep the weights of the epoch with the best loss on `valid`.
+    """Train on the split `train`, keep the weights of the epoch with the best loss on `valid`, if there is any.
 
     Writes the model (see `save_model`) and `history.tsv` to `models`, and for further networks `history-2.tsv` and so
     on, or `enhancement.tsv`. State to resume from lies beside `models`, in `checkpoint.npz`, `checkpoint-2.npz` and so
     on, or `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
     """
     features = open_features(features_folder)
-    for split in ("train", "valid"):
-        if not any(song.split == split for song in features.songs):
-            raise UserError(f"{features_folder}: no song of split {split}; training needs some of train and valid")
-    if params.optimizer == "lbfgs" and (network_params.dropout or network_params.noise):
-        key = "dropout" if network_params.dropout else "noise"
-        raise ParamError(f"rnn.{key}", "must be 0, since training.optimizer is lbfgs, which cannot do with randomness")
-    if loss_params.segment and sampling_params.frames % loss_params.segment:
-        raise ParamError("loss.segment", f"must divide sampling.frames ({sampling_params.frames})")
-    if enhancement.layers and params.networks > 1:
-        raise ParamError("training.networks", "must be 1 where enhancement has layers")
-    workers = replicas()
-    settings = network_params, loss_params, sampling_params, params, enhancement, features.songs
-    workers.check(sampling_params.batch, params.optimizer, settings)
-    tf.config.experimental.enable_op_determinism()
+    _check(features, network_params, loss_params, sampling_params, params, enhancement)
     songs, kept = divided([song.name for song in features.songs if song.split == "train"], enhancement.share)
-    nb_sources = len(features.sources)
-
-    networks, states = [], []
-    for number in range(1, params.networks + 1):
-        suffix = f"-{number}" if number > 1 else ""
-        own = replace(params, seed=params.seed + number - 1)
-        keras.utils.set_random_seed(own.seed)
-        with workers.scope():
-            networks.append(make_network(network_params, nb_sources, features.stft))
-            trainer = Trainer(networks[-1], loss_params, own, sampling_params.steps, replicas=workers)
-        states.append(fit(trainer, features, sampling_params, songs, models.parent / f"checkpoint{suffix}.npz"))
-        write_history(models / f"history{suffix}.tsv", states[-1])
+    fit_one = partial(_fit_network, features, songs, models, network_params, loss_params, sampling_params, params)
+    numbers = range(1, params.networks + 1)
+    if params.networks > 1 and nb_workers() == 1 and not tf.config.list_physical_devices("GPU"):
+        # each in a process, which leaves its end in its checkpoint; what follows then only reads these
+        map_songs(partial(_fit_alone, fit_one), numbers, "networks")
+    networks, states = zip(*map(fit_one, numbers), strict=True)
     provenance, enhancer = {"best_epoch": states[0].best_epoch}, None
     if enhancement.layers:
         second = replace(network_params, layers=enhancement.layers, mask=enhancement.mask)
         second_loss = replace(loss_params, name=enhancement.loss, discrimination=enhancement.discrimination)
         keras.utils.set_random_seed(params.seed)
         second_params = replace(params, pretraining=0)
-        with workers.scope():
-            enhancer = make_enhancer(second, nb_sources, features.stft)
-            trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, networks[0], workers)
-        enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz")
+        with replicas().scope():
+            enhancer = make_enhancer(second, len(features.sources), features.stft)
+            trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=networks[0])
+        enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz", "second network, ")
         provenance["best_epoch_of_enhancement"] = enhanced.best_epoch
         write_history(models / "enhancement.tsv", enhanced)
-    save_model(models, Model(features.sources, features.stft, networks[0], enhancer, tuple(networks[1:])), provenance)
+    save_model(models, Model(features.sources, features.stft, networks[0], enhancer, networks[1:]), provenance)
+
+
+def _check(
+    features: Features,
+    network: NetworkParams,
+    loss: LossParams,
+    sampling: SamplingParams,
+    params: TrainingParams,
+    enhancement: EnhancementParams,
+) -> None:
+    """Raise `UserError` where sections of params.yaml do not fit each other or the songs."""
+    splits = {song.split for song in features.songs}
+    if "train" not in splits:
+        raise UserError(f"{features.root}: no song of split train; training needs some")
+    if "valid" not in splits and params.schedule == "plateau":
+        raise ParamError("training.schedule", "must be cosine or constant, since no song is for validation")
+    if params.optimizer == "lbfgs" and (network.dropout or network.noise):
+        key = "dropout" if network.dropout else "noise"
+        raise ParamError(f"rnn.{key}", "must be 0, since training.optimizer is lbfgs, which cannot do with randomness")
+    if loss.segment and sampling.frames % loss.segment:
+        raise ParamError("loss.segment", f"must divide sampling.frames ({sampling.frames})")
+    if enhancement.layers and params.networks > 1:
+        raise ParamError("training.networks", "must be 1 where enhancement has layers")
+
+
+def _fit_network(
+    features: Features,
+    songs: Collection[str],
+    models: Path,
+    network_params: NetworkParams,
+    loss: LossParams,
+    sampling: SamplingParams,
+    params: TrainingParams,
+    number: int,
+) -> tuple[MaskNetwork, "Checkpoint"]:
+    """Train network `number`, counted from 1, and write its history."""
+    use_threads(params.threads)
+    suffix = f"-{number}" if number > 1 else ""
+    own = params.of_network(number)
+    replicas().check(sampling.batch, params.optimizer, (network_params, loss, sampling, params, features.songs))
+    keras.utils.set_random_seed(own.seed)
+    with replicas().scope():
+        network = make_network(network_params, len(features.sources), features.stft)
+        trainer = Trainer(network, loss, own, sampling.steps)
+    label = f"network {number}, " if params.networks > 1 else ""
+    state = fit(trainer, features, sampling, songs, models.parent / f"checkpoint{suffix}.npz", label)
+    write_history(models / f"history{suffix}.tsv", state)
+    return network, state
+
+
+def _fit_alone(fit_one: Callable[[int], object], number: int) -> None:
+    fit_one(number)
+
+
+def use_threads(number: int) -> None:
+    """Compute with so many threads, whatever the cores at hand, and the same bytes each time.
+
+    Products are divided among the threads, and so is the order of their sums.
+    """
+    with suppress(RuntimeError):  # too late to choose where something else in this process has used TensorFlow
+        tf.config.threading.set_intra_op_parallelism_threads(number)
+    tf.config.experimental.enable_op_determinism()
 
 
 def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
@@ -152,45 +203,51 @@ def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
 
 
 def fit(
-    trainer: "Trainer", features: Features, sampling: SamplingParams, songs: Collection[str], checkpoint: Path
+    trainer: "Trainer",
+    features: Features,
+    sampling: SamplingParams,
+    songs: Collection[str],
+    checkpoint: Path,
+    label: str = "",
 ) -> "Checkpoint":
     """Train a network on `songs`, up to the last epoch or until patience ends; it is left with its best weights.
 
-    Goes on where `checkpoint`, if it exists, ends.
+    Without songs for validation these are the last. Goes on where `checkpoint`, if it exists, ends. `label` begins
+    each line that is printed.
     """
     network, params = trainer.network, trainer.params
-    if network.standardisation is not None:
+    trainer.replicas.share(checkpoint)
+    if network.standardisation is not None and not checkpoint.exists():
         network.adapt(*statistics(features, trainer, songs))
         trainer.restart_averages()
     sampler = Sampler(features, "train", sampling, network.pooling.nb_bins, songs)
-    validation = Sampler(features, "valid", sampling, network.pooling.nb_bins)
-    print(f"{network.count_params():,} weights, {len(sampler.songs)} songs to train on", flush=True)
+    validation = None
+    if any(song.split == "valid" for song in features.songs):
+        validation = Sampler(features, "valid", sampling, network.pooling.nb_bins)
+    print(f"{label}{network.count_params():,} weights, {len(sampler.songs)} songs to train on", flush=True)
 
-    trainer.replicas.share(checkpoint)
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
     if state.epoch:
-        print(f"going on after epoch {state.epoch}", flush=True)
+        print(f"{label}going on after epoch {state.epoch}", flush=True)
     while state.epoch < params.epochs and state.epoch - max(state.best_epoch, params.pretraining) < params.patience:
         epoch = state.epoch + 1
         rate = params.learning_rate * plateau_scale(state.history, params)
         train_loss = _mean_loss(trainer, sampler, epoch, rate)
-        valid_loss = trainer.evaluate(validation.whole())
-        if not (np.isfinite(train_loss) and np.isfinite(valid_loss)):
+        valid_loss = trainer.evaluate(validation.whole()) if validation else float("nan")
+        if not np.isfinite([train_loss, valid_loss] if validation else train_loss).all():
             raise UserError(
                 f"the loss is not a number any more in epoch {epoch}; lower training.learning_rate"
                 f" ({params.learning_rate}) or training.clip ({params.clip}); {checkpoint} holds epoch {state.epoch}"
             )
-        best = valid_loss < state.best_loss
+        best = valid_loss < state.best_loss if validation else True
         state.epoch = epoch
         state.history.append((epoch, train_loss, valid_loss, rate))
         if best:
             state.best_epoch, state.best_loss = epoch, valid_loss
             state.best_weights = [w.numpy() for w in trainer.averages]
         state.write(checkpoint, trainer.variables)
-        print(
-            f"epoch {epoch}/{params.epochs}: train {train_loss:.4f}, valid {valid_loss:.4f}{' (best)' if best else ''}",
-            flush=True,
-        )
+        valid = f", valid {valid_loss:.4f}{' (best)' if best else ''}" if validation else ""
+        print(f"{label}epoch {epoch}/{params.epochs}: train {train_loss:.4f}{valid}", flush=True)
     for weight, value in zip(network.trainable_variables, state.best_weights, strict=True):
         weight.assign(value)
     return state
@@ -207,7 +264,7 @@ def statistics(features: Features, trainer: "Trainer", songs: Collection[str]) -
     network = trainer.network
     total, count = np.zeros((2, network.nb_bands, network.nb_inputs)), 0
     for song in features.songs:
-        if song.name not in songs:
+        if song.name not in songs or song.start:
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
@@ -248,10 +305,9 @@ class Trainer:
         params: TrainingParams,
         steps_per_epoch: int,
         before: MaskNetwork | None = None,
-        replicas: Replicas | None = None,
     ):
         self.network, self.loss, self.params, self.before = network, loss, params, before
-        self.replicas = replicas or Replicas()
+        self.replicas = replicas()
         self.first = before or network  # what sees the mixture
         self.nb_steps = params.epochs * steps_per_epoch
         self.weights = network.trainable_variables
@@ -374,7 +430,7 @@ def spectra(
     The mixture is the sum of the sources, times the network's `mixture_gain`.
     """
     sums, gain = network.pooling.sums, network.params.mixture_gain
-    scaled = tf.cast(sources, tf.float32) * gains[:, :, None, None, None, None]
+    scaled = tf.cast(sources, tf.float32) * gains[:, :, None, :, None, None]
     real, imaginary = scaled[..., 0], scaled[..., 1]
     mixture_real, mixture_imaginary = tf.reduce_sum(real, axis=0), tf.reduce_sum(imaginary, axis=0)
     if gain != 1:

@@ -38,15 +38,25 @@ class FeatureParams:
     """Section `features` of params.yaml."""
 
     speeds: tuple[Annotated[float, Range(0.5, 2)], ...] | None  # at which training songs are played, besides their own
+    offsets: Annotated[int, Range(1, 64)]  # starts within a hop
 
 
 @dataclass(frozen=True)
 class FeatureSong:
-    """One song of a feature folder. At another speed than its own its name is `x<speed>/<name>`."""
+    """One song of a feature folder.
+
+    At another speed than its own its name is `x<speed>/<name>`; without its first `start` samples `o<start>/…`.
+    """
 
     name: str
     split: str
     nb_frames: int
+    start: Annotated[int, Range(0)]
+
+    @property
+    def played(self) -> str:
+        """The name, whatever the start."""
+        return self.name.removeprefix(f"o{self.start}/")
 
 
 @dataclass(frozen=True)
@@ -73,20 +83,24 @@ class Features:
         return arrays
 
 
-def write_features(corpus: Path, features: Path, params: StftParams, speeds: Sequence[float] = ()) -> None:
+def write_features(
+    corpus: Path, features: Path, params: StftParams, speeds: Sequence[float] = (), offsets: int = 1
+) -> None:
     """
     Write the feature files of all training and validation songs of a corpus. Finished files are kept.
 
     Of the split train there is a copy at each of `speeds` too: played so much faster, at a pitch as much higher, as
-    from a tape.
+    from a tape. And there are copies whose frames start later, by parts of a hop, in all `offsets` of each song.
     """
     described = Corpus.read(corpus)
-    copies = [Copy(song, Fraction(1)) for song in described.of("train")]
-    factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in speeds)
+    copies = [Copy(song) for song in described.of("train")]
+    factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in [1, *speeds])
+    starts = [index * params.hop // offsets for index in range(offsets)]
     trained = [song for song in described.of("train") if song.split == "train"]
-    copies += [Copy(song, speed) for speed in factors if speed != 1 for song in trained]
+    versions = [(speed, start) for start in dict.fromkeys(starts) for speed in factors if speed != 1 or start]
+    copies += [Copy(song, speed, start) for speed, start in versions for song in trained]
     map_songs(partial(_write_copy, described, features, params), copies, "features")
-    index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params))) for copy in copies]
+    index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params), copy.start)) for copy in copies]
     content = {"sources": list(described.sources), "stft": asdict(params), "songs": index}
     files.write_json(features / INDEX, content)
 
@@ -108,14 +122,16 @@ def open_features(folder: Path) -> Features:
 
 @dataclass(frozen=True)
 class Copy:
-    """A song at a speed."""
+    """A song at a speed, without its first `start` samples at the STFT's rate."""
 
     song: Song
-    speed: Fraction
+    speed: Fraction = Fraction(1)
+    start: int = 0
 
     @property
     def name(self) -> str:
-        return self.song.name if self.speed == 1 else f"x{float(self.speed):.3f}/{self.song.name}"
+        played = self.song.name if self.speed == 1 else f"x{float(self.speed):.3f}/{self.song.name}"
+        return f"o{self.start}/{played}" if self.start else played
 
     def rates(self, params: StftParams) -> tuple[int, int]:
         """From which rate to which other the song is converted; the two numbers' ratio is what counts."""
@@ -123,7 +139,21 @@ class Copy:
 
     def nb_frames(self, params: StftParams) -> int:
         rate, new_rate = self.rates(params)
-        return params.nb_frames(-(-self.song.nb_samples * new_rate // rate))
+        return params.nb_frames(max(1, -(-self.song.nb_samples * new_rate // rate) - self.start))
+
+
+class Later:
+    """`audio` without its first `start` samples, or all but its last, as an `Audio` of its own."""
+
+    def __init__(self, audio: Audio, start: int):
+        self.audio, self.start = audio, min(start, audio.shape[0] - 1)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.audio.shape[0] - self.start, self.audio.shape[1]
+
+    def __getitem__(self, key: slice, /) -> NDArray[np.float32]:
+        return self.audio[key.start + self.start : key.stop + self.start]
 
 
 def _write_copy(corpus: Corpus, features: Path, params: StftParams, copy: Copy) -> None:
@@ -135,7 +165,7 @@ def _write_copy(corpus: Corpus, features: Path, params: StftParams, copy: Copy) 
         for source in corpus.sources:
             with corpus.stem(copy.song, source) as stem:
                 audio = resampled(WithChannels(stem, params.nb_channels), *copy.rates(params))
-                write_member(archive, source, shape, _spectra(audio, params, stem.path))
+                write_member(archive, source, shape, _spectra(Later(audio, copy.start), params, stem.path))
 
 
 def _spectra(audio: Audio, params: StftParams, path: Path) -> Iterator[NDArray[np.float16]]:
