@@ -29,6 +29,7 @@ from rnnsep.learning.network import (
     MaskName,
     MaskNetwork,
     NetworkParams,
+    computing,
     make_enhancer,
     make_network,
     masked_channels,
@@ -64,6 +65,7 @@ class TrainingParams:
     averaging: Annotated[float, Range(0, 0.99999)]
     networks: Annotated[int, Range(1, 16)]
     threads: Annotated[int, Range(1, 1024)]
+    precision: Literal["float32", "bfloat16"]
 
     def check(self) -> None:
         if self.optimizer == "lbfgs" and (self.averaging or self.weight_decay):
@@ -116,7 +118,7 @@ def train(
         second_loss = replace(loss_params, name=enhancement.loss, discrimination=enhancement.discrimination)
         keras.utils.set_random_seed(params.seed)
         second_params = replace(params, pretraining=0)
-        with replicas().scope():
+        with replicas().scope(), computing(params.precision):
             enhancer = make_enhancer(second, len(features.sources), features.stft)
             trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=networks[0])
         enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz", "second network, ")
@@ -164,7 +166,7 @@ def _fit_network(
     own = params.of_network(number)
     replicas().check(sampling.batch, params.optimizer, (network_params, loss, sampling, params, features.songs))
     keras.utils.set_random_seed(own.seed)
-    with replicas().scope():
+    with replicas().scope(), computing(own.precision):
         network = make_network(network_params, len(features.sources), features.stft)
         trainer = Trainer(network, loss, own, sampling.steps)
     label = f"network {number}, " if params.networks > 1 else ""
