@@ -10,6 +10,7 @@ from rnnsep.learning.network import (
     Defects,
     MaskNetwork,
     NetworkParams,
+    computing,
     make_network,
     masked_channels,
     seen,
@@ -311,3 +312,34 @@ def test_architectures_that_the_stft_does_not_allow_are_refused(changes: dict[st
     stft = StftParams(8000, 256, 128, "mono", "hann")
     with pytest.raises(ParamError, match=key):
         make_network(replace(PARAMS, **changes), 3, stft)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cell": "gru", "residual": True, "bottleneck": 12, "bidirectional": True, "noise": 0.1, "dropout": 0.1},
+        {"cell": "lstm", "mel": 4, "mel_mask": True},
+        {"cell": "vanilla", "recurrent": (2,), "context": 1},
+        {"cell": "gru", "bands": 3},
+    ],
+)
+def test_half_precision_is_of_what_is_computed_and_not_of_what_is_kept(changes: dict[str, object]) -> None:
+    params = replace(PARAMS, **changes)  # type: ignore[arg-type]
+    keras.utils.set_random_seed(0)
+    whole = MaskNetwork(params, 2, 9, 1)
+    with computing("bfloat16"):
+        keras.utils.set_random_seed(0)
+        half = MaskNetwork(params, 2, 9, 1)
+    assert keras.config.dtype_policy().name == "float32"
+    for one, other in zip(half.weights, whole.weights, strict=True):
+        assert one.dtype == other.dtype  # float32, but for the states of generators
+        np.testing.assert_array_equal(one, other)
+    x = magnitudes(nb_channels=1)
+    masks = half(x)
+    assert masks.dtype == tf.float32
+    difference = np.abs(masks - whole(x)).max()
+    assert 0 < difference < 0.02
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(half(x, training=True)[0]))
+    slopes = tape.gradient(loss, [weight.value for weight in half.trainable_variables])
+    assert all(slope is not None and slope.dtype == tf.float32 for slope in slopes)

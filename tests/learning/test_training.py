@@ -46,6 +46,7 @@ TRAINING = TrainingParams(
     averaging=0.9,
     networks=1,
     threads=2,
+    precision="float32",
 )
 ALONE = EnhancementParams(layers=0, mask="relu", loss="magnitude", discrimination=0.0, share=0.0)
 

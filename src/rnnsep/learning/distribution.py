@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def task() -> tuple[int, int]:
             f"{VARIABLE}: must name workers alone and which of them this is, as docs/cluster.md has it, not {text}"
         ) from None
     return number, count
+
+
+def nb_workers() -> int:
+    """Processes that train, on whatever machines."""
+    return task()[1]
 
 
 def helps() -> bool:
@@ -174,6 +180,7 @@ def gpus() -> list[str]:
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
+@cache
 def replicas() -> Replicas:
     """What trains: the workers of TF_CONFIG, or all GPUs of this machine, or this process alone.
 
@@ -181,7 +188,7 @@ def replicas() -> Replicas:
     """
     import tensorflow as tf
 
-    if task()[1] > 1:
+    if nb_workers() > 1:
         return Several(tf.distribute.MultiWorkerMirroredStrategy())
     devices = gpus()
     return Several(tf.distribute.MirroredStrategy(devices)) if len(devices) > 1 else Replicas()

@@ -7,6 +7,8 @@ nb_frames, nb_bins, nb_channels), where a bin may be several pooled; masks have 
 nb_batch, nb_frames, nb_bins, nb_channels).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -167,7 +169,8 @@ class MaskNetwork(keras.Model):
         pooling: Pooling | None = None,
         frequencies: np.ndarray | None = None,
     ):
-        super().__init__(name="mask_network")
+        super().__init__(name="mask_network", dtype="float32")
+        self.inner_dtype = keras.config.dtype_policy().compute_dtype  # of hidden layers and heads, see `computing`
         self.params, self.nb_sources, self.nb_bins, self.nb_channels = params, nb_sources, nb_bins, nb_channels
         self.nb_inputs = nb_channels if nb_inputs is None else nb_inputs
         self.nb_bands = params.mel or nb_bins
@@ -175,7 +178,7 @@ class MaskNetwork(keras.Model):
         if frequencies is None:
             frequencies = np.linspace(0, params.bandwidth, nb_bins)
         self.bank = mel_bank(nb_bins, params.mel, frequencies[-1]) if params.mel else None
-        self.standardisation = Standardisation(name="standardisation") if params.standardise else None
+        self.standardisation = Standardisation(name="standardisation", dtype="float32") if params.standardise else None
         self.noise = keras.layers.GaussianNoise(params.noise, name="noise") if params.noise else None
         own_sources = nb_sources if params.shared else 1
         if params.bands:
@@ -252,8 +255,9 @@ class MaskNetwork(keras.Model):
             x = self.standardisation(x)
         if self.noise is not None:
             x = self.noise(x, training=training)
+        x = tf.cast(x, self.inner_dtype)
         if self.params.bands:
-            return self.split(x, training=training)
+            return tf.cast(self.split(x, training=training), tf.float32)
         nb_batch, nb_frames = tf.shape(magnitude)[0], tf.shape(magnitude)[1]
         standardised = x
         x = tf.reshape(x, (nb_batch, nb_frames, self.nb_bands * self.nb_inputs))
@@ -268,7 +272,19 @@ class MaskNetwork(keras.Model):
             x = self.exit(x)
         y = self.heads(x)
         y = tf.reshape(y, (y.shape[0], nb_batch, nb_frames, -1, self.nb_channels))
-        return y + self.local(standardised, x) if self.params.local else y
+        y = tf.cast(y, tf.float32)
+        return y + tf.cast(self.local(standardised, x), tf.float32) if self.params.local else y
+
+
+@contextmanager
+def computing(precision: Literal["float32", "bfloat16"]) -> Iterator[None]:
+    """Networks made here compute hidden layers and heads in this precision; all variables, and masks, are float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if precision == "float32" else "mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def make_network(params: NetworkParams, nb_sources: int, stft: StftParams, nb_inputs: int | None = None) -> MaskNetwork:

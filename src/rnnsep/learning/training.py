@@ -22,13 +22,14 @@ import pandas as pd
 import scipy.optimize
 import tensorflow as tf
 
-from rnnsep.learning.distribution import Replicas, gpus, replicas
+from rnnsep.learning.distribution import nb_workers, replicas
 from rnnsep.learning.losses import LossName, LossParams, loss_of
 from rnnsep.learning.model import Model, save_model
 from rnnsep.learning.network import (
     MaskName,
     MaskNetwork,
     NetworkParams,
+    computing,
     make_enhancer,
     make_network,
     masked_channels,
@@ -64,6 +65,7 @@ class TrainingParams:
     averaging: Annotated[float, Range(0, 0.99999)]
     networks: Annotated[int, Range(1, 16)]
     threads: Annotated[int, Range(1, 1024)]
+    precision: Literal["float32", "bfloat16"]
 
     def check(self) -> None:
         if self.optimizer == "lbfgs" and (self.averaging or self.weight_decay):
@@ -102,27 +104,23 @@ def train(
     on, or `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
     """
     features = open_features(features_folder)
-    use_threads(params.threads)
-    workers = replicas()
     _check(features, network_params, loss_params, sampling_params, params, enhancement)
-    settings = network_params, loss_params, sampling_params, params, enhancement, features.songs
-    workers.check(sampling_params.batch, params.optimizer, settings)
     songs, kept = divided([song.name for song in features.songs if song.split == "train"], enhancement.share)
     fit_one = partial(_fit_network, features, songs, models, network_params, loss_params, sampling_params, params)
     numbers = range(1, params.networks + 1)
-    if params.networks > 1 and workers.count == 1 and not gpus():
+    if params.networks > 1 and nb_workers() == 1 and not tf.config.list_physical_devices("GPU"):
         # each in a process, which leaves its end in its checkpoint; what follows then only reads these
-        map_songs(partial(_fit_alone, params.threads, fit_one), numbers, "networks")
-    networks, states = zip(*(fit_one(workers, number) for number in numbers), strict=True)
+        map_songs(partial(_fit_alone, fit_one), numbers, "networks")
+    networks, states = zip(*map(fit_one, numbers), strict=True)
     provenance, enhancer = {"best_epoch": states[0].best_epoch}, None
     if enhancement.layers:
         second = replace(network_params, layers=enhancement.layers, mask=enhancement.mask)
         second_loss = replace(loss_params, name=enhancement.loss, discrimination=enhancement.discrimination)
         keras.utils.set_random_seed(params.seed)
         second_params = replace(params, pretraining=0)
-        with workers.scope():
+        with replicas().scope(), computing(params.precision):
             enhancer = make_enhancer(second, len(features.sources), features.stft)
-            trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, networks[0], workers)
+            trainer = Trainer(enhancer, second_loss, second_params, sampling_params.steps, before=networks[0])
         enhanced = fit(trainer, features, sampling_params, kept, models.parent / "enhancement.npz", "second network, ")
         provenance["best_epoch_of_enhancement"] = enhanced.best_epoch
         write_history(models / "enhancement.tsv", enhanced)
@@ -160,25 +158,25 @@ def _fit_network(
     loss: LossParams,
     sampling: SamplingParams,
     params: TrainingParams,
-    workers: Replicas,
     number: int,
 ) -> tuple[MaskNetwork, "Checkpoint"]:
     """Train network `number`, counted from 1, and write its history."""
+    use_threads(params.threads)
     suffix = f"-{number}" if number > 1 else ""
     own = params.of_network(number)
+    replicas().check(sampling.batch, params.optimizer, (network_params, loss, sampling, params, features.songs))
     keras.utils.set_random_seed(own.seed)
-    with workers.scope():
+    with replicas().scope(), computing(own.precision):
         network = make_network(network_params, len(features.sources), features.stft)
-        trainer = Trainer(network, loss, own, sampling.steps, replicas=workers)
+        trainer = Trainer(network, loss, own, sampling.steps)
     label = f"network {number}, " if params.networks > 1 else ""
     state = fit(trainer, features, sampling, songs, models.parent / f"checkpoint{suffix}.npz", label)
     write_history(models / f"history{suffix}.tsv", state)
     return network, state
 
 
-def _fit_alone(threads: int, fit_one: Callable[[Replicas, int], object], number: int) -> None:
-    use_threads(threads)
-    fit_one(Replicas(), number)
+def _fit_alone(fit_one: Callable[[int], object], number: int) -> None:
+    fit_one(number)
 
 
 def use_threads(number: int) -> None:
@@ -220,6 +218,7 @@ def fit(
     each line that is printed.
     """
     network, params = trainer.network, trainer.params
+    trainer.replicas.share(checkpoint)
     if network.standardisation is not None and not checkpoint.exists():
         network.adapt(*statistics(features, trainer, songs))
         trainer.restart_averages()
@@ -229,7 +228,6 @@ def fit(
         validation = Sampler(features, "valid", sampling, network.pooling.nb_bins)
     print(f"{label}{network.count_params():,} weights, {len(sampler.songs)} songs to train on", flush=True)
 
-    trainer.replicas.share(checkpoint)
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
     if state.epoch:
         print(f"{label}going on after epoch {state.epoch}", flush=True)
@@ -309,10 +307,9 @@ class Trainer:
         params: TrainingParams,
         steps_per_epoch: int,
         before: MaskNetwork | None = None,
-        replicas: Replicas | None = None,
     ):
         self.network, self.loss, self.params, self.before = network, loss, params, before
-        self.replicas = replicas or Replicas()
+        self.replicas = replicas()
         self.first = before or network  # what sees the mixture
         self.nb_steps = params.epochs * steps_per_epoch
         self.weights = network.trainable_variables

@@ -1,0 +1,43 @@
+"""A worker that trains a tiny network: python -m tests.learning.worker FEATURES FOLDER CHANGES [STEP]
+
+CHANGES is JSON of changes to `TrainingParams`; before step STEP the worker kills itself.
+"""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rnnsep.learning import training
+from rnnsep.running.errors import UserError
+from tests.learning.test_training import NETWORK, SAMPLING, run
+
+steps = 0
+step = training.Trainer.step
+
+
+def killed(*arguments: Any) -> float:
+    global steps
+    steps += 1
+    if steps == int(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+
+
+def main() -> None:
+    features, folder, changes = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    if len(sys.argv) > 4:
+        training.Trainer.step = killed  # type: ignore[method-assign]
+    network = replace(NETWORK, dropout=changes.pop("dropout", 0.0))
+    sampling = replace(SAMPLING, batch=changes.pop("batch", SAMPLING.batch))
+    try:
+        run(features, folder, network, sampling=sampling, **changes)
+    except UserError as error:
+        sys.exit(f"train: {error}")
+
+
+if __name__ == "__main__":
+    main()
