@@ -2,7 +2,8 @@
 
 Commands are the lines of fenced `sh` blocks, one command each, without pipes; Python code is in `python` blocks. They
 run in a copy of the repository in which a run has left everything that they may ask for. What takes long (`LONG`) is
-not run but checked: arguments, parameters and their values, stages, extras.
+not run but checked: arguments, parameters and their values, stages, extras. Where RNNSEP_DOCS is set, all of them run
+in a fresh clone, too.
 """
 
 import importlib.util
@@ -34,12 +35,14 @@ from rnnsep.scoring.tables import aggregate
 from rnnsep.signal.audio import write_wav
 from rnnsep.signal.songs import Corpus, Song
 from rnnsep.signal.stft import StftParams
+from tests import test_end_to_end
 from tests.networks import SMALL
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 LONG = [["dvc", "repro"], ["dvc", "exp", "run"], ["pytest"], ["uv"]]
+ELSEWHERE = ("musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest")  # needs more than a clone
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
@@ -152,11 +155,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data/features").mkdir()
     (root / "data/features/features.json").write_text("{}")
 
-    (root / "album").mkdir()
-    for path in ("song.wav", "album/other.flac"):
-        soundfile.write(root / path, stems["mixture"][:4000], 8000)
-    soundfile.write(root / "song.mp3", stems["mixture"][:4000], 8000, format="MP3")
-
+    write_songs(root)
     for command in (
         ("git", "init", "--quiet", "--initial-branch=main"),
         ("git", "config", "user.name", "Nobody"),
@@ -164,9 +163,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("dvc", "commit", "--quiet", "--force"),
         ("git", "add", "."),
         ("git", "commit", "--quiet", "--message=a run"),
+        *(("git", "tag", name) for name in ("small", "wide")),  # for two experiments
     ):
         run(root, list(command))
     return root
+
+
+def write_songs(root: Path) -> None:
+    """Songs of a user's own."""
+    (root / "album").mkdir()
+    noise = 0.2 * np.random.default_rng(1).normal(size=(4000, 2)).astype(np.float32)
+    for path in ("song.wav", "album/other.flac"):
+        soundfile.write(root / path, noise, 8000)
+    soundfile.write(root / "song.mp3", noise, 8000, format="MP3")
 
 
 def run(root: Path, words: list[str], **variables: str) -> str:
@@ -193,6 +202,37 @@ def test_quick_commands_run_in_order(
             run(root, plain, **variables)
     for code in blocks(page, "python"):
         run(root, ["python", "-c", code])
+
+
+@pytest.mark.skipif("RNNSEP_DOCS" not in os.environ, reason="takes half an hour; runs where RNNSEP_DOCS is set")
+def test_all_commands_run_in_a_fresh_clone(tmp_path: Path) -> None:
+    """As they are written, but for smaller parameters in params.yaml and for what lies `ELSEWHERE`."""
+    root, own = tmp_path / "rnnsep", tmp_path / "own"
+    run(tmp_path, ["git", "clone", "--quiet", str(ROOT), str(root)])
+    document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    small = yaml.safe_dump(test_end_to_end.merge(document, test_end_to_end.SMALL), sort_keys=False)
+    (root / "params.yaml").write_text(small, encoding="utf-8")
+    for key, value in (("user.name", "Nobody"), ("user.email", "nobody@example.com")):
+        run(root, ["git", "config", key, value])
+    run(root, ["git", "commit", "--quiet", "--all", "--message=small"])
+    write_songs(root)
+    for page in PAGES:  # README.md comes first, and trains
+        for words in commands(page):
+            line = " ".join(words)
+            if any(part in line for part in ELSEWHERE):
+                print(f"{page.name}: not run: {line}")
+                continue
+            print(f"{page.name}: {line}", flush=True)
+            run(root, [re.sub(r"/my/\w+", str(own), word) for word in words])
+            if not own.exists():  # after the first run
+                run(root, ["git", "commit", "--quiet", "--all", "--message=a run"])
+                shutil.copytree(root / "data/corpus", own, ignore=shutil.ignore_patterns("corpus.json"))
+                shutil.copytree(root / "data/estimates", root / "other/estimates")
+                shutil.copytree(root / "data/scores/RNN", root / "other/scores/UMX")
+        for code in blocks(page, "python"):
+            run(root, ["uv", "run", "python", "-c", code])
+        run(root, ["git", "checkout", "--quiet", "."])
+        run(root, ["dvc", "checkout", "--quiet"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])

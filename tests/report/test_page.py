@@ -135,6 +135,15 @@ def test_excerpts_of_musdb18_are_not_taken_for_its_songs(tmp_path, make_run, wri
     assert "excerpts of this run last seven seconds" in write_run(root, tmp_path / "index.html")
 
 
+def test_a_page_with_a_users_own_songs_warns(tmp_path, make_run, write_run, text):
+    root = make_run(tmp_path / "run", corpus="folder", names=("A",), rate=8000)
+    warning = "Pass this page on only where the licence of your songs allows it."
+    page = write_run(root, tmp_path / "index.html")
+    assert "<audio" in page
+    assert warning in page
+    assert warning not in text
+
+
 def test_scores_of_another_kind_do_not_stand_beside_the_published(tmp_path, make_run, write_run):
     root = make_run(tmp_path / "run", corpus="musdb18", names=("A",), rate=8000)
     text = write_run(root, tmp_path / "index.html", split="valid")
