@@ -93,7 +93,7 @@ def load_model(folder: Path) -> Model:
         second = parse(NetworkParams, description["enhancer"], "enhancer") if "enhancer" in description else None
     except FileNotFoundError:
         raise UserError(f"{folder / ARCHITECTURE}: no such file; train a model first (dvc repro train)") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{folder / ARCHITECTURE}: not the description of a model: {error}") from None
     paths = [folder / WEIGHTS, *(folder / OTHER.format(i) for i in range(2, nb_networks + 1))]
     network, *others = (_loaded(path, make_network(params, len(sources), stft)) for path in paths)

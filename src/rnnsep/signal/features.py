@@ -116,7 +116,7 @@ def open_features(folder: Path) -> Features:
         raise UserError(f"{path}: no such file; run the stage features first") from None
     except ParamError as error:
         raise UserError(f"{path}: {error}") from None
-    except (ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise _broken(path, f"is damaged ({error!r})") from None
 
 
@@ -267,7 +267,7 @@ def map_npz(path: Path) -> dict[str, NDArray[Any]]:
                 arrays[name] = np.memmap(path, dtype, "r", file.tell(), shape)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the stage features first") from None
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
         raise _broken(path, f"is damaged ({error})") from None
     return arrays
 
