@@ -7,6 +7,7 @@ in a fresh clone, too.
 """
 
 import importlib.util
+import itertools
 import os
 import re
 import shlex
@@ -24,6 +25,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from distributed.cli import dask_scheduler, dask_worker
 from dvc.cli.parser import get_main_parser
 
 from rnnsep import cli, params
@@ -41,8 +43,16 @@ from tests.networks import SMALL
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
+<<<<<<< HEAD
 LONG = [["dvc", "repro"], ["dvc", "exp", "run"], ["pytest"], ["uv"]]
 ELSEWHERE = ("musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest")  # needs more than a clone
+=======
+LONG = [
+    ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
+    ["pytest"], ["uv"],
+]  # fmt: skip
+DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
+>>>>>>> scale
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
@@ -83,20 +93,31 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
     variables, extras, (program, *arguments) = bare(words)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(extras) <= set(project["optional-dependencies"])
-    assert set(variables) <= {"CUDA_VISIBLE_DEVICES", "RNNSEP_WORKERS", "DASK_SCHEDULER_ADDRESS"}
+    assert set(variables) <= {"CUDA_VISIBLE_DEVICES", "RNNSEP_WORKERS", "DASK_SCHEDULER_ADDRESS", "TF_CONFIG"}
     if program == "rnnsep":
         cli.parser().parse_args(arguments)
     elif program == "dvc":
         options = get_main_parser().parse_args(arguments)
         if is_long(["dvc", *arguments]):
-            assert set(options.targets) <= set(PIPELINE)
+            assert set(getattr(options, "targets", None) or []) <= set(PIPELINE)
             document = params.read_yaml(ROOT / "params.yaml")
-            for change in getattr(options, "set_param", None) or []:
-                put(document, *change.split("=", 1))
-            for name in PIPELINE:
-                params.select(load_script(name).Parameters, document)
+            changes = [change.split("=", 1) for change in getattr(options, "set_param", None) or []]
+            for values in itertools.product(*(choices(value) for _, value in changes)):
+                for (key, _), value in zip(changes, values, strict=True):
+                    put(document, key, value)
+                for name in PIPELINE:
+                    params.select(load_script(name).Parameters, document)
+    elif program == "dask":
+        DASK[arguments[0]].make_context(arguments[0], arguments[1:])
+    elif [program, *arguments][:2] == ["python", "stages/train.py"]:
+        assert [program, *arguments] == shlex.split(PIPELINE["train"]["cmd"])
     else:
         assert program in ("python", "pytest", "uv"), f"{page}: no check is known for {program}"
+
+
+def choices(value: str) -> list[str]:
+    """What a sweep runs through."""
+    return [value] if value.startswith("[") else value.split(",")
 
 
 def put(document: dict[str, Any], key: str, value: str) -> None:

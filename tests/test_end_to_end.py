@@ -84,20 +84,27 @@ def test_bad_parameters_end_an_experiment_with_one_clear_line(
     repository.dvc("checkout")
 
 
-def test_experiments_of_a_sweep_run_side_by_side(repository: Repository) -> None:
-    queued = repository.dvc("exp", "run", "--queue", "-S", "evaluation.window=0.5,2", "-S", "evaluation.hop=0.5")
+def copied(repository: Repository, folder: Path) -> Repository:
+    """All that is in a repository, in another folder, where tests can do what they like."""
+    shutil.copytree(repository.root, folder / "rnnsep")
+    return Repository(folder / "rnnsep")
+
+
+def test_experiments_of_a_sweep_run_side_by_side(repository: Repository, tmp_path: Path) -> None:
+    own = copied(repository, tmp_path)  # DVC's queue cannot do with letters such as those of the other's path
+    queued = own.dvc("exp", "run", "--queue", "-S", "evaluation.window=0.5,2", "-S", "evaluation.hop=0.5")
     assert queued.count("Queued experiment") == 2
-    repository.dvc("exp", "run", "--run-all", "--jobs", "2")
-    assert repository.dvc("queue", "status").count("Success") == 2
-    shown = json.loads(repository.dvc("exp", "show", "--json"))
+    own.dvc("exp", "run", "--run-all", "--jobs", "2")
+    assert own.dvc("queue", "status").count("Success") == 2
+    shown = json.loads(own.dvc("exp", "show", "--json"))
     runs = [one["revs"][0]["data"] for rev in shown for one in rev.get("experiments") or []]
     scores = {
         run["params"]["params.yaml"]["data"]["evaluation"]["window"]: run["metrics"]["reports/metrics.json"]["data"]
         for run in runs
     }
     assert scores[0.5]["SDR"] != scores[2]["SDR"]
-    assert repository.run("git", "status", "--porcelain") == ""
-    assert repository.ran("repro") == set()
+    assert own.run("git", "status", "--porcelain") == ""
+    assert own.ran("repro") == set()
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -137,8 +144,7 @@ def test_a_second_clone_gets_all_from_remotes_and_runs_nothing(
 ) -> None:
     for name in ("first", "second", "third"):
         (tmp_path / name).mkdir()
-    shutil.copytree(repository.root, tmp_path / "first" / "rnnsep")
-    first = Repository(tmp_path / "first" / "rnnsep")
+    first = copied(repository, tmp_path / "first")
 
     add_remotes(first, "shared")
     first.dvc("remote", "default", "--local", "shared")

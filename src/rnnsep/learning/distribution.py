@@ -111,10 +111,8 @@ class Several(Replicas):
                 tf.errors.DeadlineExceededError,
                 tf.errors.InternalError,
                 tf.errors.UnavailableError,
-            ) as error:
-                raise UserError(
-                    f"a worker was lost; start all again, training goes on after its last epoch ({first_line(error)})"
-                ) from None
+            ):
+                raise UserError("a worker was lost; start all again, training goes on after its last epoch") from None
 
         return call
 
@@ -167,10 +165,6 @@ class Several(Replicas):
         )
         results = self.strategy.run(tf.function(summed), args=(values,))
         return np.asarray(self.strategy.experimental_local_results(results)[0])
-
-
-def first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200]
 
 
 def gpus() -> list[str]:

@@ -1,0 +1,152 @@
+"""Training on several workers and devices against training in one process."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnsep.learning import distribution
+from rnnsep.running.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+TOLERANCE = 0.005  # of a loss; Adam makes much of the rounding of small gradients
+
+
+def config(index: int, workers: list[str]) -> str:
+    return json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
+
+
+def addresses(count: int) -> list[str]:
+    """Free ports of this machine."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return [f"127.0.0.1:{port}" for port in ports]
+
+
+def start(features: Path, folder: Path, *rest: str, **variables: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.learning.worker", str(features), str(folder), "{}", *rest],
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def train_together(features: Path, folder: Path, *killed: str) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of two workers; the second one is `killed` before that step."""
+    workers = addresses(2)
+    processes = [
+        start(features, folder / "chief", TF_CONFIG=config(0, workers)),
+        start(features, folder / "helper", *killed, TF_CONFIG=config(1, workers)),
+    ]
+    outputs = [process.communicate() for process in processes]
+    return [(process.returncode, *output) for process, output in zip(processes, outputs, strict=True)]
+
+
+def losses(folder: Path) -> np.ndarray:
+    return pd.read_csv(folder / "models" / "history.tsv", sep="\t")[["train_loss", "valid_loss"]].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def alone(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process trains."""
+    folder = tmp_path_factory.mktemp("alone")
+    process = start(features, folder)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return folder
+
+
+def test_a_lost_worker_ends_in_one_line_and_all_go_on_to_the_model_of_one(
+    alone: Path, features: Path, tmp_path: Path
+) -> None:
+    (code, out, errors), _ = train_together(features, tmp_path, "9")
+    assert code == 1, errors
+    assert "epoch 1/3" in out and "epoch 2/3" not in out
+    assert "train: a worker was lost; start all again, training goes on after its last epoch" in errors
+    assert "Traceback" not in errors
+    shutil.rmtree(tmp_path / "helper")  # it gets all from the chief
+    for code, out, errors in train_together(features, tmp_path):
+        assert code == 0, errors
+        assert "going on after epoch 1" in out
+    np.testing.assert_allclose(losses(tmp_path / "chief"), losses(alone), atol=TOLERANCE)
+    np.testing.assert_array_equal(losses(tmp_path / "helper"), losses(tmp_path / "chief"))
+    weights = [(tmp_path / name / "models" / "model.weights.h5").read_bytes() for name in ("chief", "helper")]
+    assert weights[0] == weights[1]
+
+
+MIRRORED = """
+import sys
+import tensorflow as tf
+from rnnsep.learning import distribution
+from tests.learning import worker
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.threading.set_intra_op_parallelism_threads(2)
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+distribution.gpus = lambda: ["CPU:0", "CPU:1"]
+worker.main()
+assert distribution.replicas().count == 2
+"""
+
+
+def test_two_devices_of_a_machine_train_the_model_of_one(alone: Path, features: Path, tmp_path: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", MIRRORED, str(features), str(tmp_path), "{}"],
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    np.testing.assert_allclose(losses(tmp_path), losses(alone), atol=TOLERANCE)
+
+
+def test_tf_config_names_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert distribution.task() == (0, 1)
+    assert not distribution.helps()
+    monkeypatch.setenv("TF_CONFIG", config(1, ["a:1", "b:2", "c:3"]))
+    assert distribution.task() == (1, 3)
+    assert distribution.helps()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "{}",
+        "[]",
+        config(2, ["a:1", "b:2"]),
+        config(0, ["a:1"]).replace('"type": "worker"', '"type": "ps"'),
+        config(0, ["a:1"]).replace('{"worker"', '{"chief": ["c:1"], "worker"'),
+    ],
+)
+def test_a_broken_tf_config_is_one_clear_line(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UserError, match=r"^TF_CONFIG: must name workers alone and which of them this is"):
+        distribution.task()
+
+
+class Three:
+    num_replicas_in_sync = 3
+
+
+def test_what_cannot_be_divided_is_refused() -> None:
+    several = distribution.Several(Three())
+    with pytest.raises(UserError, match=r"^sampling.batch: must be a multiple of the 3 replicas, not 16$"):
+        several.check(16, "adam", ())
+    with pytest.raises(UserError, match=r"^training.optimizer: lbfgs trains in one process"):
+        several.check(15, "lbfgs", ())
