@@ -43,16 +43,14 @@ from tests.networks import SMALL
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
-<<<<<<< HEAD
-LONG = [["dvc", "repro"], ["dvc", "exp", "run"], ["pytest"], ["uv"]]
-ELSEWHERE = ("musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest")  # needs more than a clone
-=======
+ELSEWHERE = (  # needs more than a clone, or goes on in the background
+    "musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest", "10.0.0.", "bucket", "--queue", "queue start",
+)  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
     ["pytest"], ["uv"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
->>>>>>> scale
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
