@@ -93,7 +93,7 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
             for name in PIPELINE:
                 params.select(load_script(name).Parameters, document)
     else:
-        assert program in ("python", "pytest", "uv"), f"{page}: no check is known for {program}"
+        assert program in ("git", "python", "pytest", "uv"), f"{page}: no check is known for {program}"
 
 
 def put(document: dict[str, Any], key: str, value: str) -> None:
