@@ -110,7 +110,7 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
     elif [program, *arguments][:2] == ["python", "stages/train.py"]:
         assert [program, *arguments] == shlex.split(PIPELINE["train"]["cmd"])
     else:
-        assert program in ("python", "pytest", "uv"), f"{page}: no check is known for {program}"
+        assert program in ("git", "python", "pytest", "uv"), f"{page}: no check is known for {program}"
 
 
 def choices(value: str) -> list[str]:

@@ -1,8 +1,16 @@
 """The pipeline as DVC runs it, on a corpus of a few seconds, in a repository of its own."""
 
 import json
+<<<<<<< HEAD
 import shutil
 from collections.abc import Callable, Iterator
+=======
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+>>>>>>> trust
 from pathlib import Path
 
 import boto3
@@ -63,6 +71,57 @@ def test_a_parameter_there_and_back_is_restored_without_running(repository: Repo
     assert "Running stage" not in output
     assert "Stage 'aggregate' is cached - skipping run, checking out outputs" in output
     assert repository.run("git", "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def spoilt(repository: Repository) -> Iterator[Path]:
+    """A module that the stage aggregate needs, for a test to spoil; it is mended afterwards."""
+    module = repository.root / "src/rnnsep/scoring/overall.py"
+    text = module.read_text(encoding="utf-8")
+    yield module
+    module.write_text(text, encoding="utf-8")
+    repository.dvc("queue", "stop", "--kill")
+
+
+SPOILT = "raise RuntimeError('the code of the workspace')\n"
+CHANGE = ("-S", "evaluation.shared_array=true")
+
+
+def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repository, spoilt: Path) -> None:
+    repository.dvc("exp", "run", "--queue", "--name", "queued", *CHANGE)
+    spoilt.write_text(SPOILT)
+    output = repository.dvc("exp", "run", "--run-all")
+    assert "Running stage 'aggregate'" in output
+    assert "queued" in repository.dvc("exp", "list", "--name-only")
+
+
+def test_a_temporary_experiment_runs_the_code_that_it_began_with(repository: Repository, spoilt: Path) -> None:
+    before = set((repository.root / ".dvc/tmp").glob("exps/*/src/rnnsep/scoring/overall.py"))
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", "temporary", *CHANGE]
+    with subprocess.Popen(
+        [*command, "--single-item", "aggregate"], cwd=repository.root, env=repository.environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        while process.poll() is None:
+            if set((repository.root / ".dvc/tmp").glob("exps/*/src/rnnsep/scoring/overall.py")) - before:
+                spoilt.write_text(SPOILT)
+                break
+            time.sleep(0.01)
+        output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert spoilt.read_text() == SPOILT, "the copy was seen"
+    assert "temporary" in repository.dvc("exp", "list", "--name-only")
+
+
+@pytest.mark.skipif(not os.environ.get("RNNSEP_LONG"), reason="two runs of all; RNNSEP_LONG=1 asks for them")
+def test_temporary_and_queued_runs_give_the_bytes_of_the_first(repository: Repository) -> None:
+    repository.dvc("exp", "run", "--queue", "--force", "--name", "queued-whole")
+    repository.dvc("exp", "run", "--run-all")
+    repository.dvc("exp", "run", "--temp", "--force", "--name", "temporary-whole")
+    repository.dvc("queue", "stop", "--kill")
+    for name in ("queued-whole", "temporary-whole"):
+        reference = repository.run("git", "for-each-ref", "--format=%(refname)", f"refs/exps/**/{name}").strip()
+        assert repository.run("git", "show", f"{reference}:dvc.lock") == repository.run("git", "show", "HEAD:dvc.lock")
 
 
 @pytest.mark.parametrize(

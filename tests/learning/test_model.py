@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -67,6 +68,16 @@ def test_the_same_weights_are_the_same_bytes(saved: Path, tmp_path: Path) -> Non
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
 
+class Trap:
+    """An object that leaves a file where it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
 def spoil(folder: Path, how: str) -> None:
     description, weights = folder / "model.json", folder / "model.weights.h5"
     if how == "no description":
@@ -90,7 +101,15 @@ def spoil(folder: Path, how: str) -> None:
     elif how == "truncated weights":
         weights.write_bytes(weights.read_bytes()[:500])
     elif how == "pickle":
-        weights.write_bytes(pickle.dumps({"weights": [1, 2]}))
+        weights.write_bytes(pickle.dumps(Trap(folder / "sprung")))
+    elif how == "pickled arrays":
+        with open(weights, "wb") as file:
+            np.savez(file, weights=np.array([Trap(folder / "sprung")], object))
+    elif how == "missing weight":
+        with h5py.File(weights, "r+") as file:
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            del file[names[-1]]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +123,8 @@ def spoil(folder: Path, how: str) -> None:
         ("more layers", "model.weights.h5"),
         ("truncated weights", "model.weights.h5"),
         ("pickle", "model.weights.h5"),
+        ("pickled arrays", "model.weights.h5"),
+        ("missing weight", "model.weights.h5"),
     ],
 )
 def test_a_spoilt_model_is_one_line_that_names_the_file(saved: Path, tmp_path: Path, how: str, file: str) -> None:
@@ -114,6 +135,12 @@ def test_a_spoilt_model_is_one_line_that_names_the_file(saved: Path, tmp_path: P
         load_model(folder)
     assert file in str(error.value)
     assert "\n" not in str(error.value)
+    assert not (folder / "sprung").exists()
+
+
+def test_the_trap_works(tmp_path: Path) -> None:
+    pickle.loads(pickle.dumps(Trap(tmp_path / "sprung")))  # noqa: S301 - our own
+    assert (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def test_every_truncation_and_any_wrong_header_is_one_line(corpus: Corpus, tmp_p
         with pytest.raises(UserError, match=r"Mono\.npz.*delete the file and run the stage features again"):
             features.arrays("Mono")
     header = good.index(b"'shape': (1, 129")
-    for bad in (b"'shape': (9, 129", b"'shape': (x, 129"):
+    for bad in (b"'shape': (9, 129", b"'shape': (x, 129", b"'shape': ((( 129"):
         path.write_bytes(good[:header] + bad + good[header + len(bad) :])
         with pytest.raises(UserError, match=r"Mono\.npz"):
             features.arrays("Mono")

@@ -7,6 +7,7 @@ Data begin at multiples of 64 bytes, so that a member can be mapped into memory 
 """
 
 import json
+import tokenize
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,10 @@ INDEX = "features.json"
 ALIGNMENT = 64  # bytes
 FINEST = 50  # denominator of speeds, so that filters stay short
 CHUNK = 1 << 16  # values converted at a time, in cache
+DAMAGES = (  # what zipfile and NumPy raise for files that are none of theirs
+    zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, SyntaxError, TypeError,
+    tokenize.TokenError,
+)  # fmt: skip
 BLOCK = 1 << 17  # values of a spectrogram computed and written at a time
 
 
@@ -267,8 +272,8 @@ def map_npz(path: Path) -> dict[str, NDArray[Any]]:
                 arrays[name] = np.memmap(path, dtype, "r", file.tell(), shape)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the stage features first") from None
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise _broken(path, f"is damaged ({error})") from None
+    except DAMAGES as error:
+        raise _broken(path, f"is damaged ({' '.join(str(error).split())})") from None
     return arrays
 
 

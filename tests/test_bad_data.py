@@ -1,0 +1,150 @@
+"""Songs as they should not be, through all stages that need no training: each comes to what docs/guarantees.md says."""
+
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from rnnsep.corpora.corpus import CorpusParams, make_corpus
+from rnnsep.running.errors import UserError
+from rnnsep.scoring import tables
+from rnnsep.scoring.baselines import mixture_share
+from rnnsep.scoring.evaluation import EvaluationParams
+from rnnsep.scoring.scores import score_corpus
+from rnnsep.signal.features import open_features, write_features
+from rnnsep.signal.songs import Corpus
+from rnnsep.signal.stft import StftParams
+from tests.corpora.test_corpus import SYNTHETIC
+
+STFT = StftParams(8000, 256, 128, "mono", "hann")
+SCORES = EvaluationParams("fast", 1.0, 1.0, "v4", "test")
+Noise = Callable[..., NDArray[np.int16]]
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSEP_WORKERS", "1")
+
+
+def corpus_of(folder: Path, root: Path) -> Corpus:
+    make_corpus(CorpusParams("folder", str(folder), None, "published", SYNTHETIC), root)  # type: ignore[arg-type]
+    return Corpus.read(root)
+
+
+def through(folder: Path, root: Path) -> dict[str, Any]:
+    """Corpus, features, scores and tables of a user's songs; the metrics."""
+    corpus_of(folder, root / "corpus")
+    write_features(root / "corpus", root / "features", STFT)
+    for song in open_features(root / "features").songs:
+        assert open_features(root / "features").arrays(song.name)
+    for system in ("RNN", "MIX"):
+        score_corpus(root / "corpus", root / system, mixture_share, SCORES, system)
+    tables.aggregate([root / "RNN", root / "MIX"], root / "tables", root / "metrics.json")
+    content = json.loads((root / "metrics.json").read_text())
+    assert isinstance(content, dict)
+    return content
+
+
+def song(noise: Noise, seed: int, nb_samples: int = 8000) -> dict[str, NDArray[np.int16]]:
+    return {name: noise(seed + number, nb_samples, 1) for number, name in enumerate(("drums", "vocals"))}
+
+
+def test_two_hundred_songs_of_a_second(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
+    songs = {f"{'test' if i < 20 else 'train'}/{i}": song(noise, 2 * i) for i in range(200)}
+    metrics = through(write_tree(tmp_path / "songs", songs), tmp_path)
+    assert all(math.isfinite(value) for value in metrics["SDR"].values())
+    assert len(open_features(tmp_path / "features").songs) == 180
+
+
+def test_songs_of_10_samples_and_odd_names(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
+    names = ("-rf", "a\nb", "🎵", "x" * 240)
+    songs = {f"{subset}/{name}": song(noise, 0, 10) for name in names for subset in ("train", "test")}
+    metrics = through(write_tree(tmp_path / "songs", songs), tmp_path)
+    assert set(metrics["SDR"]) == {"drums", "vocals"}
+    assert {path.stem for path in (tmp_path / "MIX/test").iterdir()} == set(names)
+
+
+def test_a_name_of_255_bytes_is_one_line(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
+    songs = {f"{subset}/{'x' * 255}": song(noise, 0, 10) for subset in ("train", "test")}
+    with pytest.raises(UserError, match="may have 240 bytes, not 255; rename it"):
+        corpus_of(write_tree(tmp_path / "songs", songs | {"train/b": song(noise, 0, 10)}), tmp_path / "corpus")
+
+
+def test_a_source_that_is_silent_throughout_has_no_score(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
+    songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in range(3)}
+    for stems in songs.values():
+        stems["drums"][:] = 0
+    metrics = through(write_tree(tmp_path / "songs", songs), tmp_path)
+    assert all(value is None for value in metrics["SDR"].values())
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("FLAC", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS")])
+def test_other_audio_called_wav_is_read_as_what_it_is(
+    tmp_path: Path, noise: Noise, write_tree: Write, kind: str, subtype: str
+) -> None:
+    root = write_tree(
+        tmp_path / "songs", {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
+    )
+    path = root / "train/1/drums.wav"
+    soundfile.write(path, noise(0, 8000, 1), 8000, subtype, format=kind)
+    read, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    corpus = corpus_of(root, tmp_path / "corpus")
+    np.testing.assert_array_equal(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read)
+
+
+@contextmanager
+def somebody() -> Iterator[Path]:
+    """A folder, and for the length of the block the rights of a user who is not root."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(user)
+
+
+@pytest.mark.parametrize("forbidden", ["songs/train/1/drums.wav", "songs/train/1", "songs/train", "out"])
+def test_what_may_not_be_read_or_written_is_one_line(noise: Noise, write_tree: Write, forbidden: str) -> None:
+    with somebody() as folder:
+        songs = {f"{subset}/{i}": song(noise, i, 10) for subset in ("train", "test") for i in range(2)}
+        write_tree(folder / "songs", songs)
+        (folder / "out").mkdir()
+        (folder / forbidden).chmod(0)
+        with pytest.raises(UserError, match="Permission denied") as error:
+            corpus_of(folder / "songs", folder / "out" / "corpus")
+        assert "\n" not in str(error.value)
+        (folder / forbidden).chmod(0o755)
+
+
+@pytest.mark.skipif(not os.environ.get("RNNSEP_LONG"), reason="minutes; RNNSEP_LONG=1 asks for it")
+def test_a_song_of_three_hours_needs_no_more_memory(tmp_path: Path) -> None:
+    for name in ("train/long", "train/short", "test/short"):
+        (tmp_path / "songs" / name).mkdir(parents=True)
+        for stem in ("drums", "vocals"):
+            path = tmp_path / "songs" / name / f"{stem}.wav"
+            seconds = 3 * 3600 if "long" in name else 1
+            with soundfile.SoundFile(path, "w", 8000, 1, "PCM_16") as file:
+                for second in range(seconds):
+                    file.write(np.random.default_rng(second).integers(-4000, 4000, 8000, np.int16))
+    code = "import sys, pathlib, tests.test_bad_data as t; t.through(*map(pathlib.Path, sys.argv[1:]))"
+    root = Path(__file__).resolve().parents[1]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "songs"), str(tmp_path)], env=environment, check=True)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 600_000)  # kB; the song has 173 MB
