@@ -48,11 +48,13 @@ def main(parameters, numbers: Path, counted: Path) -> None:
         if os.environ.get("KILL_AFTER") == number:
             (counted / ".partial-1-2-x").touch()
             os.kill(os.getpid(), signal.Signals[os.environ.get("KILL_WITH", "SIGKILL")])
+        if os.environ.get("LEAVE_AFTER") == number:
+            (counted / ".partial-1-2-x").touch()
         if os.environ.get("WAIT_AFTER") == number:
             sys.stdin.readline()
 
 if __name__ == "__main__":
-    stage.run(Parameters, main)
+    stage.run(Parameters, main, lambda: "HELPS" in os.environ)
 """
 
 
@@ -160,6 +162,22 @@ def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project: Path
     assert (code, out) == (-signal.SIGKILL, "made 1\nmade 2\n")
     assert not (project / "data" / "counted").exists()
     assert run(project) == (0, "kept 1\nkept 2\nmade 3\n", "")
+    assert counted(project) == {"1": "2", "2": "4", "3": "6"}
+
+
+def test_a_process_that_helps_another_runs_beside_it_and_leaves_nothing(project: Path) -> None:
+    first = start(project, WAIT_AFTER="1")
+    assert first.stdout
+    assert first.stdout.readline() == "made 1\n"
+    assert run(project, HELPS="1") == (0, "made 1\nmade 2\nmade 3\n", "")
+    assert not (project / "data" / "counted").exists()
+    first.communicate("\n")
+    assert counted(project) == {"1": "2", "2": "4", "3": "6"}
+
+
+def test_a_worker_given_up_for_lost_leaves_nothing_in_an_out(project: Path) -> None:
+    code, *_ = run(project, LEAVE_AFTER="2")
+    assert code == 0
     assert counted(project) == {"1": "2", "2": "4", "3": "6"}
 
 
