@@ -1,16 +1,12 @@
 """The pipeline as DVC runs it, on a corpus of a few seconds, in a repository of its own."""
 
 import json
-<<<<<<< HEAD
-import shutil
-from collections.abc import Callable, Iterator
-=======
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
->>>>>>> trust
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
