@@ -13,7 +13,7 @@ from rnnsep.report.examples import FREE
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for folder in ("src", "stages", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 UNPICKLING = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
-# what a Dask worker is given and answers, as Dask does itself; who reaches a scheduler can run code on its workers anyway
+# what a Dask worker is given and answers, as Dask does itself; who reaches a scheduler can run code anyway
 BETWEEN_PROCESSES = {"src/rnnsep/running/cluster.py": ["pickle"]}
 EVALUATING = {"eval", "exec", "compile", "__import__"}
 
