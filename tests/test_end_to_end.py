@@ -92,14 +92,14 @@ def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repositor
 
 
 def test_a_temporary_experiment_runs_the_code_that_it_began_with(repository: Repository, spoilt: Path) -> None:
-    before = set((repository.root / ".dvc/tmp").glob("exps/*/src/rnnsep/scoring/overall.py"))
+    before = set((repository.root / ".dvc/tmp").glob("exps/**/scoring/overall.py"))
     command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", "temporary", *CHANGE]
     with subprocess.Popen(
         [*command, "--single-item", "aggregate"], cwd=repository.root, env=repository.environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
         while process.poll() is None:
-            if set((repository.root / ".dvc/tmp").glob("exps/*/src/rnnsep/scoring/overall.py")) - before:
+            if set((repository.root / ".dvc/tmp").glob("exps/**/scoring/overall.py")) - before:
                 spoilt.write_text(SPOILT)
                 break
             time.sleep(0.01)
