@@ -40,7 +40,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def corpus_of(folder: Path, root: Path) -> Corpus:
-    make_corpus(CorpusParams("folder", str(folder), None, "published", SYNTHETIC), root)  # type: ignore[arg-type]
+    make_corpus(CorpusParams("folder", str(folder), None, "published", "own", SYNTHETIC), root)  # type: ignore[arg-type]
     return Corpus.read(root)
 
 
