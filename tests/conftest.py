@@ -71,7 +71,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
     Further runs in it have two workers.
     """
-    repository = make_repository(tmp_path_factory.mktemp("end to end") / "a repository [ü]")
+    repository = make_repository(tmp_path_factory.mktemp("end to end") / "a repository [x]")
     repository.environment["RNNSEP_WORKERS"] = "1"
     repository.stages = re.findall(r"^Running stage '(\w+)'", repository.dvc("repro"), re.MULTILINE)
     repository.commit("first results")

@@ -34,7 +34,7 @@ with instrumented:
     from rnnsep.running.errors import UserError
     from rnnsep.scoring import tables
     from rnnsep.signal.audio import AudioFile, decode
-    from rnnsep.signal.features import map_npz, open_features
+    from rnnsep.signal.features import FeatureSong, map_npz, open_features
     from rnnsep.signal.songs import Corpus, Song
     from rnnsep.signal.stft import StftParams
 
@@ -98,7 +98,7 @@ READERS = {
     ),
     "features": Reader(
         "features.json",
-        text({"sources": ["a"], "stft": asdict(STFT), "songs": [{"name": "a", "split": "train", "nb_frames": 2}]}),
+        text({"sources": ["a"], "stft": asdict(STFT), "songs": [asdict(FeatureSong("a", "train", 2, 0))]}),
         lambda path: open_features(path.parent),
     ),
     "npz": Reader("song.npz", written(lambda buffer: np.savez(buffer, **ARRAYS)), map_npz),

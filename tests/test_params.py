@@ -124,3 +124,7 @@ def test_whatever_a_file_holds_it_reads_or_raises_user_error(
         assert isinstance(params.read_yaml(path), dict)
     except UserError as error:
         assert "\n" not in str(error)
+
+
+def test_a_key_with_a_line_break_is_still_one_line() -> None:
+    assert str(params.ParamError("stft.\n", "unknown key")) == "'stft.\\n': unknown key"

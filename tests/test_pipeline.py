@@ -173,6 +173,7 @@ MODULES = {  # folder or file of src/rnnsep: the stages that a change of it reru
     "presets": set(),
     "report": {"report"},
     "running": set(STAGES),
+    "running/quiet.py": TRAINED,
     "scoring": {"evaluate", "baselines"} | END,
     "scoring/baselines.py": {"baselines"} | END,
     "scoring/data": {"report"},

@@ -46,7 +46,7 @@ class ParamError(UserError):
     """A parameter that is unknown, missing, of the wrong type or of an impossible value."""
 
     def __init__(self, key: str, message: str):
-        super().__init__(f"{key}: {message}")
+        super().__init__(f"{key if key.isprintable() else ascii(key)}: {message}")
         self.key, self.message = key, message
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
