@@ -83,7 +83,9 @@ CHANGE = ("-S", "evaluation.shared_array=true")
 
 
 def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repository, spoilt: Path) -> None:
-    repository.dvc("exp", "run", "--queue", "--name", "queued", *CHANGE)
+    repository.dvc(
+        "exp", "run", "--queue", "--name", "queued", *CHANGE, "-S", "evaluation.window=0.8"
+    )  # not in a cache
     spoilt.write_text(SPOILT)
     output = repository.dvc("exp", "run", "--run-all")
     assert "Running stage 'aggregate'" in output
@@ -141,6 +143,7 @@ def test_bad_parameters_end_an_experiment_with_one_clear_line(
 def copied(repository: Repository, folder: Path) -> Repository:
     """All that is in a repository, in another folder, where tests can do what they like."""
     shutil.copytree(repository.root, folder / "rnnsep")
+    shutil.rmtree(folder / "rnnsep/.dvc/tmp/exps", ignore_errors=True)  # the other's queue
     return Repository(folder / "rnnsep")
 
 
