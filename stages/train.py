@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
 from rnnsep.running.quiet import import_tensorflow
 
 import_tensorflow()

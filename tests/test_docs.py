@@ -37,7 +37,7 @@ from rnnsep.scoring.tables import aggregate
 from rnnsep.signal.audio import write_wav
 from rnnsep.signal.songs import Corpus, Song
 from rnnsep.signal.stft import StftParams
-from tests import test_end_to_end
+from tests import repository
 from tests.networks import SMALL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -229,7 +229,7 @@ def test_all_commands_run_in_a_fresh_clone(tmp_path: Path) -> None:
     root, own = tmp_path / "rnnsep", tmp_path / "own"
     run(tmp_path, ["git", "clone", "--quiet", str(ROOT), str(root)])
     document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    small = yaml.safe_dump(test_end_to_end.merge(document, test_end_to_end.SMALL), sort_keys=False)
+    small = yaml.safe_dump(repository.merge(document, repository.SMALL), sort_keys=False)
     (root / "params.yaml").write_text(small, encoding="utf-8")
     for key, value in (("user.name", "Nobody"), ("user.email", "nobody@example.com")):
         run(root, ["git", "config", key, value])

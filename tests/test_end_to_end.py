@@ -83,9 +83,8 @@ CHANGE = ("-S", "evaluation.shared_array=true")
 
 
 def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repository, spoilt: Path) -> None:
-    repository.dvc(
-        "exp", "run", "--queue", "--name", "queued", *CHANGE, "-S", "evaluation.window=0.8"
-    )  # not in a cache
+    new = ("-S", "evaluation.window=0.8")  # CHANGE alone may be in the run-cache
+    repository.dvc("exp", "run", "--queue", "--name", "queued", *CHANGE, *new)
     spoilt.write_text(SPOILT)
     output = repository.dvc("exp", "run", "--run-all")
     assert "Running stage 'aggregate'" in output

@@ -9,6 +9,7 @@ Workers are the processes that TF_CONFIG names. The first one is the chief, whic
 help: they get the chief's checkpoint, and what they write is dropped.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -58,8 +59,6 @@ def helps() -> bool:
 class Replicas:
     """One replica: this process, on its CPU or its GPU."""
 
-    count = 1
-
     def scope(self) -> AbstractContextManager[Any]:
         """Where variables are made."""
         return nullcontext()
@@ -102,7 +101,7 @@ class Several(Replicas):
         graph = tf.function(run)
 
         def call(sources: np.ndarray, gains: np.ndarray, *others: Any) -> Any:
-            parts = [self._part(array, axis=1) for array in (sources, gains)]
+            parts = [self._part(array) for array in (sources, gains)]
             try:
                 return self.strategy.experimental_local_results(graph(*parts, *others))[0]
             except (
@@ -126,15 +125,14 @@ class Several(Replicas):
             raise ParamError("sampling.batch", f"must be a multiple of the {self.count} replicas, not {batch}")
         if optimizer == "lbfgs":
             raise ParamError("training.optimizer", f"lbfgs trains in one process; unset {VARIABLE}")
-        digest = np.frombuffer(repr(settings).encode(), np.uint8)
-        mine = np.array([len(digest), int(digest.astype(np.int64) @ np.arange(1, len(digest) + 1)) % 2**31], np.int64)
+        mine = np.frombuffer(hashlib.sha256(repr(settings).encode()).digest(), np.int64)
         if not np.array_equal(mine, self._from_chief(mine)):
             raise UserError("this worker has other parameters or other features than the first one; give all the same")
 
     def share(self, checkpoint: Path) -> None:
         content = checkpoint.read_bytes() if checkpoint.exists() and not helps() else b""
         length = int(self._from_chief(np.array([len(content)], np.int64))[0])
-        own = np.frombuffer(content.ljust(length, b"\0")[:length], np.uint8).astype(np.int64)
+        own = np.frombuffer(content.ljust(length, b"\0"), np.uint8).astype(np.int64)
         if not length:
             checkpoint.unlink(missing_ok=True)
             return
@@ -143,11 +141,11 @@ class Several(Replicas):
             with files.whole(checkpoint) as temporary:
                 temporary.write_bytes(shared)
 
-    def _part(self, array: np.ndarray, axis: int) -> Any:
-        """Each replica's own part of an array along an axis."""
+    def _part(self, array: np.ndarray) -> Any:
+        """Each replica's own sequences of an array (nb_sources, nb_batch, …)."""
         import tensorflow as tf
 
-        parts = np.split(array, self.count, axis)
+        parts = np.split(array, self.count, axis=1)
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(parts[context.replica_id_in_sync_group])
         )

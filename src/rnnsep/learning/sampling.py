@@ -134,7 +134,7 @@ class Sampler:
                     stft = self.songs[song][0][j]
                     at = start
                     if j and random:
-                        stft = self.any_start(int(song), random)[j]
+                        stft = self.any_start(song, random)[j]
                         at = self.shifted(start, len(stft), random)
                     self._copy(stft, at, sources[j, b], swap=False)
             yield Batch(sources, np.ones((nb_sources, nb_batch, 1), np.float32))

@@ -22,7 +22,7 @@ import pandas as pd
 import scipy.optimize
 import tensorflow as tf
 
-from rnnsep.learning.distribution import nb_workers, replicas
+from rnnsep.learning.distribution import gpus, nb_workers, replicas
 from rnnsep.learning.losses import LossName, LossParams, loss_of
 from rnnsep.learning.model import Model, save_model
 from rnnsep.learning.network import (
@@ -71,10 +71,6 @@ class TrainingParams:
         if self.optimizer == "lbfgs" and (self.averaging or self.weight_decay):
             key = "averaging" if self.averaging else "weight_decay"
             raise ParamError(key, "must be 0, since the optimizer is lbfgs")
-
-    def of_network(self, number: int) -> "TrainingParams":
-        """Those of network `number`, counted from 1, which has a seed of its own."""
-        return replace(self, seed=self.seed + number - 1)
 
 
 @dataclass(frozen=True)
@@ -163,7 +159,7 @@ def _fit_network(
     """Train network `number`, counted from 1, and write its history."""
     use_threads(params.threads)
     suffix = f"-{number}" if number > 1 else ""
-    own = params.of_network(number)
+    own = replace(params, seed=params.seed + number - 1)
     replicas().check(sampling.batch, params.optimizer, (network_params, loss, sampling, params, features.songs))
     keras.utils.set_random_seed(own.seed)
     with replicas().scope(), computing(own.precision):
@@ -236,7 +232,7 @@ def fit(
         rate = params.learning_rate * plateau_scale(state.history, params)
         train_loss = _mean_loss(trainer, sampler, epoch, rate)
         valid_loss = trainer.evaluate(validation.whole()) if validation else float("nan")
-        if not np.isfinite([train_loss, valid_loss] if validation else train_loss).all():
+        if not np.isfinite([train_loss, valid_loss if validation else 0.0]).all():
             raise UserError(
                 f"the loss is not a number any more in epoch {epoch}; lower training.learning_rate"
                 f" ({params.learning_rate}) or training.clip ({params.clip}); {checkpoint} holds epoch {state.epoch}"
@@ -318,7 +314,7 @@ class Trainer:
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # all have the same
         self.averages = [tf.Variable(w.value, trainable=False, aggregation=first) for w in self.weights]
         self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
-        xla = not tf.config.list_logical_devices("GPU")  # XLA cannot compile cuDNN's recurrent layers
+        xla = not gpus()  # XLA cannot compile cuDNN's recurrent layers
         self._slope = tf.function(self._slope_of, jit_compile=xla)
         self._step = self.replicas.compiled(self._step_of, xla)
         self._evaluate = self.replicas.compiled(self._loss_of, xla)
