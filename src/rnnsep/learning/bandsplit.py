@@ -25,14 +25,17 @@ def split(frequencies: np.ndarray, nb_groups: int) -> list[int]:
 
 
 class Path(keras.layers.Layer):
-    """x + dense(recurrent(norm(x))), the sequence along one axis of x: shape in and out (batch, sequence, units)."""
+    """x + dense(recurrent(norm(x))), the sequence along one axis of x: shape in and out (batch, sequence, units).
+
+    What is dropped out is the same along the sequence (Gal and Ghahramani, 2016).
+    """
 
     def __init__(self, recurrent: keras.layers.Layer, units: int, dropout: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.norm = keras.layers.LayerNormalization(name="norm")
         self.recurrent = recurrent
         self.dense = keras.layers.Dense(units, name="dense")
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), name="dropout")
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         return x + self.dropout(self.dense(self.recurrent(self.norm(x))), training=training)
