@@ -4,7 +4,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnsep.learning.bandsplit import BandSplit, split
+from rnnsep.learning.bandsplit import BandSplit, Path, split
 from rnnsep.learning.recurrence.layers import GRU
 
 
@@ -48,3 +48,13 @@ def test_frames_and_batch_unknown_beforehand_give_the_same() -> None:
     traced = tf.function(layer, input_signature=[tf.TensorSpec((None, None, 9, 2))])
     np.testing.assert_allclose(traced(x), layer(x), atol=1e-6)
     np.testing.assert_allclose(tf.function(layer, jit_compile=True)(x), layer(x), atol=1e-5)
+
+
+def test_what_is_dropped_out_is_the_same_along_a_sequence() -> None:
+    path = Path(GRU(4), 8, 0.5)
+    x = tf.random.normal((3, 6, 8), seed=1)
+    added = (path(x, training=True) - x).numpy()
+    dropped = added == 0
+    assert 0 < dropped.sum() < dropped.size
+    assert (dropped == dropped[:, :1]).all()
+    assert (dropped != dropped[:1]).any()
