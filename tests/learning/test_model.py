@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnsep.learning.model import Model, load_model, save_model
-from rnnsep.learning.network import Defects, MaskNetwork, make_enhancer, make_network
+from rnnsep.learning.network import Defects, MaskNetwork, NetworkParams, make_enhancer, make_network
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 from tests.networks import SMALL
@@ -19,10 +19,10 @@ from tests.networks import SMALL
 PARAMS = replace(SMALL, bandwidth=3000.0)
 
 
-def make(channels: str = "mono", seed: int = 0) -> Model:
+def make(channels: str = "mono", seed: int = 0, params: NetworkParams = PARAMS) -> Model:
     keras.utils.set_random_seed(seed)
     stft = StftParams(8000, 32, 16, channels, "hann")  # type: ignore[arg-type]
-    network = MaskNetwork(PARAMS, 3, PARAMS.bins(8000, 32).nb_bins, stft.nb_channels)
+    network = MaskNetwork(params, 3, params.bins(8000, 32).nb_bins, stft.nb_channels)
     return Model(("a", "b", "c"), stft, network)
 
 
@@ -49,6 +49,27 @@ def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> N
     highest = model.network.nb_bins - 1
     assert highest == 12
     np.testing.assert_array_equal(masks[:, :, highest:], masks[:, :, highest : highest + 1].repeat(5, axis=2))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bands": 3},
+        {"bands": 3, "bidirectional": True, "shared": False},
+        {"local": 2, "bottleneck": 5, "bidirectional": True, "residual": True},
+        {"mel": 4, "mel_mask": True},
+        {"context": 1, "cell": "vanilla", "mask": "abs"},
+    ],
+    ids=str,
+)
+def test_networks_of_every_kind_give_masks_of_songs_of_any_length(changes: dict[str, Any]) -> None:
+    model = make(params=replace(PARAMS, **changes))
+    stft = mixture(1)
+    nb_bins = model.network.nb_bins
+    for nb_frames in (1, 7):
+        masks = model.masks(stft[:nb_frames])
+        plain = model.network(np.abs(stft[None, :nb_frames, :nb_bins])).numpy()[:, 0]
+        np.testing.assert_allclose(masks[:, :, :nb_bins], plain, atol=1e-5)
 
 
 def test_a_mono_model_sees_the_mean_of_the_channels() -> None:

@@ -257,6 +257,7 @@ class MaskNetwork(keras.Model):
             x = self.noise(x, training=training)
         x = tf.cast(x, self.inner_dtype)
         if self.params.bands:
+            x = tf.ensure_shape(x, (None, None, self.nb_bands, self.nb_inputs))
             return tf.cast(self.split(x, training=training), tf.float32)
         nb_batch, nb_frames = tf.shape(magnitude)[0], tf.shape(magnitude)[1]
         standardised = x
