@@ -64,12 +64,18 @@ def commands(page: Path) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
-    """Variables that a command sets, extras that it asks for, and what is left of it within the environment."""
+def without_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Variables that a command sets, and what is left of it."""
     variables = {}
     while re.fullmatch(r"[A-Z_]+=.*", words[0]):
         name, value = words[0].split("=", 1)
         variables[name], words = value, words[1:]
+    return variables, words
+
+
+def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
+    """Variables that a command sets, extras that it asks for, and what is left of it within the environment."""
+    variables, words = without_variables(words)
     extras = [words[at + 1] for at, word in enumerate(words) if word == "--extra"]
     if words[:2] == ["uv", "run"]:
         words = words[2:]
@@ -242,7 +248,8 @@ def test_all_commands_run_in_a_fresh_clone(tmp_path: Path) -> None:
                 print(f"{page.name}: not run: {line}")
                 continue
             print(f"{page.name}: {line}", flush=True)
-            run(root, [re.sub(r"/my/\w+", str(own), word) for word in words])
+            variables, plain = without_variables(words)
+            run(root, [re.sub(r"/my/\w+", str(own), word) for word in plain], **variables)
             if not own.exists():  # after the first run
                 run(root, ["git", "commit", "--quiet", "--all", "--message=a run"])
                 shutil.copytree(root / "data/corpus", own, ignore=shutil.ignore_patterns("corpus.json"))
