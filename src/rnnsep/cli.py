@@ -60,7 +60,7 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     command.add_argument(
         "--model", metavar="DIR", type=Path,
-        help="folder of a trained model (default: models, else the one that comes with rnnsep, if any)",
+        help="folder of a trained model (default: models, else the one that comes with rnnsep)",
     )  # fmt: skip
     command.add_argument(
         "--filter", choices=["mask", "wiener"], default="mask",

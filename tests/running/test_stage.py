@@ -157,6 +157,19 @@ def test_a_missing_dep_is_one_line(project: Path) -> None:
     assert run(project) == (1, "", message)
 
 
+def test_other_outs_than_those_of_dvc_yaml_are_one_line(project: Path) -> None:
+    command = [sys.executable, "stages/count.py", "data/numbers", "elsewhere"]
+    done = subprocess.run(
+        command, cwd=project, env=os.environ | {"PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=False
+    )
+    message = (
+        "count: its outs are those of dvc.yaml, so data/counted must be given, as in:"
+        " python stages/count.py data/numbers data/counted\n"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+    assert not (project / "elsewhere").exists()
+
+
 def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project: Path) -> None:
     code, out, _ = run(project, KILL_AFTER="2")
     assert (code, out) == (-signal.SIGKILL, "made 1\nmade 2\n")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep import cli
+from rnnsep.corpora.synthetic.corpus import render
 from rnnsep.learning.model import Model, load_model, save_model
 from rnnsep.learning.network import MaskNetwork
 from rnnsep.running.errors import UserError
@@ -234,6 +235,20 @@ def test_the_model_is_the_users_own_or_else_the_packages_and_named(
     assert ": kept in " in said.out  # since the two are the same
     assert cli.main(["separate", "song.wav", "-o", "out", "--model", "models"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_package_brings_a_model_that_separates_songs_it_has_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert songs.find_model(None) == songs.PACKAGED
+    assert sum(path.stat().st_size for path in songs.PACKAGED.iterdir()) < 10e6
+    song = render(seed=1, index=0, seconds=6.0)  # it has learnt from songs of seed 0
+    mixture = song.pop("mixture") / 32768
+    for source, estimate in separate_audio(mixture, 44100).items():
+        true = song[source] / 32768
+        error, without = (np.sum(np.square(one - true)) for one in (estimate, mixture / len(song)))
+        assert error < 0.6 * without, source
 
 
 def test_all_networks_of_a_model_count_when_it_is_told_from_another(models: Path, tmp_path: Path) -> None:

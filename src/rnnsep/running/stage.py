@@ -63,12 +63,14 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
     SCRATCH.mkdir(exist_ok=True)
     with _alone(name):
         stage, parsed = _read(name, parameters)
+        outs = _outs(stage)
+        if missing := set(outs) - set(arguments):
+            raise UserError(f"its outs are those of dvc.yaml, so {min(missing)} must be given, as in: {stage['cmd']}")
         _remove_recorded()
         state = _state(stage, parsed)
         scratch = SCRATCH / name / _key(stage, parsed)
         scratch.mkdir(parents=True, exist_ok=True)
         files.remove_partial(scratch)
-        outs = _outs(stage)
         place = {out: scratch / out.name for out in outs}
         main(parsed, *(place.get(argument, argument) for argument in arguments))
         files.remove_partial(scratch)  # of a worker that was given up for lost while it was not

@@ -34,7 +34,7 @@ BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": 32}
 BLOCK = 60.0  # s that the network sees at a time
 RATES = (100, 1_000_000)  # Hz
 LARGEST_WAV = 2**32 - 2**16  # bytes of samples; RF64 holds more
-PACKAGED = Path(str(resources.files("rnnsep"))) / "models"  # of a model that comes with the package, if one does
+PACKAGED = Path(str(resources.files("rnnsep"))) / "models"  # where the model is that comes with the package
 MARK = '{"separated by": "rnnsep"'  # how the comment of every file written here begins
 
 # Files in a folder that are taken for songs. A file that is named itself may have any ending.
