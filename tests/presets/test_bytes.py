@@ -45,6 +45,7 @@ SIZES = {
 SMALLER = {  # where they are not 0; the songs here are mono
     "rnn.mel": 12, "rnn.bottleneck": 12, "rnn.side": False, "loss.segment": 4, "training.pretraining": 1,
     "enhancement.layers": 1,
+    "training.networks": 1,  # several may train in processes of their own, which this one's eagerness does not reach
 }  # fmt: skip
 
 
