@@ -14,7 +14,7 @@ from rnnsep.learning import distribution
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import EnhancementParams, TrainingParams, train
+from rnnsep.learning.training import BlendingParams, EnhancementParams, TrainingParams, train
 from rnnsep.running import stage
 
 
@@ -24,11 +24,12 @@ class Parameters:
     loss: LossParams
     sampling: SamplingParams
     training: TrainingParams
+    blending: BlendingParams
     enhancement: EnhancementParams
 
 
 def main(p: Parameters, features: Path, models: Path) -> None:
-    train(features, models, p.rnn, p.loss, p.sampling, p.training, p.enhancement)
+    train(features, models, p.rnn, p.loss, p.sampling, p.training, p.blending, p.enhancement)
 
 
 if __name__ == "__main__":

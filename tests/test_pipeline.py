@@ -151,6 +151,7 @@ STALE = {  # section or key: the stages that a change of it, or of any of its ke
     "loss": TRAINED,
     "sampling": TRAINED,
     "training": TRAINED,
+    "blending": TRAINED,
     "enhancement": TRAINED,
     "separation": SEPARATED,
     "evaluation": {"baselines"} | SCORED,

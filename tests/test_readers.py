@@ -57,7 +57,7 @@ nested = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     content=st.binary(max_size=40)
-    | st.dictionaries(st.sampled_from(["sources", "stft", "rnn", "networks", "enhancer"]), nested).map(
+    | st.dictionaries(st.sampled_from(["sources", "stft", "rnn", "networks", "blended", "enhancer"]), nested).map(
         lambda content: json.dumps(content).encode()
     )
 )

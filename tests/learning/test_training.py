@@ -18,7 +18,16 @@ from rnnsep.learning.losses import LossParams
 from rnnsep.learning.model import Model, load_model
 from rnnsep.learning.network import Defects, NetworkParams, make_network
 from rnnsep.learning.sampling import Sampler, SamplingParams
-from rnnsep.learning.training import EnhancementParams, Trainer, TrainingParams, divided, plateau_scale, spectra, train
+from rnnsep.learning.training import (
+    BlendingParams,
+    EnhancementParams,
+    Trainer,
+    TrainingParams,
+    divided,
+    plateau_scale,
+    spectra,
+    train,
+)
 from rnnsep.params import ParamError, parse
 from rnnsep.running.errors import UserError
 from rnnsep.signal.features import open_features, write_features
@@ -48,6 +57,7 @@ TRAINING = TrainingParams(
     threads=2,
     precision="float32",
 )
+UNBLENDED = BlendingParams(bands=0, units=4, dropout=0.0)
 ALONE = EnhancementParams(layers=0, mask="relu", loss="magnitude", discrimination=0.0, share=0.0)
 
 
@@ -57,13 +67,14 @@ def run(
     network: NetworkParams = NETWORK,
     loss: LossParams = LOSS,
     sampling: SamplingParams = SAMPLING,
+    blending: BlendingParams = UNBLENDED,
     enhancement: EnhancementParams = ALONE,
     **changes: object,
 ) -> Path:
     """A small training; the folder of the model."""
     models = folder / "models"
     models.parent.mkdir(parents=True, exist_ok=True)
-    train(features, models, network, loss, sampling, replace(TRAINING, **changes), enhancement)  # type: ignore[arg-type]
+    train(features, models, network, loss, sampling, replace(TRAINING, **changes), blending, enhancement)  # type: ignore[arg-type]
     return models
 
 
@@ -388,6 +399,31 @@ def test_networks_of_several_seeds_are_averaged(features: Path, bands: Path, tmp
     np.testing.assert_allclose(model.masks(mixture), np.mean(alone, axis=0), atol=1e-6)
 
 
+def test_a_network_of_another_kind_is_blended_in(features: Path, bands: Path, tmp_path: Path, trained: Path) -> None:
+    both = replace(UNBLENDED, bands=3)
+    whole = run(features, tmp_path / "whole", blending=both)
+    assert contents(whole)["model.weights.h5"] == contents(trained)["model.weights.h5"]
+    alone = run(features, tmp_path / "alone", both.kinds(NETWORK, 1)[1], seed=TRAINING.seed + 1)
+    assert contents(whole)["model-2.weights.h5"] == contents(alone)["model.weights.h5"]
+    corpus = Corpus.read(bands)
+    mixture = stft(corpus.stem(corpus.of("test")[0], "mixture"), STFT)
+    masks = [load_model(models).masks(mixture) for models in (whole, trained, alone)]
+    np.testing.assert_allclose(masks[0], (masks[1] + masks[2]) / 2, atol=1e-6)
+    assert np.abs(masks[1] - masks[2]).max() > 1e-3
+
+
+def test_a_blended_network_is_like_the_first_but_for_what_a_band_split_rnn_cannot_have() -> None:
+    first = replace(NETWORK, bottleneck=8, local=2, context=1, recurrent=(1,), bidirectional=True)
+    assert UNBLENDED.kinds(first, 2) == [first, first]
+    *same, other = BlendingParams(bands=3, units=5, dropout=0.3).kinds(first, 2)
+    assert same == [first, first]
+    other.check()
+    assert other == replace(first, bands=3, units=5, dropout=0.3, bottleneck=0, local=0, context=0, recurrent=None)
+    for changes, key in [({"bands": 2}, r"rnn\.bands"), ({"mel": 12}, r"rnn\.mel")]:
+        with pytest.raises(ParamError, match=rf"blending\.bands: must be 0 where {key} is not"):
+            replace(UNBLENDED, bands=3).kinds(replace(NETWORK, **changes), 1)  # type: ignore[arg-type]
+
+
 def test_networks_are_trained_side_by_side_to_the_same_bytes(
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +439,11 @@ def test_what_excludes_each_other_is_refused(features: Path, tmp_path: Path) -> 
         run(features, tmp_path, loss=replace(LOSS, segment=5))
     with pytest.raises(ParamError, match=r"training\.networks: must be 1"):
         run(features, tmp_path, enhancement=replace(ALONE, layers=1), networks=2)
+    with pytest.raises(ParamError, match=r"blending\.bands: must be 0 where enhancement has layers"):
+        run(features, tmp_path, blending=replace(UNBLENDED, bands=3), enhancement=replace(ALONE, layers=1))
+    first, lbfgs = replace(NETWORK, dropout=0.0), {"optimizer": "lbfgs", "averaging": 0.0}
+    with pytest.raises(ParamError, match=r"blending\.dropout: must be 0, since training\.optimizer is lbfgs"):
+        run(features, tmp_path, first, blending=BlendingParams(bands=3, units=4, dropout=0.1), **lbfgs)
 
 
 @pytest.mark.parametrize("changes", [{}, {"side": True}, {"pooling": 1000.0}, {"pooling": 500.0, "side": True}])

@@ -30,7 +30,7 @@ from rnnsep import params
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import EnhancementParams, TrainingParams, train
+from rnnsep.learning.training import BlendingParams, EnhancementParams, TrainingParams, train
 from rnnsep.presets import catalogue
 from rnnsep.signal.features import write_features
 from tests.learning.conftest import STFT, write_bands
@@ -45,7 +45,8 @@ SIZES = {
 SMALLER = {  # where they are not 0; the songs here are mono
     "rnn.mel": 12, "rnn.bottleneck": 12, "rnn.side": False, "loss.segment": 4, "training.pretraining": 1,
     "enhancement.layers": 1,
-    "training.networks": 1,  # several may train in processes of their own, which this one's eagerness does not reach
+    # several may train in processes of their own, which this one's eagerness does not reach
+    "training.networks": 1, "blending.bands": 0,
 }  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def trained(name: str, features: Path, folder: Path) -> tuple[str, list[float]]:
     content = document(name)
     classes = {
         "rnn": NetworkParams, "loss": LossParams, "sampling": SamplingParams, "training": TrainingParams,
-        "enhancement": EnhancementParams,
+        "blending": BlendingParams, "enhancement": EnhancementParams,
     }  # fmt: skip
     sections = [params.parse(cls, content[section], section) for section, cls in classes.items()]
     with contextlib.redirect_stdout(io.StringIO()):

@@ -18,7 +18,7 @@ from rnnsep.corpora.corpus import CorpusParams
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import EnhancementParams, TrainingParams
+from rnnsep.learning.training import BlendingParams, EnhancementParams, TrainingParams
 from rnnsep.presets import catalogue
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.evaluation import EvaluationParams
@@ -35,6 +35,7 @@ SECTIONS = {
     "loss": LossParams,
     "sampling": SamplingParams,
     "training": TrainingParams,
+    "blending": BlendingParams,
     "enhancement": EnhancementParams,
     "separation": SeparationParams,
 }

@@ -220,6 +220,11 @@ def test_headline_below_the_mixture_and_alone():
         ({"recurrent": [2]}, {}, "3 layers of 8 units, 2 LSTM, unidirectional, the others dense"),
         ({"recurrent": [0]}, {"networks": 3}, "3 dense layers of 8 units, 3 networks averaged"),
         ({"bands": 20, "shared": False}, {}, "band-split, 20 bands, 3 × LSTM of 8 units, unidirectional, one for"),
+        (
+            {},
+            {"networks": 2, "blended": {"cell": "gru", "layers": 3, "units": 8, "bands": 20}},
+            "3 × LSTM of 8 units, unidirectional, with band-split, 20 bands, 3 × GRU of 8 units, unidi",
+        ),
         ({}, {"enhancer": {}}, "3 × LSTM of 8 units, unidirectional, and a second network that enhances all sources"),
     ],
 )

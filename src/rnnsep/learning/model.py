@@ -31,7 +31,14 @@ class Model:
     stft: StftParams
     network: MaskNetwork
     enhancer: MaskNetwork | None = None  # sees the sources that the network's masks give (Grais et al., 2017)
-    others: tuple[MaskNetwork, ...] = ()  # like the network, trained from other seeds; the mean of all masks counts
+    others: tuple[
+        MaskNetwork, ...
+    ] = ()  # from other seeds, the last one may be of another kind; all masks are averaged
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether the last network is of another kind."""
+        return bool(self.others) and self.others[-1].params != self.network.params
 
     def masks(self, mixture: np.ndarray) -> np.ndarray:
         """Soft masks for the STFT of a mixture.
@@ -73,6 +80,7 @@ def save_model(folder: Path, model: Model, provenance: dict[str, Any]) -> None:
             "stft": asdict(model.stft),
             "rnn": asdict(model.network.params),
             "networks": 1 + len(model.others),
+            **({"blended": asdict(model.others[-1].params)} if model.is_blended else {}),
             **({} if model.enhancer is None else {"enhancer": asdict(model.enhancer.params)}),
             "provenance": provenance | {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         },
@@ -91,12 +99,16 @@ def load_model(folder: Path) -> Model:
         params = parse(NetworkParams, description["rnn"], "rnn")
         nb_networks = int(description["networks"])
         second = parse(NetworkParams, description["enhancer"], "enhancer") if "enhancer" in description else None
+        kinds = [params] * max(1, nb_networks)
+        if "blended" in description:
+            kinds[-1] = parse(NetworkParams, description["blended"], "blended")
     except FileNotFoundError:
         raise UserError(f"{folder / ARCHITECTURE}: no such file; train a model first (dvc repro train)") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{folder / ARCHITECTURE}: not the description of a model: {error}") from None
-    paths = [folder / WEIGHTS, *(folder / OTHER.format(i) for i in range(2, nb_networks + 1))]
-    network, *others = (_loaded(path, make_network(params, len(sources), stft)) for path in paths)
+    paths = [folder / WEIGHTS, *(folder / OTHER.format(i) for i in range(2, len(kinds) + 1))]
+    networks = (make_network(kind, len(sources), stft) for kind in kinds)
+    network, *others = (_loaded(path, one) for path, one in zip(paths, networks, strict=True))
     enhancer = None
     if second is not None:
         enhancer = _loaded(folder / ENHANCER, make_enhancer(second, len(sources), stft))

@@ -3,12 +3,13 @@
 Everything that the next epoch depends on is in one checkpoint (weights, optimiser, moving average, random state of
 dropout, history), written whole after each epoch; batches are pure functions of (seed, epoch, step).
 
-With `enhancement` a second network is trained after the first, on songs that the first has not seen: it sees what the
-first makes of all sources, and enhances them together.
+With `blending` a network of another kind is trained beside the first, and the masks of both are averaged. With
+`enhancement` a second network is trained after the first, on songs that the first has not seen: it sees what the first
+makes of all sources, and enhances them together.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,6 +75,32 @@ class TrainingParams:
 
 
 @dataclass(frozen=True)
+class BlendingParams:
+    """Section `blending` of params.yaml: a band-split RNN beside the network, like it but for what is said here.
+
+    Networks of unlike kinds make unlike mistakes, so the mean of their masks is better than either (Uhlich et al.,
+    2017).
+    """
+
+    bands: Annotated[int, Range(0)]  # its groups of bins; 0: no such network
+    units: Annotated[int, Range(1)]
+    dropout: Annotated[float, Range(0, 0.99)]
+
+    def kinds(self, network: NetworkParams, nb_networks: int) -> list[NetworkParams]:
+        """What each network is: `nb_networks` like `network`, and the band-split RNN after them, if there is any.
+
+        Raises `ParamError` where the network has what a band-split RNN cannot have.
+        """
+        if not self.bands:
+            return [network] * nb_networks
+        if network.bands or network.mel:
+            other = "rnn.bands" if network.bands else "rnn.mel"
+            raise ParamError("blending.bands", f"must be 0 where {other} is not")
+        own = replace(network, bands=self.bands, units=self.units, dropout=self.dropout)
+        return [network] * nb_networks + [replace(own, recurrent=None, context=0, bottleneck=0, local=0)]
+
+
+@dataclass(frozen=True)
 class EnhancementParams:
     """Section `enhancement` of params.yaml: a second network, like the first but for what is said here."""
 
@@ -91,6 +118,7 @@ def train(
     loss_params: LossParams,
     sampling_params: SamplingParams,
     params: TrainingParams,
+    blending: BlendingParams,
     enhancement: EnhancementParams,
 ) -> None:
     """Train on the split `train`, keep the weights of the epoch with the best loss on `valid`, if there is any.
@@ -100,11 +128,12 @@ def train(
     on, or `enhancement.npz`. Raises `UserError` when the loss is no longer a number.
     """
     features = open_features(features_folder)
-    _check(features, network_params, loss_params, sampling_params, params, enhancement)
+    kinds = blending.kinds(network_params, params.networks)
+    _check(features, kinds, loss_params, sampling_params, params, enhancement)
     songs, kept = divided([song.name for song in features.songs if song.split == "train"], enhancement.share)
-    fit_one = partial(_fit_network, features, songs, models, network_params, loss_params, sampling_params, params)
-    numbers = range(1, params.networks + 1)
-    if params.networks > 1 and nb_workers() == 1 and not tf.config.list_physical_devices("GPU"):
+    fit_one = partial(_fit_network, features, songs, models, kinds, loss_params, sampling_params, params)
+    numbers = range(1, len(kinds) + 1)
+    if len(kinds) > 1 and nb_workers() == 1 and not tf.config.list_physical_devices("GPU"):
         # each in a process, which leaves its end in its checkpoint; what follows then only reads these
         map_songs(partial(_fit_alone, fit_one), numbers, "networks")
     networks, states = zip(*map(fit_one, numbers), strict=True)
@@ -125,7 +154,7 @@ def train(
 
 def _check(
     features: Features,
-    network: NetworkParams,
+    kinds: Sequence[NetworkParams],
     loss: LossParams,
     sampling: SamplingParams,
     params: TrainingParams,
@@ -137,20 +166,24 @@ def _check(
         raise UserError(f"{features.root}: no song of split train; training needs some")
     if "valid" not in splits and params.schedule == "plateau":
         raise ParamError("training.schedule", "must be cosine or constant, since no song is for validation")
-    if params.optimizer == "lbfgs" and (network.dropout or network.noise):
-        key = "dropout" if network.dropout else "noise"
-        raise ParamError(f"rnn.{key}", "must be 0, since training.optimizer is lbfgs, which cannot do with randomness")
+    for kind in kinds:
+        if params.optimizer == "lbfgs" and (kind.dropout or kind.noise):
+            key = "dropout" if kind.dropout else "noise"
+            section = "rnn" if kind is kinds[0] else "blending"
+            reason = "since training.optimizer is lbfgs, which cannot do with randomness"
+            raise ParamError(f"{section}.{key}", f"must be 0, {reason}")
     if loss.segment and sampling.frames % loss.segment:
         raise ParamError("loss.segment", f"must divide sampling.frames ({sampling.frames})")
-    if enhancement.layers and params.networks > 1:
-        raise ParamError("training.networks", "must be 1 where enhancement has layers")
+    if enhancement.layers and len(kinds) > 1:
+        key, value = ("training.networks", 1) if params.networks > 1 else ("blending.bands", 0)
+        raise ParamError(key, f"must be {value} where enhancement has layers")
 
 
 def _fit_network(
     features: Features,
     songs: Collection[str],
     models: Path,
-    network_params: NetworkParams,
+    kinds: Sequence[NetworkParams],
     loss: LossParams,
     sampling: SamplingParams,
     params: TrainingParams,
@@ -159,13 +192,13 @@ def _fit_network(
     """Train network `number`, counted from 1, and write its history."""
     use_threads(params.threads)
     suffix = f"-{number}" if number > 1 else ""
-    own = replace(params, seed=params.seed + number - 1)
+    own, network_params = replace(params, seed=params.seed + number - 1), kinds[number - 1]
     replicas().check(sampling.batch, params.optimizer, (network_params, loss, sampling, params, features.songs))
     keras.utils.set_random_seed(own.seed)
     with replicas().scope(), computing(own.precision):
         network = make_network(network_params, len(features.sources), features.stft)
         trainer = Trainer(network, loss, own, sampling.steps)
-    label = f"network {number}, " if params.networks > 1 else ""
+    label = f"network {number}, " if len(kinds) > 1 else ""
     state = fit(trainer, features, sampling, songs, models.parent / f"checkpoint{suffix}.npz", label)
     write_history(models / f"history{suffix}.tsv", state)
     return network, state

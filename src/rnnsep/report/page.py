@@ -212,7 +212,15 @@ def facts(
 
 def network(model: dict[str, Any]) -> str:
     """The hidden layers of a model in words, and what becomes of several networks."""
-    rnn = model["rnn"]
+    text = hidden_layers(model["rnn"])
+    if "blended" in model:
+        text += f", with {hidden_layers(model['blended'])}"
+    text += "" if model.get("networks", 1) == 1 else f", {model['networks']} networks averaged"
+    return text + (", and a second network that enhances all sources" if "enhancer" in model else "")
+
+
+def hidden_layers(rnn: dict[str, Any]) -> str:
+    """The hidden layers of one network in words."""
     layers, units, cell = rnn["layers"], rnn["units"], CELLS[rnn["cell"]]
     recurrent = rnn.get("recurrent") or list(range(1, layers + 1))
     direction = "bidirectional" if rnn.get("bidirectional") else "unidirectional"
@@ -225,9 +233,7 @@ def network(model: dict[str, Any]) -> str:
     else:
         which = " and ".join(map(str, recurrent))
         text = f"{layers} layers of {units} units, {which} {cell}, {direction}, the others dense"
-    text += "" if rnn.get("shared", True) else ", one for each source"
-    text += "" if model.get("networks", 1) == 1 else f", {model['networks']} networks averaged"
-    return text + (", and a second network that enhances all sources" if "enhancer" in model else "")
+    return text if rnn.get("shared", True) else f"{text}, one for each source"
 
 
 def settings(model: dict[str, Any]) -> list[tuple[str, str]]:
