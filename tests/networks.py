@@ -24,7 +24,7 @@ SMALL = NetworkParams(
     input="log",
     level=False,
     standardise=True,
-    local=0,
+    local=None,
     mask="softmax",
     defects=Defects(half_mixture=False, reset=0),
 )

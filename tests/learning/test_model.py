@@ -56,7 +56,7 @@ def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> N
     [
         {"bands": 3},
         {"bands": 3, "bidirectional": True, "shared": False},
-        {"local": 2, "bottleneck": 5, "bidirectional": True, "residual": True},
+        {"local": (1, 2), "bottleneck": 5, "bidirectional": True, "residual": True},
         {"mel": 4, "mel_mask": True},
         {"context": 1, "cell": "vanilla", "mask": "abs"},
     ],

@@ -206,8 +206,8 @@ def test_impossible_networks_are_refused_by_key(changes: dict[str, object], key:
         {"bands": 3},
         {"bands": 3, "bidirectional": True, "cell": "lstm", "shared": False},
         {"level": True},
-        {"local": 2, "bidirectional": True},
-        {"local": 2, "shared": False},
+        {"local": (2,), "bidirectional": True},
+        {"local": (1, 2), "shared": False},
     ],
 )
 def test_other_architectures_make_masks_too_and_learn_from_their_gradient(changes: dict[str, object]) -> None:
@@ -221,7 +221,7 @@ def test_other_architectures_make_masks_too_and_learn_from_their_gradient(change
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
-@pytest.mark.parametrize("changes", [{"residual": True, "bottleneck": 6, "local": 2}, {"bands": 3}])
+@pytest.mark.parametrize("changes", [{"residual": True, "bottleneck": 6, "local": (2,)}, {"bands": 3}])
 def test_a_causal_network_with_any_hidden_layers_does_not_see_the_future(changes: dict[str, object]) -> None:
     network = MaskNetwork(replace(PARAMS, **changes), 3, 9, 2)  # type: ignore[arg-type]
     x = magnitudes()
@@ -296,8 +296,8 @@ def test_what_a_network_sees_of_a_mixture() -> None:
         ({"bands": 4, "mel": 8}, "mel"),
         ({"bands": 4, "context": 1}, "context"),
         ({"bands": 4, "bottleneck": 1}, "bottleneck"),
-        ({"bands": 4, "local": 1}, "local"),
-        ({"mel": 8, "local": 1}, "local"),
+        ({"bands": 4, "local": (1,)}, "local"),
+        ({"mel": 8, "local": (1,)}, "local"),
         ({"bands": 4, "recurrent": [1]}, "recurrent"),
         ({"pooling": 1000.0, "mel": 8}, "pooling"),
     ],

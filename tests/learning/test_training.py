@@ -413,12 +413,12 @@ def test_a_network_of_another_kind_is_blended_in(features: Path, bands: Path, tm
 
 
 def test_a_blended_network_is_like_the_first_but_for_what_a_band_split_rnn_cannot_have() -> None:
-    first = replace(NETWORK, bottleneck=8, local=2, context=1, recurrent=(1,), bidirectional=True)
+    first = replace(NETWORK, bottleneck=8, local=(2,), context=1, recurrent=(1,), bidirectional=True)
     assert UNBLENDED.kinds(first, 2) == [first, first]
     *same, other = BlendingParams(bands=3, units=5, dropout=0.3).kinds(first, 2)
     assert same == [first, first]
     other.check()
-    assert other == replace(first, bands=3, units=5, dropout=0.3, bottleneck=0, local=0, context=0, recurrent=None)
+    assert other == replace(first, bands=3, units=5, dropout=0.3, bottleneck=0, local=None, context=0, recurrent=None)
     for changes, key in [({"bands": 2}, r"rnn\.bands"), ({"mel": 12}, r"rnn\.mel")]:
         with pytest.raises(ParamError, match=rf"blending\.bands: must be 0 where {key} is not"):
             replace(UNBLENDED, bands=3).kinds(replace(NETWORK, **changes), 1)  # type: ignore[arg-type]

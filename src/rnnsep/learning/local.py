@@ -5,6 +5,8 @@ in the separation of harmonic from percussive sounds (Fitzgerald, 2010). Few wei
 music teaches them.
 """
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -16,19 +18,19 @@ GROUP = 8  # bands that share the weights of a frame
 class LocalHeads(keras.layers.Layer):
     """Adds to each head's output a weighted sum of features of the bin itself: Σ_i (a_i + g_i) φ_i.
 
-    The features φ are the standardised inputs, and how far the channels' mean lies above its own mean over `radius`
-    bands on either side, and over `radius` frames on either side (those before only, unless `future`). The weights a
-    belong to source, channel and band; g, made by a dense layer from what the heads see, to source, channel, frame
-    and group of bands.
+    The features φ are the standardised inputs, and for each of `radii` how far the channels' mean lies above its own
+    mean over so many bands on either side, and over so many frames on either side (those before only, unless
+    `future`). The weights a belong to source, channel and band; g, made by a dense layer from what the heads see, to
+    source, channel, frame and group of bands.
     """
 
-    def __init__(self, nb_sources: int, nb_channels: int, radius: int, future: bool, **kwargs: object):
+    def __init__(self, nb_sources: int, nb_channels: int, radii: Sequence[int], future: bool, **kwargs: object):
         super().__init__(**kwargs)
-        self.nb_sources, self.nb_channels, self.radius, self.future = nb_sources, nb_channels, radius, future
+        self.nb_sources, self.nb_channels, self.radii, self.future = nb_sources, nb_channels, tuple(radii), future
 
     def build(self, shape: tuple[int, ...]) -> None:
         """`shape` is that of the input, (nb_batch, nb_frames, nb_bands, nb_inputs)."""
-        self.nb_bands, self.nb_features = shape[2], shape[3] + 2
+        self.nb_bands, self.nb_features = shape[2], shape[3] + 2 * len(self.radii)
         self.nb_groups = -(-self.nb_bands // GROUP)
         per_band = (self.nb_features, self.nb_sources, 1, 1, self.nb_groups, GROUP, self.nb_channels)
         self.weight = self.add_weight(shape=per_band, initializer="zeros", name="weight")
@@ -36,12 +38,15 @@ class LocalHeads(keras.layers.Layer):
         self.built = True
 
     def features(self, x: tf.Tensor) -> tf.Tensor:
-        """(nb_batch, nb_frames, nb_bands, nb_inputs) to (…, nb_bands, nb_inputs + 2)."""
+        """(nb_batch, nb_frames, nb_bands, nb_inputs) to (…, nb_bands, nb_features)."""
         level = tf.reduce_mean(x[..., : self.nb_channels], axis=-1, keepdims=True)
-        in_bands = tf.einsum("fg,btgc->btfc", around(self.nb_bands, self.radius, self.radius), level)
         nb_frames = x.shape[1] or tf.shape(x)[1]
-        in_frames = tf.einsum("ts,bsfc->btfc", around(nb_frames, self.radius, self.radius * self.future), level)
-        return tf.concat([x, level - in_bands, level - in_frames], axis=-1)
+        features = [x]
+        for radius in self.radii:
+            in_bands = tf.einsum("fg,btgc->btfc", around(self.nb_bands, radius, radius), level)
+            in_frames = tf.einsum("ts,bsfc->btfc", around(nb_frames, radius, radius * self.future), level)
+            features += [level - in_bands, level - in_frames]
+        return tf.concat(features, axis=-1)
 
     def call(self, x: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
         """Standardised input (see `build`) and hidden state (nb_batch, nb_frames, nb_units) to what is added.

@@ -66,7 +66,7 @@ class NetworkParams:
     level: bool
     standardise: bool
     mask: MaskName
-    local: Annotated[int, Range(0)]  # bands and frames; 0: none
+    local: tuple[Annotated[int, Range(1)], ...] | None  # numbers of bands and frames; None: none
     defects: Defects
 
     def check(self) -> None:
@@ -82,13 +82,12 @@ class NetworkParams:
         if self.mel and self.pooling is not None:
             raise ParamError("pooling", "must be null where there are mel bands (mel)")
         if self.mel and self.local:
-            raise ParamError("local", "must be 0 where there are mel bands (mel)")
+            raise ParamError("local", "must be null where there are mel bands (mel)")
         if self.bands:
-            for key in ("mel", "context", "bottleneck", "local"):
-                if getattr(self, key):
-                    raise ParamError(key, "must be 0, since bands makes it a band-split RNN")
-            if self.recurrent is not None:
-                raise ParamError("recurrent", "must be null, since bands makes it a band-split RNN")
+            for key, none in {"mel": 0, "context": 0, "bottleneck": 0, "local": None, "recurrent": None}.items():
+                if getattr(self, key) != none:
+                    value = "null" if none is None else none
+                    raise ParamError(key, f"must be {value}, since bands makes it a band-split RNN")
 
     @property
     def mixture_gain(self) -> float:

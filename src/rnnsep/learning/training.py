@@ -97,7 +97,7 @@ class BlendingParams:
             other = "rnn.bands" if network.bands else "rnn.mel"
             raise ParamError("blending.bands", f"must be 0 where {other} is not")
         own = replace(network, bands=self.bands, units=self.units, dropout=self.dropout)
-        return [network] * nb_networks + [replace(own, recurrent=None, context=0, bottleneck=0, local=0)]
+        return [network] * nb_networks + [replace(own, recurrent=None, context=0, bottleneck=0, local=None)]
 
 
 @dataclass(frozen=True)
