@@ -66,6 +66,10 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--filter", choices=["mask", "wiener"], default="mask",
         help="how masks are applied, as separation.filter in params.yaml (default: mask)",
     )  # fmt: skip
+    command.add_argument(
+        "--temperature", metavar="T", type=float, default=1.0,
+        help="of the masks, as separation.temperature in params.yaml: above 1 they are softer (default: 1)",
+    )  # fmt: skip
     command.add_argument("--format", choices=["wav", "flac"], default="wav", help="of the files (default: wav)")
     command.add_argument(
         "--subtype", choices=["PCM_16", "PCM_24", "FLOAT"], default="PCM_16",
@@ -79,7 +83,13 @@ def separate(options: argparse.Namespace) -> None:
     from rnnsep.separation.songs import Options, find_model, separate_files
 
     chosen = Options(
-        tuple(options.source), options.filter, options.format, options.subtype, options.residual, options.overwrite
+        tuple(options.source),
+        options.filter,
+        options.temperature,
+        options.format,
+        options.subtype,
+        options.residual,
+        options.overwrite,
     )
     model = find_model(options.model)
     if options.model is None:

@@ -189,6 +189,7 @@ def test_an_enhancing_network_sees_each_source_in_channels_of_its_own() -> None:
     [
         ({"recurrent": [3]}, "recurrent"),
         ({"recurrent": []}, "recurrent"),
+        ({"local": []}, "local"),
         ({"mel": 1}, "mel"),
         ({"mel_mask": True}, "mel_mask"),
     ],

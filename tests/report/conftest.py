@@ -60,7 +60,7 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
 
 def write_run(root, page, version="v4", split="test"):
     """The page of the run in `root`, written to the file `page`."""
-    shown = SeparationShown("mask"), EvaluationShown(1.0, 1.0, version, split)
+    shown = SeparationShown("mask", 1.25), EvaluationShown(1.0, 1.0, version, split)
     write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models", *shown)
     return page.read_text(encoding="utf-8")
 

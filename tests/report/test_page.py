@@ -84,7 +84,7 @@ def test_what_was_run(text):
     words = " ".join(Page(text).words)
     assert "synthetic: vocals, bass" in words
     assert "3 × GRU of 256 units, unidirectional" in words
-    assert "soft masks" in words
+    assert "soft masks, of temperature 1.25" in words
     assert "BSSEval v4, frames of 1 s every 1 s" in words
     assert "2048 / 1024 samples" in words
     assert "3 epochs, the weights of epoch 2 kept" in words

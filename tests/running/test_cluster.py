@@ -133,7 +133,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_stages(root: Path, to: Path) -> dict[str, bytes]:
     """Two maps over songs, and the files that they write."""
     write_features(root / "corpus", to / "features", STFT)
-    separate_corpus(root / "corpus", root / "models", to / "estimates", SeparationParams("mask", 1.0), "test")
+    separate_corpus(root / "corpus", root / "models", to / "estimates", SeparationParams("mask", 1.0, 1.0), "test")
     return contents(to)
 
 

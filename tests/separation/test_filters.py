@@ -2,11 +2,12 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnsep.separation.filters import SHARE, Wiener, make_filter
+from rnnsep.separation.filters import SHARE, Wiener, make_filter, tempered
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # norbert 0.2.1 imports from scipy.ndimage.filters
@@ -51,6 +52,23 @@ def test_wiener_on_one_channel_is_the_mask() -> None:
     mixture, masks = mixture_and_masks(3, 7, 5, 1, 1)
     np.testing.assert_allclose(Wiener(mixture, masks)(0, 7), masks * mixture, atol=1e-3)
     np.testing.assert_array_equal(make_filter("wiener", mixture, masks)(0, 7), masks * mixture)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 1.5, 10.0])
+def test_temperature_is_that_of_the_softmax(temperature: float) -> None:
+    y = np.random.default_rng(0).normal(size=(4, 7, 5, 2))
+    masks = scipy.special.softmax(y, axis=0).astype(np.float32)
+    expected = scipy.special.softmax(y / temperature, axis=0)
+    np.testing.assert_allclose(tempered(masks, temperature), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_temperature_keeps_the_sum_over_the_sources() -> None:
+    masks = np.random.default_rng(0).uniform(size=(3, 7, 5, 1)).astype(np.float32)  # as of kind sigmoid
+    masks[:, 0] = 0
+    softer = tempered(masks, 3)
+    assert softer.dtype == np.float32
+    np.testing.assert_allclose(softer.sum(axis=0), masks.sum(axis=0), rtol=1e-5)
+    assert np.all(np.ptp(softer[:, 1:], axis=0) < np.ptp(masks[:, 1:], axis=0))
 
 
 @pytest.mark.parametrize("mask_channels", [1, 2])

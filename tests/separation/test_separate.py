@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.separation import separate as module
+from rnnsep.separation.filters import tempered
 from rnnsep.separation.separate import SeparationParams, plan, separate, separate_corpus
 from rnnsep.signal.audio import AudioFile, write_wav
 from rnnsep.signal.songs import Corpus, Song
 from rnnsep.signal.stft import StftParams
 
 STFT = StftParams(8000, 256, 64, "stereo", "hann")
-PARAMS = SeparationParams("mask", 1.0)
+PARAMS = SeparationParams("mask", 1.0, 1.0)
 
 
 @dataclass
@@ -60,6 +61,20 @@ def test_estimates_have_the_mixtures_shape_and_sum_to_it(
     assert estimates.shape == (3, nb_samples, nb_channels)
     assert estimates.dtype == np.float32
     np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-5 if kind == "mask" else 2e-4)
+
+
+@pytest.mark.parametrize("kind", ["mask", "wiener"])
+def test_temperature_softens_the_masks_before_the_filter(kind: str) -> None:
+    class Softer(Bands):
+        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+            return tempered(super().masks(mixture), 2)
+
+    mixture = noise(8000, 2)
+    params = replace(PARAMS, filter=kind)
+    expected = separated(mixture, 8000, Softer(replace(STFT, channels="stereo")), params)
+    model = Bands(replace(STFT, channels="stereo"))
+    np.testing.assert_array_equal(separated(mixture, 8000, model, replace(params, temperature=2.0)), expected)
+    assert np.abs(separated(mixture, 8000, model, params) - expected).max() > 1e-3
 
 
 @pytest.mark.parametrize("rate", [4000, 11025, 44100])

@@ -27,7 +27,7 @@ from rnnsep.signal.audio import AudioFile, write_wav
 from rnnsep.signal.stft import StftParams
 from tests.networks import SMALL
 
-OPTIONS = Options((), "mask", "wav", "PCM_16", False, False)
+OPTIONS = Options((), "mask", 1.0, "wav", "PCM_16", False, False)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "album" / "disc 1").mkdir(parents=True)
     (root / ".hidden").mkdir()
     encode(root / "song.mp3", "libmp3lame", music(1.5, 44100, 2), 44100)
-    encode(root / "album" / "song.m4a", "aac", music(1.2, 48000, 2), 48000)
+    encode(root / "album" / "song.m4a", "aac", music(3.2, 48000, 2), 48000)
     soundfile.write(root / "mono.wav", music(1, 22050, 1), 22050)
     soundfile.write(root / "album" / "disc 1" / "fine.flac", music(0.5, 96000, 2), 96000, subtype="PCM_24")
     soundfile.write(root / "surround.wav", music(0.5, 48000, 6), 48000)
@@ -85,7 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 SHAPES = {
     "song": (44100, 66150, 2),
-    "album/song": (48000, 57600, 2),
+    "album/song": (48000, 153600, 2),
     "mono": (22050, 22050, 1),
     "album/disc 1/fine": (96000, 48000, 2),
     "surround": (48000, 24000, 6),
@@ -137,7 +137,7 @@ def test_with_the_residual_all_files_sum_to_the_song_to_the_last_bit(
     """Also for a song that leaves no headroom, and is of another rate than the model's."""
     song = np.clip(8 * music(0.7, 11025, 2), -1, 1)
     soundfile.write(tmp_path / "loud.wav", song, 11025, subtype=subtype)
-    options = Options(sources, "wiener", form, subtype, True, False)  # type: ignore[arg-type]
+    options = Options(sources, "wiener", 1.0, form, subtype, True, False)  # type: ignore[arg-type]
     (outcome,) = separate_files([tmp_path / "loud.wav"], tmp_path / "out", models, options)
     assert outcome.state == "written", outcome.message
     names = [path.stem for path in sorted((tmp_path / "out" / "loud").iterdir())]
@@ -150,7 +150,7 @@ def test_with_the_residual_all_files_sum_to_the_song_to_the_last_bit(
 def test_the_residual_of_a_compressed_song_is_what_its_decoder_gives(
     folder: Path, models: Path, tmp_path: Path
 ) -> None:
-    options = Options(("drums",), "mask", "wav", "PCM_24", True, False)
+    options = Options(("drums",), "mask", 1.0, "wav", "PCM_24", True, False)
     separate_files([folder / "song.mp3"], tmp_path, models, options)
     total = sum(np.asarray(AudioFile(tmp_path / "song" / f"{name}.wav")) for name in ("drums", "residual"))
     mixture = open_audio(folder / "song.mp3")
@@ -185,7 +185,7 @@ def test_residual_sums_exactly_and_fits_the_format(bits: int, nb_sources: int, s
 def test_files_and_arrays_agree(models: Path, tmp_path: Path) -> None:
     song = music(1, 8000, 2)
     write_wav(tmp_path / "song.wav", [song], 8000, "FLOAT")
-    options = Options(("drums",), "mask", "wav", "FLOAT", False, False)
+    options = Options(("drums",), "mask", 1.0, "wav", "FLOAT", False, False)
     separate_files([tmp_path / "song.wav"], tmp_path / "out", models, options)
     estimates = separate_audio(song, 8000, models)
     assert list(estimates) == ["vocals", "drums", "rest"]
@@ -274,7 +274,12 @@ def test_what_was_made_otherwise_is_refused_and_left_as_it_is(models: Path, tmp_
 
     assert attempt("song.wav", sources=("vocals",)).state == "written"
     before = (out / "song" / "vocals.wav").read_bytes()
-    for path, changes in (("b/song.wav", {}), ("song.wav", {"subtype": "PCM_24"}), ("song.wav", {"residual": True})):
+    for path, changes in (
+        ("b/song.wav", {}),
+        ("song.wav", {"subtype": "PCM_24"}),
+        ("song.wav", {"residual": True}),
+        ("song.wav", {"temperature": 1.5}),
+    ):
         outcome = attempt(path, **changes)
         assert outcome.message == (
             f"{out / 'song' / 'vocals.wav'}: is of another song or was made otherwise; --overwrite replaces it"
@@ -293,7 +298,7 @@ def test_what_was_made_otherwise_is_refused_and_left_as_it_is(models: Path, tmp_
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
 def test_the_same_song_gives_the_same_bytes(models: Path, tmp_path: Path, subtype: str) -> None:
     soundfile.write(tmp_path / "song.wav", music(0.3, 8000, 2), 8000)
-    options = Options((), "mask", "wav", subtype, False, False)  # type: ignore[arg-type]
+    options = Options((), "mask", 1.0, "wav", subtype, False, False)  # type: ignore[arg-type]
     separate_files([tmp_path / "song.wav"], tmp_path / "a", models, options)
     separate_files([tmp_path / "song.wav"], tmp_path / "b", models, options)
     for path in (tmp_path / "a").rglob("*.wav"):
@@ -328,6 +333,8 @@ def test_songs_of_one_name_and_songs_given_twice(models: Path, tmp_path: Path) -
         (["void"], "void: holds no audio file"),
         (["song.wav", "--source", "voice"], "MODELS: separates vocals, drums, rest, but not voice"),
         (["song.wav", "--model", "void"], "void/model.json: No such file or directory; run dvc repro to train a model"),
+        (["song.wav", "--temperature", "0"], "temperature: must be from 0.1 to 10, not 0.0"),
+        (["song.wav", "--temperature", "nan"], "temperature: must be a number, not nan"),
         (["song.wav", "--format", "flac", "--subtype", "FLOAT"], "flac holds no floating point; give"),
         (["song.wav", "--residual", "--subtype", "FLOAT"], "a residual is exact to the last bit"),
         (["nine.wav", "--format", "flac"], "nine.wav: flac holds 8 channels at most, not 9; give --format wav"),
@@ -385,8 +392,8 @@ def test_blocks_of_a_long_song_are_joined(
     models: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocks much shorter than the song, from a compressed file, with the residual: nothing is lost or cut."""
-    monkeypatch.setattr(songs, "BLOCK", 0.4)
-    options = Options((), "mask", "wav", "PCM_24", True, False)
+    monkeypatch.setattr(songs, "BLOCK", 1.0)
+    options = Options((), "mask", 1.0, "wav", "PCM_24", True, False)
     (outcome,) = separate_files([folder / "album" / "song.m4a"], tmp_path, models, options)
     total = sum(np.asarray(AudioFile(path)) for path in sorted(outcome.folder.iterdir()))
     np.testing.assert_array_equal(total, np.rint(open_audio(folder / "album" / "song.m4a")[:] * 2**23) / 2**23)

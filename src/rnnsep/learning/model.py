@@ -31,9 +31,8 @@ class Model:
     stft: StftParams
     network: MaskNetwork
     enhancer: MaskNetwork | None = None  # sees the sources that the network's masks give (Grais et al., 2017)
-    others: tuple[
-        MaskNetwork, ...
-    ] = ()  # from other seeds, the last one may be of another kind; all masks are averaged
+    # from other seeds, the last one may be of another kind; all masks are averaged
+    others: tuple[MaskNetwork, ...] = ()
 
     @property
     def is_blended(self) -> bool:

@@ -10,7 +10,7 @@ nb_batch, nb_frames, nb_bins, nb_channels).
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
@@ -30,6 +30,9 @@ LEVEL_FLOOR = 1e-4  # what is quieter is not amplified by all that it lacks
 MASK_FLOOR = 1e-10  # Huang et al. (2014): keeps the ratio defined where all heads are zero
 
 MaskName = Literal["relu", "abs", "softmax", "sigmoid"]
+
+# what a band-split RNN cannot have, and what each must be there
+NOT_BAND_SPLIT: dict[str, Any] = {"mel": 0, "context": 0, "bottleneck": 0, "local": None, "recurrent": None}
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,11 @@ class NetworkParams:
     defects: Defects
 
     def check(self) -> None:
-        if self.recurrent == ():  # DVC 3.67 cannot put an empty list in the place of another
+        # DVC 3.67 cannot put an empty list in the place of another
+        if self.recurrent == ():
             raise ParamError("recurrent", "must name a layer; [0] stands for none")
+        if self.local == ():
+            raise ParamError("local", "must name a number of bands and frames; null stands for none")
         for layer in self.recurrent or ():
             if layer > self.layers:
                 raise ParamError("recurrent", f"has layer {layer}, but layers is {self.layers}")
@@ -84,7 +90,7 @@ class NetworkParams:
         if self.mel and self.local:
             raise ParamError("local", "must be null where there are mel bands (mel)")
         if self.bands:
-            for key, none in {"mel": 0, "context": 0, "bottleneck": 0, "local": None, "recurrent": None}.items():
+            for key, none in NOT_BAND_SPLIT.items():
                 if getattr(self, key) != none:
                     value = "null" if none is None else none
                     raise ParamError(key, f"must be {value}, since bands makes it a band-split RNN")

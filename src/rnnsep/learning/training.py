@@ -27,6 +27,7 @@ from rnnsep.learning.distribution import gpus, nb_workers, replicas
 from rnnsep.learning.losses import LossName, LossParams, loss_of
 from rnnsep.learning.model import Model, save_model
 from rnnsep.learning.network import (
+    NOT_BAND_SPLIT,
     MaskName,
     MaskNetwork,
     NetworkParams,
@@ -96,8 +97,8 @@ class BlendingParams:
         if network.bands or network.mel:
             other = "rnn.bands" if network.bands else "rnn.mel"
             raise ParamError("blending.bands", f"must be 0 where {other} is not")
-        own = replace(network, bands=self.bands, units=self.units, dropout=self.dropout)
-        return [network] * nb_networks + [replace(own, recurrent=None, context=0, bottleneck=0, local=None)]
+        own = NOT_BAND_SPLIT | {"bands": self.bands, "units": self.units, "dropout": self.dropout}
+        return [network] * nb_networks + [replace(network, **own)]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ CORPORA = {
     "folder": "songs of a folder",
 }
 CELLS = {"gru": "GRU", "lstm": "LSTM", "vanilla": "plain recurrent"}
-FILTERS = {"mask": "soft masks", "wiener": "soft masks, then one EM iteration of the multichannel Wiener filter"}
+FILTERS = {"mask": "soft masks{}", "wiener": "soft masks{}, then one EM iteration of the multichannel Wiener filter"}
 SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 MEANING = {
     "SDR": "signal to distortion ratio: how near the estimate is to the source, all errors counted",
@@ -45,6 +45,7 @@ class SeparationShown:
     """What the page says of section `separation`."""
 
     filter: Literal["mask", "wiener"]
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ def facts(
     stft, provenance = model["stft"], model.get("provenance", {})
     kept = f", the weights of epoch {provenance['best_epoch']} kept" if "best_epoch" in provenance else ""
     frames = f"BSSEval v4, frames of {evaluation.window:g} s every {evaluation.hop:g} s"
+    temperature = "" if separation.temperature == 1 else f", of temperature {separation.temperature:g}"
     libraries = {name: provenance[name] for name in ("tensorflow", "keras", "numpy") if name in provenance}
     libraries |= {name: version(name) for name in LIBRARIES}
     return [
@@ -204,7 +206,7 @@ def facts(
             f" {stft['sample_rate'] / 1000:g} kHz",
         ),
         ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{kept}"),
-        ("Separation", FILTERS[separation.filter]),
+        ("Separation", FILTERS[separation.filter].format(temperature)),
         ("Scores", frames if evaluation.version == "v4" else "BSS Eval v3 of whole songs"),
         ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items())),
     ]

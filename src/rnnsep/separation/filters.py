@@ -34,6 +34,22 @@ def make_filter(name: Name, mixture: NDArray[np.complex64], masks: NDArray[np.fl
     return Mask(mixture, masks)
 
 
+def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """
+    Masks to the power of 1 / `temperature`, scaled to the sum over the sources that they had before.
+
+    Those of kind `softmax` become softmax(y / temperature): temperature scaling [1]_. A network is too sure of itself
+    about songs unlike those that it has learnt from; softer masks, of a temperature above 1, make up for that.
+
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017
+    """
+    if temperature == 1:
+        return masks
+    powers = masks ** np.float32(1 / temperature)
+    total = np.maximum(powers.sum(axis=0), np.finfo(np.float32).tiny)
+    return powers * (masks.sum(axis=0) / total)
+
+
 class Mask:
     """Each mask times the mixture, channel by channel."""
 

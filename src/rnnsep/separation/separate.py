@@ -21,7 +21,7 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.quiet import import_tensorflow
 from rnnsep.running.workers import map_songs
-from rnnsep.separation.filters import Filter, make_filter
+from rnnsep.separation.filters import Filter, make_filter, tempered
 from rnnsep.signal.resampling import resampled, resampled_blocks
 from rnnsep.signal.songs import MIXTURE, Corpus, Song
 from rnnsep.signal.stft import Audio, Inverse, StftParams, stft, with_channels
@@ -35,6 +35,7 @@ class SeparationParams:
     """How masks are applied, and how many seconds of a song the network sees at a time."""
 
     filter: Literal["mask", "wiener"]
+    temperature: Annotated[float, Range(0.1, 10)]
     block: Annotated[float, Range(1)]
 
 
@@ -109,7 +110,7 @@ def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterat
 
 
 def _filter(mixture: NDArray[np.complex64], model: Separator, params: SeparationParams) -> Filter:
-    masks = model.masks(with_channels(mixture, model.stft.nb_channels))
+    masks = tempered(model.masks(with_channels(mixture, model.stft.nb_channels)), params.temperature)
     return make_filter(
         params.filter, mixture, masks if masks.shape[-1] == mixture.shape[-1] else with_channels(masks, 1)
     )

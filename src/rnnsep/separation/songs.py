@@ -21,6 +21,7 @@ import numpy as np
 import soundfile
 from numpy.typing import ArrayLike, NDArray
 
+from rnnsep.params import parse
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
@@ -56,6 +57,7 @@ def separate_audio(
     rate: int,
     model: Path | str | Separator | None = None,
     filter: filters.Name = "mask",  # noqa: A002  # as in params.yaml
+    temperature: float = 1.0,
 ) -> dict[str, NDArray[np.float32]]:
     """
     The sources of `audio`, floats (nb_samples,) or (nb_samples, nb_channels) at `rate` (Hz), each of its shape.
@@ -65,8 +67,9 @@ def separate_audio(
     True
 
     `model` is the folder of a trained model, None for the one that `find_model` finds, or a loaded one
-    (`learning.model.load_model`), which saves time over many songs. `filter` is what params.yaml calls
-    separation.filter. Raises `UserError` where there is no model, ValueError for audio of another form.
+    (`learning.model.load_model`), which saves time over many songs. `filter` and `temperature` are those of section
+    `separation` in params.yaml. Raises `UserError` where there is no model or an option is impossible, ValueError for
+    audio of another form.
     """
     from rnnsep.learning.model import load_model as load  # here, since TensorFlow takes seconds to import
 
@@ -77,10 +80,14 @@ def separate_audio(
     if mixture.shape[1] > len(mixture) > 1:
         raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}; transpose it")
     separator = load(find_model(model)) if model is None or isinstance(model, Path | str) else model
-    blocks = separate(mixture, rate, separator, SeparationParams(filter, BLOCK))
+    blocks = separate(mixture, rate, separator, _params(filter, temperature))
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
     estimates = np.concatenate(list(blocks), axis=1).reshape(-1, *given.shape)
     return dict(zip(separator.sources, estimates, strict=True))
+
+
+def _params(filter: filters.Name, temperature: float) -> SeparationParams:  # noqa: A002  # as in params.yaml
+    return parse(SeparationParams, {"filter": filter, "temperature": temperature, "block": BLOCK})
 
 
 def find_model(given: Path | str | None) -> Path:
@@ -102,13 +109,15 @@ class Options:
 
     sources: tuple[str, ...]
     filter: filters.Name
+    temperature: float
     format: Literal["wav", "flac"]
     subtype: Literal["PCM_16", "PCM_24", "FLOAT"]
     residual: bool
     overwrite: bool
 
     def check(self) -> None:
-        """Raise `UserError` for a combination that does not exist."""
+        """Raise `UserError` for a value or a combination that does not exist."""
+        _params(self.filter, self.temperature)
         if self.format == "flac" and self.subtype == "FLOAT":
             raise UserError("flac holds no floating point; give --subtype PCM_24, or --format wav")
         if self.residual and self.subtype == "FLOAT":
@@ -221,7 +230,8 @@ def _separate_file(model: Model, options: Options, path: Path, folder: Path) -> 
     sources = [source for source in model.sources if source in (options.sources or model.sources)]
     names = [*sources, RESIDUAL] if options.residual else sources
     targets = [folder / f"{name}.{options.format}" for name in names]
-    made = {"song": _digest(path), "model": model.digest, "filter": options.filter, "subtype": options.subtype}
+    how = {"filter": options.filter, "temperature": options.temperature, "subtype": options.subtype}
+    made = {"song": _digest(path), "model": model.digest, **how}
     mark = f"{MARK}, {json.dumps(made | ({'parts': names} if options.residual else {}))[1:]}"
     if not options.overwrite:
         marks = [_mark(target) for target in targets]
@@ -253,8 +263,8 @@ def _write(
         stack.callback(again.close)
         sinks = [stack.enter_context(_sink(target, mixture, mark, options)) for target in targets]
         progress = stack.enter_context(_seconds(mixture)) if multiprocessing.parent_process() is None else None
-        position = 0
-        for block in separate(mixture, mixture.rate, model, SeparationParams(options.filter, BLOCK)):
+        position, params = 0, _params(options.filter, options.temperature)
+        for block in separate(mixture, mixture.rate, model, params):
             stop = position + block.shape[1]
             parts = steps(block[chosen], bits)
             if options.residual:
