@@ -6,6 +6,7 @@ import sys
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import keras
@@ -182,17 +183,27 @@ def test_residual_sums_exactly_and_fits_the_format(bits: int, nb_sources: int, s
     np.testing.assert_array_equal(parts[:-1, fits], before[:, fits])  # estimates change only where they must
 
 
-def test_files_and_arrays_agree(models: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_files_and_arrays_agree(models: Path, tmp_path: Path, temperature: float) -> None:
     song = music(1, 8000, 2)
     write_wav(tmp_path / "song.wav", [song], 8000, "FLOAT")
-    options = Options(("drums",), "mask", 1.0, "wav", "FLOAT", False, False)
+    options = Options(("drums",), "mask", temperature, "wav", "FLOAT", False, False)
     separate_files([tmp_path / "song.wav"], tmp_path / "out", models, options)
-    estimates = separate_audio(song, 8000, models)
+    estimates = separate_audio(song, 8000, models, temperature=temperature)
     assert list(estimates) == ["vocals", "drums", "rest"]
+    if temperature != 1:
+        assert np.abs(estimates["drums"] - separate_audio(song, 8000, models)["drums"]).max() > 1e-4
     written = np.asarray(AudioFile(tmp_path / "out/song/drums.wav"))
     np.testing.assert_allclose(written, estimates["drums"], atol=1e-6)
-    loaded = separate_audio(song, 8000, load_model(models))
+    loaded = separate_audio(song, 8000, load_model(models), temperature=temperature)
     np.testing.assert_allclose(loaded["rest"], estimates["rest"], atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"filter": "wine"}])
+def test_impossible_options_are_refused_before_a_model_is_looked_for(tmp_path: Path, options: dict[str, Any]) -> None:
+    (key,) = options
+    with pytest.raises(UserError, match=f"^{key}: must be"):
+        separate_audio(music(0.1, 8000, 1), 8000, tmp_path / "nowhere", **options)
 
 
 @pytest.mark.parametrize(("nb_samples", "rate"), [(1, 44100), (999, 8000), (30000, 22050)])

@@ -29,7 +29,7 @@ CORPORA = {
     "folder": "songs of a folder",
 }
 CELLS = {"gru": "GRU", "lstm": "LSTM", "vanilla": "plain recurrent"}
-FILTERS = {"mask": "soft masks{}", "wiener": "soft masks{}, then one EM iteration of the multichannel Wiener filter"}
+AFTER_MASKS = {"mask": "", "wiener": ", then one EM iteration of the multichannel Wiener filter"}
 SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 MEANING = {
     "SDR": "signal to distortion ratio: how near the estimate is to the source, all errors counted",
@@ -206,7 +206,7 @@ def facts(
             f" {stft['sample_rate'] / 1000:g} kHz",
         ),
         ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{kept}"),
-        ("Separation", FILTERS[separation.filter].format(temperature)),
+        ("Separation", f"soft masks{temperature}{AFTER_MASKS[separation.filter]}"),
         ("Scores", frames if evaluation.version == "v4" else "BSS Eval v3 of whole songs"),
         ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items())),
     ]

@@ -73,14 +73,14 @@ def separate_audio(
     """
     from rnnsep.learning.model import load_model as load  # here, since TensorFlow takes seconds to import
 
-    given = np.asarray(audio)
+    params, given = _params(filter, temperature), np.asarray(audio)
     if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0 or not np.isfinite(given).all():
         raise ValueError(f"audio must be finite floats (nb_samples, nb_channels), not {given.dtype} {given.shape}")
     mixture = given.astype(np.float32).reshape(len(given), -1)
     if mixture.shape[1] > len(mixture) > 1:
         raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}; transpose it")
     separator = load(find_model(model)) if model is None or isinstance(model, Path | str) else model
-    blocks = separate(mixture, rate, separator, _params(filter, temperature))
+    blocks = separate(mixture, rate, separator, params)
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
     estimates = np.concatenate(list(blocks), axis=1).reshape(-1, *given.shape)
     return dict(zip(separator.sources, estimates, strict=True))
