@@ -118,7 +118,7 @@ def trainer_side(corpus_root: Path, part: str) -> Callable[[], object]:
     from rnnsep.learning.losses import LossParams
     from rnnsep.learning.network import MaskNetwork, NetworkParams
     from rnnsep.learning.sampling import Sampler, SamplingParams
-    from rnnsep.learning.training import Trainer, TrainingParams
+    from rnnsep.learning.trainer import Trainer, TrainingParams
     from rnnsep.signal.features import open_features, write_features
 
     values = document()

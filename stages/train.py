@@ -14,7 +14,8 @@ from rnnsep.learning import distribution
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import BlendingParams, EnhancementParams, TrainingParams, train
+from rnnsep.learning.trainer import TrainingParams
+from rnnsep.learning.training import BlendingParams, EnhancementParams, train
 from rnnsep.running import stage
 
 

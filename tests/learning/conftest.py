@@ -1,9 +1,11 @@
 """A small corpus and its features: two bands of noise that a small network can tell apart."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rnnsep.signal.audio import write_wav
 from rnnsep.signal.features import write_features
@@ -52,3 +54,11 @@ def features(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bands") / "features"
     write_features(bands, folder, STFT)
     return folder
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Without compilation, which would take most of the time of a small training."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

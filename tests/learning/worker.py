@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnnsep.learning import training
+from rnnsep.learning.trainer import Trainer
 from rnnsep.running.errors import UserError
-from tests.learning.test_training import NETWORK, SAMPLING, run
+from tests.learning.small import NETWORK, SAMPLING, run
 
 steps = 0
-step = training.Trainer.step
+step = Trainer.step
 
 
 def killed(*arguments: Any) -> float:
@@ -30,7 +30,7 @@ def killed(*arguments: Any) -> float:
 def main() -> None:
     features, folder, changes = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     if len(sys.argv) > 4:
-        training.Trainer.step = killed  # type: ignore[method-assign]
+        Trainer.step = killed  # type: ignore[method-assign]
     network = replace(NETWORK, dropout=changes.pop("dropout", 0.0))
     sampling = replace(SAMPLING, batch=changes.pop("batch", SAMPLING.batch))
     try:

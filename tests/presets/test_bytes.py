@@ -30,7 +30,8 @@ from rnnsep import params
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import BlendingParams, EnhancementParams, TrainingParams, train
+from rnnsep.learning.trainer import TrainingParams
+from rnnsep.learning.training import BlendingParams, EnhancementParams, train
 from rnnsep.presets import catalogue
 from rnnsep.signal.features import write_features
 from tests.learning.conftest import STFT, write_bands

@@ -18,7 +18,8 @@ from rnnsep.corpora.corpus import CorpusParams
 from rnnsep.learning.losses import LossParams
 from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.training import BlendingParams, EnhancementParams, TrainingParams
+from rnnsep.learning.trainer import TrainingParams
+from rnnsep.learning.training import BlendingParams, EnhancementParams
 from rnnsep.presets import catalogue
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.evaluation import EvaluationParams

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnsep.report.page import headline, least, network, number
+from rnnsep.report.page import SeparationShown, headline, least, network, number, separating
 from rnnsep.running.errors import UserError
 from rnnsep.scoring import overall, tables
 
@@ -211,6 +211,21 @@ def test_headline_below_the_mixture_and_alone():
     alone = "On 1 test song RNN reaches a median SDR of −1.00 dB for vocals"
     assert headline(songs, summary, None, "test") == f"{alone}; on average 2.5 dB below the unprocessed mixture."
     assert headline(songs[:1], summary[:1], None, "test") == f"{alone}."
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (SeparationShown("mask", 1.0), "soft masks"),
+        (SeparationShown("mask", 0.8), "soft masks, of temperature 0.8"),
+        (
+            SeparationShown("wiener", 1.5),
+            "soft masks, of temperature 1.5, then one EM iteration of the multichannel Wiener filter",
+        ),
+    ],
+)
+def test_separation_in_words(shown, words):
+    assert separating(shown) == words
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,13 @@ def test_temperature_keeps_the_sum_over_the_sources() -> None:
     assert np.all(np.ptp(softer[:, 1:], axis=0) < np.ptp(masks[:, 1:], axis=0))
 
 
+def test_masks_far_below_one_keep_their_sum_at_every_temperature() -> None:
+    masks = np.random.default_rng(0).uniform(0.5, 1, size=(3, 7, 5, 1)).astype(np.float32)
+    for temperature in (0.1, 10):
+        small = tempered(masks * np.float32(1e-12), temperature) * np.float32(1e12)
+        np.testing.assert_allclose(small, tempered(masks, temperature), rtol=1e-4)
+
+
 @pytest.mark.parametrize("mask_channels", [1, 2])
 def test_wiener_is_norberts(mask_channels: int) -> None:
     mixture, masks = mixture_and_masks(4, 60, 17, 2, mask_channels)

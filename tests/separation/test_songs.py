@@ -337,6 +337,14 @@ def test_songs_of_one_name_and_songs_given_twice(models: Path, tmp_path: Path) -
     assert str(tmp_path / "song.wav") in outcomes[1].message
 
 
+def test_a_model_is_named_only_where_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["separate", "-o", "out", "song.wav", "--temperature", "0"]) == 1
+    assert capsys.readouterr().err == "rnnsep: temperature: must be from 0.1 to 10, not 0.0\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

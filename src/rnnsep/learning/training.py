@@ -8,23 +8,22 @@ With `blending` a network of another kind is trained beside the first, and the m
 makes of all sources, and enhances them together.
 """
 
-import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import keras
 import numpy as np
 import pandas as pd
-import scipy.optimize
 import tensorflow as tf
 
-from rnnsep.learning.distribution import gpus, nb_workers, replicas
-from rnnsep.learning.losses import LossName, LossParams, loss_of
+from rnnsep.learning.checkpoint import Checkpoint
+from rnnsep.learning.distribution import nb_workers, replicas
+from rnnsep.learning.losses import LossName, LossParams
 from rnnsep.learning.model import Model, save_model
 from rnnsep.learning.network import (
     NOT_BAND_SPLIT,
@@ -34,10 +33,10 @@ from rnnsep.learning.network import (
     computing,
     make_enhancer,
     make_network,
-    masked_channels,
     seen,
 )
-from rnnsep.learning.sampling import Batch, Sampler, SamplingParams
+from rnnsep.learning.sampling import Sampler, SamplingParams
+from rnnsep.learning.trainer import Trainer, TrainingParams
 from rnnsep.params import ParamError, Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
@@ -47,32 +46,6 @@ from rnnsep.signal.features import Features, open_features, to_single
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate")
 PLATEAU_FACTOR = 0.3  # as Open-Unmix (Stöter et al., 2019)
-
-
-@dataclass(frozen=True)
-class TrainingParams:
-    """Section `training` of params.yaml."""
-
-    seed: Annotated[int, Range(0, 2**32 - 1)]
-    epochs: Annotated[int, Range(1)]
-    pretraining: Annotated[int, Range(0)]  # epochs
-    patience: Annotated[int, Range(1)]
-    optimizer: Literal["adam", "sgd", "lbfgs"]
-    momentum: Annotated[float, Range(0, 0.9999)]
-    learning_rate: Annotated[float, Range(0)]
-    warmup: Annotated[int, Range(0)]
-    schedule: Literal["cosine", "plateau", "constant"]
-    weight_decay: Annotated[float, Range(0)]
-    clip: Annotated[float, Range(1e-9)]
-    averaging: Annotated[float, Range(0, 0.99999)]
-    networks: Annotated[int, Range(1, 16)]
-    threads: Annotated[int, Range(1, 1024)]
-    precision: Literal["float32", "bfloat16"]
-
-    def check(self) -> None:
-        if self.optimizer == "lbfgs" and (self.averaging or self.weight_decay):
-            key = "averaging" if self.averaging else "weight_decay"
-            raise ParamError(key, "must be 0, since the optimizer is lbfgs")
 
 
 @dataclass(frozen=True)
@@ -189,7 +162,7 @@ def _fit_network(
     sampling: SamplingParams,
     params: TrainingParams,
     number: int,
-) -> tuple[MaskNetwork, "Checkpoint"]:
+) -> tuple[MaskNetwork, Checkpoint]:
     """Train network `number`, counted from 1, and write its history."""
     use_threads(params.threads)
     suffix = f"-{number}" if number > 1 else ""
@@ -235,13 +208,13 @@ def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
 
 
 def fit(
-    trainer: "Trainer",
+    trainer: Trainer,
     features: Features,
     sampling: SamplingParams,
     songs: Collection[str],
     checkpoint: Path,
     label: str = "",
-) -> "Checkpoint":
+) -> Checkpoint:
     """Train a network on `songs`, up to the last epoch or until patience ends; it is left with its best weights.
 
     Without songs for validation these are the last. Goes on where `checkpoint`, if it exists, ends. `label` begins
@@ -285,13 +258,13 @@ def fit(
     return state
 
 
-def write_history(path: Path, state: "Checkpoint") -> None:
+def write_history(path: Path, state: Checkpoint) -> None:
     """The losses of a training, a row for each epoch."""
     history = pd.DataFrame(state.history, columns=list(HISTORY))
     files.write_text(path, history.to_csv(sep="\t", index=False, float_format="%.6g"))
 
 
-def statistics(features: Features, trainer: "Trainer", songs: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the network's compressed inputs in `songs`, each (nb_bands, nb_inputs)."""
     network = trainer.network
     total, count = np.zeros((2, network.nb_bands, network.nb_inputs)), 0
@@ -324,159 +297,6 @@ def plateau_scale(history: list[tuple[int, float, float, float]], params: Traini
     return scale
 
 
-class Trainer:
-    """A network with its optimiser, its moving average and the compiled steps.
-
-    `before` is a trained network, whose estimates of the sources this network then sees in place of the mixture.
-    """
-
-    def __init__(
-        self,
-        network: MaskNetwork,
-        loss: LossParams,
-        params: TrainingParams,
-        steps_per_epoch: int,
-        before: MaskNetwork | None = None,
-    ):
-        self.network, self.loss, self.params, self.before = network, loss, params, before
-        self.replicas = replicas()
-        self.first = before or network  # what sees the mixture
-        self.nb_steps = params.epochs * steps_per_epoch
-        self.weights = network.trainable_variables
-        self.optimizer = optimizer(params)
-        self.optimizer.build(self.weights)
-        first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # all have the same
-        self.averages = [tf.Variable(w.value, trainable=False, aggregation=first) for w in self.weights]
-        self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
-        xla = not gpus()  # XLA cannot compile cuDNN's recurrent layers
-        self._slope = tf.function(self._slope_of, jit_compile=xla)
-        self._step = self.replicas.compiled(self._step_of, xla)
-        self._evaluate = self.replicas.compiled(self._loss_of, xla)
-
-    def restart_averages(self) -> None:
-        """Let the moving average begin at the weights as they are."""
-        for average, weight in zip(self.averages, self.weights, strict=True):
-            average.assign(weight.value)
-
-    def inputs(self, magnitude: tf.Tensor) -> tf.Tensor:
-        """What the network sees where the first one sees `magnitude`."""
-        if self.before is None:
-            return magnitude
-        return masked_channels(self.before(magnitude), magnitude[..., : self.before.nb_channels])
-
-    def learning_rate(self, rate: tf.Tensor) -> tf.Tensor:
-        """`rate` with the warm-up and the cosine applied, at the optimiser's current step."""
-        step = tf.cast(self.optimizer.iterations.value, tf.float32)
-        rate *= tf.minimum(1.0, (step + 1) / max(1, self.params.warmup))
-        if self.params.schedule == "cosine":
-            rate *= 0.5 * (1 + tf.cos(np.pi * tf.minimum(step / self.nb_steps, 1.0)))
-        return rate
-
-    def step(self, batch: Batch, rate: float, pretraining: bool = False) -> float:
-        """One step of the optimiser; the loss before it. `rate` is the learning rate before `learning_rate`."""
-        return float(self._step(*batch, tf.constant(rate, tf.float32), pretraining))
-
-    def slope(self, batch: Batch, pretraining: bool = False) -> tuple[float, list[np.ndarray]]:
-        """The loss on a batch, with dropout, and its gradient."""
-        loss, gradients = self._slope(*batch, pretraining)
-        return float(loss), [gradient.numpy() for gradient in gradients]
-
-    def _slope_of(self, sources: tf.Tensor, gains: tf.Tensor, pretraining: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        loss_params = self.loss.first if pretraining else self.loss
-        u, x, s, r = spectra(sources, gains, self.first)
-        inputs = self.inputs(u)
-        with tf.GradientTape() as tape:
-            loss = loss_of(loss_params, self.network(inputs, training=True), x, s, r)
-        return loss, tape.gradient(loss, [w.value for w in self.weights])
-
-    def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool) -> tf.Tensor:
-        loss, gradients = self._slope_of(sources, gains, pretraining)
-        loss, *gradients = self.replicas.mean([loss, *gradients])
-        gradients, _ = tf.clip_by_global_norm(gradients, self.params.clip)
-        step = tf.cast(self.optimizer.iterations.value, tf.float32)
-        self.optimizer.learning_rate.assign(self.learning_rate(rate))
-        self.optimizer.apply(gradients, self.weights)
-        momentum = tf.minimum(self.params.averaging, (1 + step) / (10 + step))
-        for average, weight in zip(self.averages, self.weights, strict=True):
-            average.assign_add((1 - momentum) * (weight.value - average))
-        return loss
-
-    def search(self, batches: Callable[[], Iterable[Batch]], nb_iterations: int, pretraining: bool = False) -> float:
-        """Iterations of L-BFGS on the mean loss over all `batches`; the loss after them.
-
-        Memory of the curvature lasts for one call, so that a run can go on from the weights alone.
-        """
-
-        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            assign_flat(self.weights, flat)
-            total, gradient, count = 0.0, np.zeros(len(flat)), 0
-            for batch in batches():
-                loss, gradients = self.slope(batch, pretraining)
-                total, count = total + loss, count + 1
-                gradient += np.concatenate([g.reshape(-1) for g in gradients])
-            return total / count, gradient / count
-
-        start = np.concatenate([w.numpy().reshape(-1) for w in self.weights]).astype(np.float64)
-        weights, loss, _ = scipy.optimize.fmin_l_bfgs_b(
-            objective, start, maxiter=nb_iterations, maxfun=3 * nb_iterations, factr=0, pgtol=0
-        )
-        assign_flat(self.weights, weights)
-        self.restart_averages()
-        return float(loss)
-
-    def _loss_of(self, sources: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
-        u, x, s, r = spectra(sources, gains, self.first)
-        (loss,) = self.replicas.mean([loss_of(self.loss, self.network(self.inputs(u)), x, s, r)])
-        return loss
-
-    def evaluate(self, batches: Iterable[Batch]) -> float:
-        """Mean loss of the averaged weights, without dropout."""
-        current = [w.numpy() for w in self.weights]
-        for weight, average in zip(self.weights, self.averages, strict=True):
-            weight.assign(average)
-        loss = float(np.mean([float(self._evaluate(*batch)) for batch in batches]))
-        for weight, value in zip(self.weights, current, strict=True):
-            weight.assign(value)
-        return loss
-
-
-def optimizer(params: TrainingParams) -> keras.optimizers.Optimizer:
-    """The optimiser of single steps. (L-BFGS searches by itself, see `Trainer.search`.)"""
-    if params.optimizer == "adam":
-        return keras.optimizers.AdamW(params.learning_rate, weight_decay=params.weight_decay)
-    return keras.optimizers.SGD(params.learning_rate, params.momentum, weight_decay=params.weight_decay or None)
-
-
-def assign_flat(weights: list[Any], flat: np.ndarray) -> None:
-    """Set all weights from one vector that holds them one after the other."""
-    parts = np.split(flat, np.cumsum([np.prod(w.shape, dtype=int) for w in weights])[:-1])
-    for weight, part in zip(weights, parts, strict=True):
-        weight.assign(part.reshape(weight.shape))
-
-
-def spectra(
-    sources: tf.Tensor, gains: tf.Tensor, network: MaskNetwork
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """`Batch` to what `network` sees of the mixture (see `seen`), and to what losses take: u, x, s, r (see `losses`).
-
-    The mixture is the sum of the sources, times the network's `mixture_gain`.
-    """
-    sums, gain = network.pooling.sums, network.params.mixture_gain
-    scaled = tf.cast(sources, tf.float32) * gains[:, :, None, :, None, None]
-    real, imaginary = scaled[..., 0], scaled[..., 1]
-    mixture_real, mixture_imaginary = tf.reduce_sum(real, axis=0), tf.reduce_sum(imaginary, axis=0)
-    if gain != 1:
-        mixture_real, mixture_imaginary = gain * mixture_real, gain * mixture_imaginary
-    x = tf.sqrt(sums(tf.square(mixture_real) + tf.square(mixture_imaginary)))
-    s = tf.sqrt(sums(tf.square(real) + tf.square(imaginary)))
-    r = sums(real * mixture_real + imaginary * mixture_imaginary)
-    if not network.params.side:
-        return x, x, s, r
-    differences = (part[..., :1] - part[..., 1:] for part in (mixture_real, mixture_imaginary))
-    side = tf.sqrt(sums(0.5 * sum(tf.square(difference) for difference in differences)))
-    return tf.concat([x, side], axis=-1), x, s, r
-
-
 def _mean_loss(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> float:
     """Train for an epoch; the mean loss of its steps, or with L-BFGS the loss after it."""
     seed, pretraining = trainer.params.seed, epoch <= trainer.params.pretraining
@@ -490,36 +310,3 @@ def _mean_loss(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> f
             losses.append(trainer.step(batch, rate, pretraining))
             progress.advance(f"loss {losses[-1]:.4f}")
     return float(np.mean(losses))
-
-
-class Checkpoint:
-    """What a run needs to go on after its last finished epoch."""
-
-    def __init__(self) -> None:
-        self.epoch = self.best_epoch = 0
-        self.best_loss = float("inf")
-        self.best_weights: list[np.ndarray] = []
-        self.history: list[tuple[int, float, float, float]] = []
-
-    def write(self, path: Path, variables: list[Any]) -> None:
-        """Everything in one npz: `state_i`, `best_i`, and the rest as JSON."""
-        numbers = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best_loss": self.best_loss}
-        arrays = {f"state_{i}": variable.numpy() for i, variable in enumerate(variables)}
-        arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best_weights)}
-        text = json.dumps({**numbers, "history": self.history})
-        with files.whole(path) as temporary:
-            np.savez(temporary, json=np.frombuffer(text.encode(), np.uint8), **arrays)
-
-    @classmethod
-    def read(cls, path: Path, variables: list[Any]) -> "Checkpoint":
-        """The stored state; `variables` are set to the stored values."""
-        state = cls()
-        with np.load(path, allow_pickle=False) as stored:
-            for i, variable in enumerate(variables):
-                variable.assign(stored[f"state_{i}"])
-            numbers = json.loads(stored["json"].tobytes())
-            nb_best = sum(name.startswith("best_") for name in stored.files)
-            state.best_weights = [stored[f"best_{i}"] for i in range(nb_best)]
-        state.epoch, state.best_epoch = numbers["epoch"], numbers["best_epoch"]
-        state.best_loss, state.history = numbers["best_loss"], [tuple(row) for row in numbers["history"]]
-        return state

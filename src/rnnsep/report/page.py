@@ -193,7 +193,6 @@ def facts(
     stft, provenance = model["stft"], model.get("provenance", {})
     kept = f", the weights of epoch {provenance['best_epoch']} kept" if "best_epoch" in provenance else ""
     frames = f"BSSEval v4, frames of {evaluation.window:g} s every {evaluation.hop:g} s"
-    temperature = "" if separation.temperature == 1 else f", of temperature {separation.temperature:g}"
     libraries = {name: provenance[name] for name in ("tensorflow", "keras", "numpy") if name in provenance}
     libraries |= {name: version(name) for name in LIBRARIES}
     return [
@@ -206,10 +205,16 @@ def facts(
             f" {stft['sample_rate'] / 1000:g} kHz",
         ),
         ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{kept}"),
-        ("Separation", f"soft masks{temperature}{AFTER_MASKS[separation.filter]}"),
+        ("Separation", separating(separation)),
         ("Scores", frames if evaluation.version == "v4" else "BSS Eval v3 of whole songs"),
         ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items())),
     ]
+
+
+def separating(shown: SeparationShown) -> str:
+    """How masks become estimates, in a few words."""
+    temperature = "" if shown.temperature == 1 else f", of temperature {shown.temperature:g}"
+    return f"soft masks{temperature}{AFTER_MASKS[shown.filter]}"
 
 
 def network(model: dict[str, Any]) -> str:

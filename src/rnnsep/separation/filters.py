@@ -45,9 +45,10 @@ def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float
     """
     if temperature == 1:
         return masks
-    powers = masks ** np.float32(1 / temperature)
-    total = np.maximum(powers.sum(axis=0), np.finfo(np.float32).tiny)
-    return powers * (masks.sum(axis=0) / total)
+    largest = masks.max(axis=0)  # by which masks are divided, so that powers of small ones do not underflow
+    powers = (masks / np.where(largest > 0, largest, 1)) ** np.float32(1 / temperature)
+    total = powers.sum(axis=0)
+    return powers * (masks.sum(axis=0) / np.where(total > 0, total, 1))
 
 
 class Mask:
