@@ -91,7 +91,6 @@ def separate(options: argparse.Namespace) -> None:
         options.residual,
         options.overwrite,
     )
-    chosen.check()
     model = find_model(options.model)
     if options.model is None:
         print(f"rnnsep: separating with the model in {model}", file=sys.stderr)

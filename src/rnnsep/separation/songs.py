@@ -105,7 +105,11 @@ def find_model(given: Path | str | None) -> Path:
 
 @dataclass(frozen=True)
 class Options:
-    """Which sources are written (none for all), how masks are applied, and what the files are like."""
+    """
+    Which sources are written (none for all), how masks are applied, and what the files are like.
+
+    Raises `UserError` for a value or a combination that does not exist.
+    """
 
     sources: tuple[str, ...]
     filter: filters.Name
@@ -115,8 +119,7 @@ class Options:
     residual: bool
     overwrite: bool
 
-    def check(self) -> None:
-        """Raise `UserError` for a value or a combination that does not exist."""
+    def __post_init__(self) -> None:
         _params(self.filter, self.temperature)
         if self.format == "flac" and self.subtype == "FLOAT":
             raise UserError("flac holds no floating point; give --subtype PCM_24, or --format wav")
@@ -166,9 +169,8 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: 
 
     What stands there already, made of the same song in the same way, is kept. Below a folder, songs keep their
     place in the tree, and files that this function wrote are left out. A file that cannot be separated does not
-    stop the others. Raises `UserError` where none can be: no such model, no such source, options that clash.
+    stop the others. Raises `UserError` where none can be: no such model, no such source.
     """
-    options.check()
     model = Model.described(models)
     for source in options.sources:
         if source not in model.sources:
