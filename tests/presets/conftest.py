@@ -1,5 +1,5 @@
 """The small corpus of the training's tests."""
 
-from tests.learning.conftest import bands, features
+from tests.learning.conftest import bands, eager, features
 
-__all__ = ["bands", "features"]
+__all__ = ["bands", "eager", "features"]

@@ -16,7 +16,6 @@ import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +92,6 @@ def machine() -> str:
         facts = dict(re.findall(r"(.*?)\s*: (.*)", info.read_text()))
         cpu = "{model name} (family {cpu family}, model {model})".format_map(defaultdict(str, facts))
     return f"{cpu}, TensorFlow {tf.__version__}, Keras {keras.__version__}"
-
-
-@pytest.fixture(scope="module")
-def eager() -> Iterator[None]:
-    """Without compilation, which would take most of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("name", [DEFAULT, *catalogue.names()])

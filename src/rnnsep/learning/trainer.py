@@ -1,6 +1,6 @@
 """A network with its optimiser: single steps, L-BFGS, and the moving average of the weights."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -73,8 +73,7 @@ class Trainer:
 
     def restart_averages(self) -> None:
         """Let the moving average begin at the weights as they are."""
-        for average, weight in zip(self.averages, self.weights, strict=True):
-            average.assign(weight.value)
+        assign(self.averages, [w.value for w in self.weights])
 
     def inputs(self, magnitude: tf.Tensor) -> tf.Tensor:
         """What the network sees where the first one sees `magnitude`."""
@@ -150,11 +149,9 @@ class Trainer:
     def evaluate(self, batches: Iterable[Batch]) -> float:
         """Mean loss of the averaged weights, without dropout."""
         current = [w.numpy() for w in self.weights]
-        for weight, average in zip(self.weights, self.averages, strict=True):
-            weight.assign(average)
+        assign(self.weights, self.averages)
         loss = float(np.mean([float(self._evaluate(*batch)) for batch in batches]))
-        for weight, value in zip(self.weights, current, strict=True):
-            weight.assign(value)
+        assign(self.weights, current)
         return loss
 
 
@@ -165,11 +162,16 @@ def optimizer(params: TrainingParams) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(params.learning_rate, params.momentum, weight_decay=params.weight_decay or None)
 
 
+def assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Set each variable to its value."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 def assign_flat(weights: list[Any], flat: np.ndarray) -> None:
     """Set all weights from one vector that holds them one after the other."""
     parts = np.split(flat, np.cumsum([np.prod(w.shape, dtype=int) for w in weights])[:-1])
-    for weight, part in zip(weights, parts, strict=True):
-        weight.assign(part.reshape(weight.shape))
+    assign(weights, [part.reshape(weight.shape) for weight, part in zip(weights, parts, strict=True)])
 
 
 def spectra(

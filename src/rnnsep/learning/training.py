@@ -36,7 +36,7 @@ from rnnsep.learning.network import (
     seen,
 )
 from rnnsep.learning.sampling import Sampler, SamplingParams
-from rnnsep.learning.trainer import Trainer, TrainingParams
+from rnnsep.learning.trainer import Trainer, TrainingParams, assign
 from rnnsep.params import ParamError, Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
@@ -253,8 +253,7 @@ def fit(
         state.write(checkpoint, trainer.variables)
         valid = f", valid {valid_loss:.4f}{' (best)' if best else ''}" if validation else ""
         print(f"{label}epoch {epoch}/{params.epochs}: train {train_loss:.4f}{valid}", flush=True)
-    for weight, value in zip(network.trainable_variables, state.best_weights, strict=True):
-        weight.assign(value)
+    assign(network.trainable_variables, state.best_weights)
     return state
 
 
