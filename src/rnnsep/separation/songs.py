@@ -105,8 +105,7 @@ def find_model(given: Path | str | None) -> Path:
 
 @dataclass(frozen=True)
 class Options:
-    """
-    Which sources are written (none for all), how masks are applied, and what the files are like.
+    """Which sources are written (none for all), how masks are applied, and what the files are like.
 
     Raises `UserError` for a value or a combination that does not exist.
     """
