@@ -61,9 +61,9 @@ def feature_files(transform: str) -> Callable[[], object]:
 
     import scipy.signal
 
+    from rnnsep.features.extraction import write_features
     from rnnsep.signal.audio import write_wav
-    from rnnsep.signal.features import write_features
-    from rnnsep.signal.songs import Corpus, Song
+    from rnnsep.signal.corpus import Corpus, Song
     from rnnsep.signal.stft import StftParams
 
     os.environ["RNNSEP_WORKERS"] = "1"

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import _timing
 from rnnsep import params
 from rnnsep.signal.audio import write_wav
-from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +53,7 @@ def write_corpus(root: Path, nb_songs: int, seconds: int) -> None:
 
 
 def features_side(root: Path, corpus: Path) -> Callable[[], object]:
-    from rnnsep.signal.features import write_features
+    from rnnsep.features.extraction import write_features
 
     count = iter(range(100))
     stft = params.parse(StftParams, document()["stft"], "stft")
@@ -61,9 +61,9 @@ def features_side(root: Path, corpus: Path) -> Callable[[], object]:
 
 
 def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
-    from rnnsep.learning.model import Model, save_model
-    from rnnsep.learning.network import MaskNetwork, NetworkParams
-    from rnnsep.separation.separate import SeparationParams, separate_corpus
+    from rnnsep.network.model import Model, save_model
+    from rnnsep.network.network import MaskNetwork, NetworkParams
+    from rnnsep.separation.blocks import SeparationParams, separate_corpus
 
     values = document()
     stft = params.parse(StftParams, values["stft"], "stft")
@@ -77,7 +77,7 @@ def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
 
 def score_side(root: Path, corpus: Path) -> Callable[[], object]:
     from rnnsep.scoring.baselines import score_baselines
-    from rnnsep.scoring.evaluation import EvaluationParams
+    from rnnsep.scoring.song_scores import EvaluationParams
 
     evaluation = params.select(EvaluationParams, document()["evaluation"])
     count = iter(range(100))
@@ -115,11 +115,11 @@ def growth(name: str, make: Callable[[Path, Path], Callable[[], object]], rounds
 
 def trainer_side(corpus_root: Path, part: str) -> Callable[[], object]:
     """One training step, or the preparation of its batch, with the default parameters."""
+    from rnnsep.features.extraction import open_features, write_features
     from rnnsep.learning.losses import LossParams
-    from rnnsep.learning.network import MaskNetwork, NetworkParams
     from rnnsep.learning.sampling import Sampler, SamplingParams
     from rnnsep.learning.trainer import Trainer, TrainingParams
-    from rnnsep.signal.features import open_features, write_features
+    from rnnsep.network.network import MaskNetwork, NetworkParams
 
     values = document()
     stft = params.parse(StftParams, values["stft"], "stft")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import _timing
 from benchmarks.pipeline import RATE, SOURCES, features_side, score_side, separate_side, write_songs
-from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.corpus import Corpus, Song
 
 SIDES = {"features": features_side, "baselines": score_side, "separate": separate_side}
 

@@ -62,7 +62,7 @@ def _paths(folder: Path, kind: str) -> Iterator[tuple[list[Path], list[Path]]]:
 
 
 def our_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
-    from rnnsep.scoring.bsseval.scores import bss_eval
+    from rnnsep.scoring.bsseval.metrics import bss_eval
     from rnnsep.signal.audio import AudioFile
 
     paths = _paths(folder, kind)
@@ -77,7 +77,7 @@ def our_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
 def museval_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
     import soundfile
 
-    from rnnsep.corpora import sigsep
+    from rnnsep.signal import sigsep
 
     museval, paths = sigsep.museval(), _paths(folder, kind)
 

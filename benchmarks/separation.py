@@ -33,7 +33,7 @@ def _mixture(rate: int) -> Any:
 
 
 def _params() -> tuple[Any, Any]:
-    from rnnsep.learning.network import NetworkParams
+    from rnnsep.network.network import NetworkParams
     from rnnsep.signal.stft import StftParams
 
     document = read_yaml(Path("params.yaml"))
@@ -41,8 +41,8 @@ def _params() -> tuple[Any, Any]:
 
 
 def _model() -> Any:
-    from rnnsep.learning.model import Model
-    from rnnsep.learning.network import MaskNetwork
+    from rnnsep.network.model import Model
+    from rnnsep.network.network import MaskNetwork
 
     stft, rnn = _params()
     nb_bins = rnn.bins(stft.sample_rate, stft.window).nb_bins
@@ -53,7 +53,7 @@ def our_side(filter_name: str) -> Callable[[], object]:
     """One song in one process, on one thread."""
     import tensorflow as tf
 
-    from rnnsep.separation.separate import SeparationParams, separate
+    from rnnsep.separation.blocks import SeparationParams, separate
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

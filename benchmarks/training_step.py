@@ -87,7 +87,7 @@ def our_side(cell: str, jit_compile: bool) -> Callable[[], object]:
     import keras
     import tensorflow as tf
 
-    from rnnsep.learning.recurrence import layers
+    from rnnsep.network.recurrence import layers
 
     kinds = {
         "gru": lambda: layers.GRU(UNITS),

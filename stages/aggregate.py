@@ -7,8 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from rnnsep.running import stage
-from rnnsep.scoring import overall
-from rnnsep.scoring import tables as scoring
+from rnnsep.tables import overall
+from rnnsep.tables import tables as scoring
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from rnnsep.running import stage
 from rnnsep.scoring.baselines import score_baselines
-from rnnsep.scoring.evaluation import EvaluationParams
+from rnnsep.scoring.song_scores import EvaluationParams
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from rnnsep.corpora.corpus import CorpusParams, make_corpus
+from rnnsep.corpora.collect import CorpusParams, make_corpus
 from rnnsep.running import stage
 
 

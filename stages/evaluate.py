@@ -7,8 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from rnnsep.running import stage
-from rnnsep.scoring.evaluation import EvaluationParams
-from rnnsep.scoring.scores import score_estimates
+from rnnsep.scoring.evaluation import score_estimates
+from rnnsep.scoring.song_scores import EvaluationParams
 
 
 @dataclass(frozen=True)

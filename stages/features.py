@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from rnnsep.features.extraction import FeatureParams, write_features
 from rnnsep.running import stage
-from rnnsep.signal.features import FeatureParams, write_features
 from rnnsep.signal.stft import StftParams
 
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from rnnsep.running.quiet import import_tensorflow
+from rnnsep.network.backend import import_tensorflow
 
 import_tensorflow()
 
 from rnnsep.learning import distribution
 from rnnsep.learning.losses import LossParams
-from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
 from rnnsep.learning.trainer import TrainingParams
 from rnnsep.learning.training import BlendingParams, EnhancementParams, train
+from rnnsep.network.network import NetworkParams
 from rnnsep.running import stage
 
 

@@ -31,12 +31,12 @@ with instrumented:
     import yaml  # noqa: F401 - its branches are to be followed
 
     from rnnsep import params
+    from rnnsep.features.extraction import FeatureSong, map_npz, open_features
     from rnnsep.running.errors import UserError
-    from rnnsep.scoring import tables
     from rnnsep.signal.audio import AudioFile, decode
-    from rnnsep.signal.features import FeatureSong, map_npz, open_features
-    from rnnsep.signal.songs import Corpus, Song
+    from rnnsep.signal.corpus import Corpus, Song
     from rnnsep.signal.stft import StftParams
+    from rnnsep.tables import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 STFT = StftParams(8000, 256, 128, "mono", "hann")

@@ -1,6 +1,6 @@
 """A small network's parameters, from which tests take what they need by `dataclasses.replace`."""
 
-from rnnsep.learning.network import Defects, NetworkParams
+from rnnsep.network.network import Defects, NetworkParams
 
 SMALL = NetworkParams(
     cell="gru",

@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-
-from rnnsep.corpora.corpus import CorpusParams, make_corpus
-from rnnsep.running.errors import UserError
-from rnnsep.scoring import tables
-from rnnsep.scoring.baselines import mixture_share
-from rnnsep.scoring.evaluation import EvaluationParams
-from rnnsep.scoring.scores import score_corpus
-from rnnsep.signal.features import open_features, write_features
-from rnnsep.signal.songs import Corpus
-from rnnsep.signal.stft import StftParams
 from tests.corpora.test_corpus import SYNTHETIC
+
+from rnnsep.corpora.collect import CorpusParams, make_corpus
+from rnnsep.features.extraction import open_features, write_features
+from rnnsep.running.errors import UserError
+from rnnsep.scoring.baselines import mixture_share
+from rnnsep.scoring.evaluation import score_corpus
+from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.signal.corpus import Corpus
+from rnnsep.signal.stft import StftParams
+from rnnsep.tables import tables
 
 STFT = StftParams(8000, 256, 128, "mono", "hann")
 SCORES = EvaluationParams("fast", 1.0, 1.0, "v4", "test")

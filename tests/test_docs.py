@@ -28,15 +28,16 @@ import yaml
 from distributed.cli import dask_scheduler, dask_worker
 from dvc.cli.parser import get_main_parser
 
-from rnnsep import cli, params
-from rnnsep.learning.model import Model, save_model
-from rnnsep.learning.network import MaskNetwork
-from rnnsep.scoring.evaluation import EvaluationParams
-from rnnsep.scoring.scores import score_estimates
-from rnnsep.scoring.tables import aggregate
+from rnnsep import params
+from rnnsep.app import cli
+from rnnsep.network.model import Model, save_model
+from rnnsep.network.network import MaskNetwork
+from rnnsep.scoring.evaluation import score_estimates
+from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.audio import write_wav
-from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
+from rnnsep.tables.tables import aggregate
 from tests import repository
 from tests.networks import SMALL
 

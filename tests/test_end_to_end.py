@@ -71,7 +71,7 @@ def test_a_parameter_there_and_back_is_restored_without_running(repository: Repo
 @pytest.fixture
 def spoilt(repository: Repository) -> Iterator[Path]:
     """A module that the stage aggregate needs, for a test to spoil; it is mended afterwards."""
-    module = repository.root / "src/rnnsep/scoring/overall.py"
+    module = repository.root / "src/rnnsep/tables/overall.py"
     text = module.read_text(encoding="utf-8")
     yield module
     module.write_text(text, encoding="utf-8")

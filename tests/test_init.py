@@ -4,7 +4,7 @@ import sys
 import pytest
 
 import rnnsep
-from rnnsep.separation.songs import separate_audio
+from rnnsep.app.songs import separate_audio
 
 
 def test_separate_is_at_hand_in_the_package() -> None:

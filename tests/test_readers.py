@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnsep.learning.model import load_model
+from rnnsep.network.model import load_model
 from tests.fuzz import READERS, Reader, attempt
 
 edits = st.lists(

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnsep.corpora import musdb18
-from rnnsep.corpora.download import Archive
+from rnnsep.corpora.downloads import Archive
 from rnnsep.corpora.tree import make_songs
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile, decode
@@ -83,7 +83,7 @@ def test_zip_of_the_published_kind_leads_to_songs(hq: Path, tmp_path: Path, monk
     with zipfile.ZipFile(downloads / "musdb18-hq.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(hq.rglob("*.wav")):
             archive.write(path, path.relative_to(hq))
-    monkeypatch.setattr("rnnsep.corpora.download.fetch", lambda *_: None)
+    monkeypatch.setattr("rnnsep.corpora.downloads.fetch", lambda *_: None)
     songs = musdb18.recordings("musdb18-hq", None, downloads)
     assert [song.name for song in songs] == ["A - B", "ANiMAL - Rockshow", "C - D"]
     assert not (downloads / "musdb18-hq.zip").exists()

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from rnnsep.corpora.synthetic.composition import RANGES, compose
-from rnnsep.corpora.synthetic.corpus import SAMPLE_RATE, SOURCES, SyntheticParams, render, song_name
+from rnnsep.corpora.synthetic.render import SAMPLE_RATE, SOURCES, SyntheticParams, render, song_name
+from rnnsep.corpora.synthetic.song import RANGES, compose
 from rnnsep.params import ParamError, parse
 
 SONGS = range(4)
@@ -63,7 +63,7 @@ def test_a_song_is_a_function_of_its_seed_and_index_only():
 
 def test_bytes_do_not_depend_on_threads_or_process():
     code = (
-        "import hashlib; from rnnsep.corpora.synthetic.corpus import render; song = render(7, 11, 2.0);"
+        "import hashlib; from rnnsep.corpora.synthetic.render import render; song = render(7, 11, 2.0);"
         "print(hashlib.sha256(b''.join(song[name].tobytes() for name in sorted(song))).hexdigest())"
     )
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "3")

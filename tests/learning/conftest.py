@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rnnsep.features.extraction import write_features
 from rnnsep.signal.audio import write_wav
-from rnnsep.signal.features import write_features
-from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnsep.learning.losses import LossParams
-from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
 from rnnsep.learning.trainer import TrainingParams
 from rnnsep.learning.training import BlendingParams, EnhancementParams, train
+from rnnsep.network.network import NetworkParams
 from tests.networks import SMALL
 
 NETWORK = replace(SMALL, units=16, dropout=0.2)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnsep.features.extraction import Features, FeatureSong, open_features
 from rnnsep.learning.sampling import Batch, Sampler, SamplingParams, curves
-from rnnsep.signal.features import Features, FeatureSong, open_features
 from rnnsep.signal.stft import StftParams
 
 PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, equaliser=0.0, swap=0.5, shift=0.0)

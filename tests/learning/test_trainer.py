@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnsep.learning.model import Model
-from rnnsep.learning.network import Defects, MaskNetwork, make_network, seen
+from rnnsep.features.extraction import open_features, write_features
 from rnnsep.learning.sampling import Sampler, SamplingParams
 from rnnsep.learning.trainer import Trainer, TrainingParams, spectra
+from rnnsep.network.model import Model
+from rnnsep.network.network import Defects, MaskNetwork, make_network, seen
 from rnnsep.params import ParamError, parse
-from rnnsep.signal.features import open_features, write_features
 from tests.learning.conftest import STFT, write_bands
 from tests.learning.small import LOSS, NETWORK, SAMPLING, SHORT, TRAINING
 

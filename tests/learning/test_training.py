@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnsep.features.extraction import write_features
 from rnnsep.learning.losses import LossParams
-from rnnsep.learning.model import Model, load_model
 from rnnsep.learning.trainer import Trainer
 from rnnsep.learning.training import BlendingParams, EnhancementParams, divided, plateau_scale
+from rnnsep.network.model import Model, load_model
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
-from rnnsep.signal.features import write_features
-from rnnsep.signal.songs import Corpus
+from rnnsep.signal.corpus import Corpus
 from rnnsep.signal.stft import stft
 from tests.learning.conftest import STFT, write_bands
 from tests.learning.small import ALONE, LOSS, NETWORK, SAMPLING, SHORT, TRAINING, UNBLENDED, run

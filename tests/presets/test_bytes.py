@@ -26,13 +26,13 @@ import pytest
 import tensorflow as tf
 
 from rnnsep import params
+from rnnsep.features.extraction import write_features
 from rnnsep.learning.losses import LossParams
-from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
 from rnnsep.learning.trainer import TrainingParams
 from rnnsep.learning.training import BlendingParams, EnhancementParams, train
+from rnnsep.network.network import NetworkParams
 from rnnsep.presets import catalogue
-from rnnsep.signal.features import write_features
 from tests.learning.conftest import STFT, write_bands
 
 HERE = Path(__file__).resolve().parent

@@ -13,18 +13,19 @@ from dvc.utils.hydra import apply_overrides
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnsep import cli, params
-from rnnsep.corpora.corpus import CorpusParams
+from rnnsep import params
+from rnnsep.app import cli
+from rnnsep.corpora.collect import CorpusParams
+from rnnsep.features.extraction import FeatureParams
 from rnnsep.learning.losses import LossParams
-from rnnsep.learning.network import NetworkParams
 from rnnsep.learning.sampling import SamplingParams
 from rnnsep.learning.trainer import TrainingParams
 from rnnsep.learning.training import BlendingParams, EnhancementParams
+from rnnsep.network.network import NetworkParams
 from rnnsep.presets import catalogue
 from rnnsep.running.errors import UserError
-from rnnsep.scoring.evaluation import EvaluationParams
-from rnnsep.separation.separate import SeparationParams
-from rnnsep.signal.features import FeatureParams
+from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.separation.blocks import SeparationParams
 from rnnsep.signal.stft import StftParams
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,7 +144,7 @@ def test_what_is_printed_changes_params_yaml_as_the_preset_says(
 def test_a_shell_hands_on_the_same_words(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"no {shell} here")
-    code = "import sys; from rnnsep.cli import main; sys.exit(main())"
+    code = "import sys; from rnnsep.app.cli import main; sys.exit(main())"
     inner = shlex.join([sys.executable, "-c", code, "preset", "huang2014-drnn2-disc"])
     show = shlex.join([sys.executable, "-c", "import sys; print(*sys.argv[1:], sep='\\n')"])
     done = subprocess.run([shell, "-c", f"{show} $({inner})"], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from rnnsep.report.page import EvaluationShown, SeparationShown, write_page
-from rnnsep.scoring import tables
 from rnnsep.signal.audio import write_wav
-from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.tables import tables
 
 ODD = "Zoë & <script>“Co” 'x' \"y\" [1]"
 

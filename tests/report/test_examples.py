@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rnnsep.report import examples
-from rnnsep.signal.songs import Corpus
+from rnnsep.signal.corpus import Corpus
 
 
 class Fake:

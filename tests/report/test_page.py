@@ -11,7 +11,7 @@ import pytest
 
 from rnnsep.report.page import SeparationShown, headline, least, network, number, separating
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import overall, tables
+from rnnsep.tables import overall, tables
 
 
 @pytest.fixture(scope="session")

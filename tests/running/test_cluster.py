@@ -11,16 +11,16 @@ from typing import Any
 import keras
 import pytest
 
-from rnnsep.learning.model import Model, save_model
-from rnnsep.learning.network import make_network
+from rnnsep.features.extraction import write_features
+from rnnsep.network.model import Model, save_model
+from rnnsep.network.network import make_network
 from rnnsep.running import cluster
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import map_songs
-from rnnsep.scoring import scores
-from rnnsep.scoring.evaluation import EvaluationParams
-from rnnsep.scoring.scores import score_estimates
-from rnnsep.separation.separate import SeparationParams, separate_corpus
-from rnnsep.signal.features import write_features
+from rnnsep.scoring import evaluation as scores
+from rnnsep.scoring.evaluation import score_estimates
+from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.separation.blocks import SeparationParams, separate_corpus
 from tests.learning.conftest import STFT, write_bands
 from tests.networks import SMALL
 from tests.running.functions import blas_threads, die, fail_at, killing, say, square, whose

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import ideal_ratio_masks, mixture_share, score_baselines
-from rnnsep.scoring.evaluation import EvaluationParams
-from rnnsep.scoring.scores import score_estimates
+from rnnsep.scoring.evaluation import score_estimates
+from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.audio import AudioFile, decode, write_wav
-from rnnsep.signal.songs import Corpus, Song
+from rnnsep.signal.corpus import Corpus, Song
 
 PARAMS = EvaluationParams("fast", 1.0, 1.0, "v4", "test")
 SOURCES = ("vocals", "drums", "bass")

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from rnnsep.corpora import sigsep
-from rnnsep.scoring.bsseval import frames, scores
-from rnnsep.scoring.bsseval.scores import bss_eval, bss_eval_sources
+from rnnsep.scoring.bsseval import frames
+from rnnsep.scoring.bsseval import metrics as scores
+from rnnsep.scoring.bsseval.metrics import bss_eval, bss_eval_sources
+from rnnsep.signal import sigsep
 from rnnsep.signal.audio import AudioFile
 
 TAPS = 32

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnnsep.corpora import sigsep
-from rnnsep.scoring.bsseval.scores import bss_eval
+from rnnsep.scoring.bsseval.metrics import bss_eval
+from rnnsep.signal import sigsep
 from rnnsep.signal.audio import decode
 
 RATE = 44100

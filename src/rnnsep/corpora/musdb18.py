@@ -9,10 +9,10 @@ file's own, as in SiSEC 2018, and so differs slightly from the sum of the decode
 from pathlib import Path
 from typing import Any, Literal
 
-from rnnsep.corpora import sigsep
-from rnnsep.corpora.download import Archive, fetch_folder
+from rnnsep.corpora.downloads import Archive, fetch_folder
 from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.running.errors import UserError
+from rnnsep.signal import sigsep
 
 ARCHIVES = {
     "musdb18-7s": Archive(

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from rnnsep.learning.distribution import gpus, replicas
 from rnnsep.learning.losses import LossParams, loss_of
-from rnnsep.learning.network import MaskNetwork, masked_channels
 from rnnsep.learning.sampling import Batch
+from rnnsep.network.network import MaskNetwork, masked_channels
 from rnnsep.params import ParamError, Range
 
 

@@ -21,11 +21,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from rnnsep.features.extraction import Features, open_features, to_single
 from rnnsep.learning.checkpoint import Checkpoint
 from rnnsep.learning.distribution import nb_workers, replicas
 from rnnsep.learning.losses import LossName, LossParams
-from rnnsep.learning.model import Model, save_model
-from rnnsep.learning.network import (
+from rnnsep.learning.sampling import Sampler, SamplingParams
+from rnnsep.learning.trainer import Trainer, TrainingParams, assign
+from rnnsep.network.model import Model, save_model
+from rnnsep.network.network import (
     NOT_BAND_SPLIT,
     MaskName,
     MaskNetwork,
@@ -35,14 +38,11 @@ from rnnsep.learning.network import (
     make_network,
     seen,
 )
-from rnnsep.learning.sampling import Sampler, SamplingParams
-from rnnsep.learning.trainer import Trainer, TrainingParams, assign
 from rnnsep.params import ParamError, Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
 from rnnsep.running.workers import map_songs
-from rnnsep.signal.features import Features, open_features, to_single
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate")
 PLATEAU_FACTOR = 0.3  # as Open-Unmix (Stöter et al., 2019)

@@ -15,7 +15,7 @@ from scipy.signal import resample_poly
 
 from rnnsep.report import figures
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.songs import MIXTURE, Corpus, Song
+from rnnsep.signal.corpus import MIXTURE, Corpus, Song
 
 FREE = ("synthetic", "folder")  # corpora whose songs may be put into a page
 SECONDS = 6.0  # of an excerpt, at most

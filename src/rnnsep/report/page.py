@@ -16,8 +16,8 @@ from rnnsep.report import figures
 from rnnsep.report.examples import Example, examples
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import overall, tables
-from rnnsep.signal.songs import Corpus
+from rnnsep.signal.corpus import Corpus
+from rnnsep.tables import overall, tables
 
 MINUS, LIBRARIES = "\N{MINUS SIGN}", ("rnnsep", "scipy", "pandas", "musdb", "museval")
 CORPORA = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsep.scoring.evaluation import EvaluationParams
-from rnnsep.scoring.scores import score_corpus
-from rnnsep.signal.songs import MIXTURE, Corpus, Song
+from rnnsep.scoring.evaluation import score_corpus
+from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.signal.corpus import MIXTURE, Corpus, Song
 from rnnsep.signal.stft import Audio, Inverse, StftParams, stft
 
 CHUNK = 32  # frames

@@ -1,0 +1,203 @@
+"""The command line. Each subcommand imports what it needs when it runs, so that help is quick."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnnsep.running.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `rnnsep` with these arguments and return its exit code: 1 where the user's input is at fault."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"rnnsep: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("rnnsep: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser; every subcommand sets `run` to a function of the parsed options."""
+    root = argparse.ArgumentParser(
+        prog="rnnsep", description="Recurrent music source separation as a reproducible experiment pipeline."
+    )
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_separate(commands)
+    add_scores(commands)
+    add_preset(commands)
+    return root
+
+
+def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "separate",
+        help="separate songs of your own",
+        description="Separate songs into DIR/<song>/<source>.wav. What is done already is kept.",
+        epilog="example: rnnsep separate song.mp3 album/ -o separated --source vocals --residual",
+    )
+    command.add_argument(
+        "inputs", metavar="INPUT", nargs="+", type=Path, help="an audio or video file, or a folder of such files"
+    )
+    command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the sources")
+    command.add_argument(
+        "--source", metavar="NAME", action="append", default=[],
+        help="only this source, such as vocals; may be repeated",
+    )  # fmt: skip
+    command.add_argument(
+        "--residual", action="store_true",
+        help="add what is left of the song, so that all files together are the song to the last bit",
+    )  # fmt: skip
+    command.add_argument(
+        "--model", metavar="DIR", type=Path,
+        help="folder of a trained model (default: models, else the one that comes with rnnsep)",
+    )  # fmt: skip
+    command.add_argument(
+        "--filter", choices=["mask", "wiener"], default="mask",
+        help="how masks are applied, as separation.filter in params.yaml (default: mask)",
+    )  # fmt: skip
+    command.add_argument(
+        "--temperature", metavar="T", type=float, default=1.0,
+        help="of the masks, as separation.temperature in params.yaml: above 1 they are softer (default: 1)",
+    )  # fmt: skip
+    command.add_argument("--format", choices=["wav", "flac"], default="wav", help="of the files (default: wav)")
+    command.add_argument(
+        "--subtype", choices=["PCM_16", "PCM_24", "FLOAT"], default="PCM_16",
+        help="how samples are stored: 16 or 24 bits, or floating point (default: PCM_16)",
+    )  # fmt: skip
+    command.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    command.set_defaults(run=separate)
+
+
+def separate(options: argparse.Namespace) -> None:
+    from rnnsep.app.songs import Options, find_model, separate_files
+
+    chosen = Options(
+        tuple(options.source),
+        options.filter,
+        options.temperature,
+        options.format,
+        options.subtype,
+        options.residual,
+        options.overwrite,
+    )
+    model = find_model(options.model)
+    if options.model is None:
+        print(f"rnnsep: separating with the model in {model}", file=sys.stderr)
+    outcomes = separate_files(options.inputs, options.output, model, chosen)
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            print(f"rnnsep: {outcome.message}", file=sys.stderr)
+        else:
+            print(f"{outcome.path}: {outcome.state} in {outcome.folder}")
+    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    if failed:
+        raise UserError(f"{failed} of {len(outcomes)} inputs could not be separated")
+
+
+def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "scores",
+        help="print the scores of systems as a table",
+        description="Print the scores of systems: the median over songs of the median over frames, in dB.",
+        epilog="example: rnnsep scores data/scores/RNN data/scores/MIX --against sisec2018 --metric SDR",
+    )
+    command.add_argument(
+        "folders", metavar="DIR", nargs="*", type=Path,
+        help="a system's museval files: DIR/test/<song>.json or DIR/<song>.json; the folder names the system",
+    )  # fmt: skip
+    command.add_argument(
+        "--against", metavar="NAME", help="add published systems: sisec2018 (on the test songs of MUSDB18)"
+    )
+    command.add_argument(
+        "--metric", metavar="NAME", action="append", help="only this metric, such as SDR; may be repeated"
+    )
+    command.add_argument(
+        "--format", choices=["md", "csv", "latex"], default="md",
+        help="Markdown (the default), CSV with all figures, or LaTeX for booktabs",
+    )  # fmt: skip
+    command.add_argument(
+        "--intervals", action="store_true", help="add 95 %% bootstrap intervals over songs (always in CSV)"
+    )
+    command.add_argument(
+        "--tests", action="store_true",
+        help="print Wilcoxon's signed-rank tests between systems instead, p corrected after Holm",
+    )  # fmt: skip
+    command.set_defaults(run=scores)
+
+
+def scores(options: argparse.Namespace) -> None:
+    from rnnsep.tables import tables
+
+    if options.folders:
+        own = tables.song_scores(tables.read_systems(options.folders))
+        songs = tables.beside(own, options.against) if options.against else own
+    elif options.against:
+        own = songs = tables.published(options.against)
+    else:
+        raise UserError("give a folder with scores, or --against sisec2018")
+    known = tables.metrics_of(songs)
+    for metric in options.metric or []:
+        if metric not in known:
+            raise UserError(f"no scores for the metric {metric}; there are {', '.join(known)}")
+    songs = songs[songs["metric"].isin(options.metric or known)]
+    if options.tests:
+        table = tables.compare(songs, tables.systems_of(own))
+        if table.empty:
+            raise UserError("--tests compares systems over songs that they share; here are no two such")
+        sheets = tables.pair_sheets(table)
+    else:
+        table = tables.summarise(songs)
+        sheets = tables.summary_sheets(table, options.intervals, tables.targets_of(own))
+    form = {"md": tables.markdown, "latex": tables.latex}
+    print(tables.csv(table) if options.format == "csv" else form[options.format](sheets), end="")
+
+
+def add_preset(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "preset",
+        help="list, print or run the settings of published systems",
+        description="Print a published system's settings as arguments of dvc exp run, or run them.",
+        epilog="example: dvc exp run $(rnnsep preset huang2014-drnn2-disc) -S corpus.path=mir-1k",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="the preset, see --list")
+    command.add_argument("--list", action="store_true", help="list all presets")
+    command.add_argument("--run", dest="start", action="store_true", help="call dvc exp run with them")
+    command.add_argument(
+        "-S", dest="changes", metavar="KEY=VALUE", action="append", default=[],
+        help="change another parameter, too, or a preset's; may be repeated",
+    )  # fmt: skip
+    command.set_defaults(run=preset)
+
+
+def preset(options: argparse.Namespace) -> None:
+    import subprocess
+
+    from rnnsep.presets import catalogue
+
+    if options.list:
+        width = max(map(len, catalogue.names()))
+        for name in catalogue.names():
+            print(f"{name:{width}}  {catalogue.about(name)}")
+        return
+    if options.name is None:
+        raise UserError("give the name of a preset, or --list")
+    changes = catalogue.changes(options.name) | catalogue.assignments(options.changes)
+    arguments = [catalogue.assignment(key, value) for key, value in changes.items()]
+    if not options.start:
+        print("\n".join(f"-S {argument}" for argument in arguments))
+        return
+    flags = [part for argument in arguments for part in ("-S", argument)]
+    code = subprocess.run([sys.executable, "-m", "dvc", "exp", "run", *flags], check=False).returncode
+    if code:
+        raise SystemExit(code)

@@ -1,0 +1,167 @@
+"""The section `corpus` of params.yaml, and the one function that makes any corpus."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from rnnsep.corpora import folder, mir1k, musdb18
+from rnnsep.corpora.synthetic import render as synthetic
+from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE
+from rnnsep.corpora.synthetic.render import SyntheticParams
+from rnnsep.corpora.tree import Original, make_songs
+from rnnsep.params import ParamError
+from rnnsep.running.errors import UserError
+from rnnsep.signal.audio import write_wav
+from rnnsep.signal.corpus import MIXTURE, Corpus
+
+DOWNLOADS = Path("data/downloads")
+VALIDATION = 10  # one in so many training songs validates where the corpus itself names none
+
+
+@dataclass(frozen=True)
+class CorpusParams:
+    """Which songs and which sources.
+
+    `path` is an existing copy of the corpus; `sources` chooses and orders sources, None standing for all; `mixing` is
+    an option of MIR-1K; `validation` is "own", "none", or a pattern of the names of training songs.
+    """
+
+    name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
+    path: str | None
+    sources: tuple[str, ...] | None
+    mixing: mir1k.Mixing
+    validation: str
+    synthetic: SyntheticParams
+
+    def check(self) -> None:
+        if self.path is None and self.name in ("mir-1k", "folder"):
+            raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
+        if self.mixing != "published" and self.name != "mir-1k":
+            raise ParamError("mixing", f"must be published, since corpus.name is {self.name}; only mir-1k has another")
+        if self.sources is not None:
+            if not self.sources:
+                raise ParamError("sources", "must name at least one source, or be null for all")
+            if len(set(self.sources)) < len(self.sources):
+                raise ParamError("sources", "names a source twice")
+            if MIXTURE in self.sources:
+                raise ParamError("sources", "the mixture is no source")
+
+
+def make_corpus(params: CorpusParams, root: Path) -> None:
+    """Make the tree and corpus.json under `root`. Songs that are already there are left as they are.
+
+    Raises `UserError` for whatever is wrong with the songs, the choice of sources, or the disk.
+    """
+    try:
+        _make_corpus(params, root)
+    except OSError as error:
+        raise UserError(f"{error.filename or root}: {error.strerror}; mend that and run again") from None
+
+
+def _make_corpus(params: CorpusParams, root: Path) -> None:
+    originals = _with_validation(_originals(params), params.validation)
+    for subset in ("train", "test"):
+        if not any(original.subset == subset for original in originals):
+            raise UserError(f"corpus {params.name}: no songs in {subset}/; training and scores need both subsets")
+    sources = params.sources or _own_sources(originals)
+    _refuse_unknown(sources, originals)
+    root.mkdir(parents=True, exist_ok=True)
+    Corpus(root, params.name, sources, make_songs(originals, sources, root)).write()
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Song `index` of the synthetic corpus."""
+
+    index: int
+    subset: Literal["train", "test"]
+    split: Literal["train", "valid", "test"]
+    params: SyntheticParams
+
+    @property
+    def name(self) -> str:
+        return synthetic.song_name(self.index)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return (*synthetic.SOURCES, MIXTURE)
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        return ()
+
+    def of_split(self, split: Literal["train", "valid", "test"]) -> "Composition":
+        """See `tree.Original`."""
+        return replace(self, split=split)
+
+    def write(self, folder: Path, names: Collection[str]) -> None:
+        """See `tree.Original`."""
+        stems = synthetic.render(self.params.seed, self.index, self.params.seconds)
+        for name in names:
+            write_wav(folder / f"{name}.wav", [stems[name]], SAMPLE_RATE)
+
+
+def _originals(params: CorpusParams) -> Sequence[Original]:
+    if params.name == "synthetic":
+        return _compositions(params.synthetic)
+    path = None if params.path is None else Path(params.path).expanduser()
+    if path is not None and not path.is_dir():
+        raise ParamError("corpus.path", f"{path} is no folder; give that of an existing copy of {params.name}")
+    if params.name in ("musdb18-7s", "musdb18", "musdb18-hq"):
+        return musdb18.recordings(params.name, path, DOWNLOADS)
+    if path is None:
+        raise ParamError("corpus.path", f"must be the folder of the songs, since corpus.name is {params.name}")
+    if params.name == "mir-1k":
+        return mir1k.recordings(path, params.mixing)
+    return folder.recordings(path)
+
+
+def _compositions(params: SyntheticParams) -> list[Composition]:
+    """Test songs have the first indices, so that they stay the same whatever the number of training songs."""
+    first_train = params.test_songs + params.valid_songs
+    return [
+        *(Composition(index, "test", "test", params) for index in range(params.test_songs)),
+        *(Composition(index, "train", "valid", params) for index in range(params.test_songs, first_train)),
+        *(Composition(first_train + index, "train", "train", params) for index in range(params.train_songs)),
+    ]
+
+
+def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Original]:
+    """The songs, of which those of split valid are chosen: see `CorpusParams`.
+
+    The corpus's own are a tenth of the training songs (at least one), found by their names, where it has none.
+    """
+    train = [song for song in songs if song.subset == "train"]
+    if choice == "none":
+        chosen: set[str] = set()
+    elif choice != "own":
+        chosen = {song.name for song in train if fnmatchcase(song.name, choice)}
+        if not chosen:
+            raise ParamError("corpus.validation", f"no training song has a name like {choice}")
+    else:
+        chosen = {song.name for song in train if song.split == "valid"} or _tenth([song.name for song in train])
+    if chosen and len(chosen) == len(train):
+        raise UserError("corpus: all training songs are for validation; add others, or set corpus.validation: none")
+    return [
+        song.of_split("valid" if song.name in chosen else "train") if song.subset == "train" else song for song in songs
+    ]
+
+
+def _tenth(names: list[str]) -> set[str]:
+    train = sorted(names, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
+    return set(train[: max(1, round(len(train) / VALIDATION))])
+
+
+def _own_sources(originals: Sequence[Original]) -> tuple[str, ...]:
+    """Names of all stems of all songs, in the order in which they are met."""
+    return tuple(dict.fromkeys(name for original in originals for name in original.names if name != MIXTURE))
+
+
+def _refuse_unknown(sources: Sequence[str], originals: Sequence[Original]) -> None:
+    known = {*_own_sources(originals), "accompaniment"}
+    for source in sources:
+        if source not in known:
+            raise ParamError("corpus.sources", f"no song has {source!r}; there are {', '.join(sorted(known))}")

@@ -1,0 +1,210 @@
+"""A drum kit drawn per song, struck piece by piece, then compressed as one instrument."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnnsep.corpora.synthetic.instruments.effects import (
+    bandpass,
+    compress,
+    decibels,
+    fade,
+    highpass,
+    lowpass,
+    pan,
+    place,
+    rms,
+    saturate,
+)
+from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, modes, seconds
+from rnnsep.corpora.synthetic.song import Hit
+
+# Ideal circular membrane: frequencies of its modes beside the lowest.
+MEMBRANE = np.array([1.0, 1.594, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])
+
+
+def _noise(rng: np.random.Generator, duration: float, decay: float) -> Audio:
+    nb_samples = int(duration * SAMPLE_RATE)
+    return np.asarray(rng.standard_normal(nb_samples) * np.exp(-seconds(nb_samples) / decay))
+
+
+def _add(*parts: Audio) -> Audio:
+    """Sum of parts of different length; faded to silence at the end."""
+    total = np.zeros(max(map(len, parts)))
+    for part in parts:
+        total[: len(part)] += part
+    nb_last = min(len(total), SAMPLE_RATE // 100)
+    total[-nb_last:] *= np.linspace(1.0, 0.0, nb_last)
+    total /= np.abs(total).max() + 1e-12
+    return total
+
+
+def _kick(rng: np.random.Generator, kit: str) -> Audio:
+    if kit in ("electronic", "808"):
+        decay = rng.uniform(0.15, 0.3) if kit == "808" else rng.uniform(0.09, 0.18)
+        pitch = rng.uniform(40.0, 55.0)
+        body = modes([pitch], [1.0], [decay], int(5 * decay * SAMPLE_RATE), rng.uniform(2.0, 5.0), 0.018)
+        body = np.tanh(rng.uniform(1.0, 2.5) * body)
+        click = bandpass(_noise(rng, 0.02, 0.0025), rng.uniform(1500.0, 4000.0), 14000.0)
+        return _add(body, rng.uniform(0.1, 0.5) * click)
+    pitch = rng.uniform(44.0, 66.0) if kit != "brushes" else rng.uniform(60.0, 80.0)
+    decay = rng.uniform(0.05, 0.12) * (1.5 if kit == "big" else 1.0)
+    body = modes(
+        pitch * MEMBRANE[:4],
+        [1.0, 0.35, 0.2, 0.15],
+        decay / np.arange(1, 5) ** 0.7,
+        22050,
+        rng.uniform(0.4, 1.2),
+    )
+    shell = bandpass(_noise(rng, 0.25, rng.uniform(0.02, 0.05)), 120.0, rng.uniform(400.0, 900.0))
+    beater = bandpass(_noise(rng, 0.05, rng.uniform(0.004, 0.009)), rng.uniform(1200.0, 2800.0), 6000.0)
+    snap = modes([rng.uniform(1800.0, 3500.0)], [1.0], [0.004], 2000)
+    amount = rng.uniform(0.15, 0.6) if kit != "brushes" else 0.08
+    return _add(body, rng.uniform(0.1, 0.4) * shell, amount * beater, 0.5 * amount * snap)
+
+
+def _snare(rng: np.random.Generator, kit: str) -> Audio:
+    pitch = rng.uniform(150.0, 245.0)
+    ring = rng.uniform(0.04, 0.12)
+    nb_samples = int(0.5 * SAMPLE_RATE)
+    if kit in ("electronic", "808"):
+        body = modes([pitch, pitch * 1.78], [1.0, 0.6], [ring, 0.6 * ring], nb_samples, rng.uniform(0.0, 0.6))
+        wires = highpass(_noise(rng, 0.45, rng.uniform(0.05, 0.13)), rng.uniform(800.0, 2500.0))
+        return _add(body, rng.uniform(0.5, 1.1) * wires)
+    amplitudes = rng.uniform(0.4, 1.0, 8) / np.arange(1, 9) ** 0.6
+    body = modes(
+        pitch * MEMBRANE * rng.uniform(0.98, 1.02, 8),
+        amplitudes,
+        ring / np.arange(1, 9) ** 0.5,
+        nb_samples,
+        0.12,
+        0.015,
+    )
+    tail = rng.uniform(0.05, 0.11) * (1.5 if kit == "big" else 1.0)
+    wires = bandpass(_noise(rng, 0.5, tail), rng.uniform(900.0, 2200.0), rng.uniform(7000.0, 14000.0))
+    buzz = bandpass(_noise(rng, 0.5, 0.6 * tail), rng.uniform(3000.0, 5000.0), 9000.0)
+    crack = highpass(_noise(rng, 0.03, rng.uniform(0.003, 0.008)), 1200.0)
+    if kit == "brushes":
+        nb_swish = int(0.3 * SAMPLE_RATE)
+        swish = bandpass(rng.standard_normal(nb_swish), 1500.0, 9000.0) * fade(nb_swish, 0.03, 0.25)
+        return _add(0.25 * body, wires, 0.5 * swish)
+    return _add(body, rng.uniform(0.5, 1.0) * wires, rng.uniform(0.2, 0.7) * buzz, rng.uniform(0.5, 1.0) * crack)
+
+
+def _clap(rng: np.random.Generator) -> Audio:
+    hands = np.zeros(int(0.4 * SAMPLE_RATE))
+    for start in np.cumsum(rng.uniform(0.007, 0.013, 4)):
+        place(hands, float(start) - 0.007, _noise(rng, 0.03, 0.004))
+    place(hands, 0.03, 0.7 * _noise(rng, 0.35, rng.uniform(0.04, 0.09)))
+    centre = rng.uniform(1000.0, 1700.0)
+    return _add(bandpass(hands, 0.7 * centre, 1.8 * centre) + 0.15 * highpass(hands, 3000.0))
+
+
+def _metal(
+    rng: np.random.Generator, duration: float, decay: float, low: float, nb_partials: int, noisiness: float
+) -> Audio:
+    """A cymbal: many inharmonic partials, denser and shorter-lived as they go up, in noise."""
+    nb_samples = int(duration * SAMPLE_RATE)
+    frequencies = low * (16000.0 / low) ** np.sort(rng.random(nb_partials) ** 0.75)
+    decays = decay * (low / frequencies) ** 0.35 * rng.uniform(0.5, 1.3, nb_partials)
+    amplitudes = rng.uniform(0.2, 1.0, nb_partials) * rng.choice([-1.0, 1.0], nb_partials)
+    ring = modes(frequencies, amplitudes, decays, nb_samples)
+    wash = highpass(rng.standard_normal(nb_samples), low, 2)
+    t = seconds(nb_samples)
+    bright = highpass(wash, 7000.0)
+    wash = (wash - bright) * np.exp(-t / decay) + bright * np.exp(-t / (0.6 * decay))
+    stick = highpass(_noise(rng, 0.02, 0.002), low)
+    return _add(ring / (rms(ring) + 1e-9), noisiness * wash / (rms(wash) + 1e-9), 2.0 * stick)
+
+
+def _tom(rng: np.random.Generator, kit: str, pitch: float) -> Audio:
+    decay = rng.uniform(0.1, 0.22)
+    amplitudes = [1.0, 0.4, 0.25, 0.2, 0.1] if kit != "808" else [1.0, 0.1, 0.0, 0.0, 0.0]
+    body = modes(pitch * MEMBRANE[:5], amplitudes, decay / np.arange(1, 6) ** 0.6, 30000, rng.uniform(0.15, 0.5), 0.05)
+    stick = bandpass(_noise(rng, 0.05, 0.006), 800.0, 6000.0)
+    return _add(body, 0.3 * stick)
+
+
+def _rim(rng: np.random.Generator) -> Audio:
+    stick = modes([rng.uniform(420.0, 600.0), rng.uniform(1500.0, 1900.0)], [0.6, 1.0], [0.02, 0.012], 6000)
+    return _add(stick, 0.3 * highpass(_noise(rng, 0.03, 0.004), 2000.0))
+
+
+def _shaker(rng: np.random.Generator) -> Audio:
+    nb_samples = int(0.09 * SAMPLE_RATE)
+    beads = bandpass(rng.standard_normal(nb_samples), rng.uniform(3000.0, 6000.0), 14000.0)
+    return _add(beads * fade(nb_samples, 0.03, 0.05))
+
+
+def _kit(rng: np.random.Generator, kit: str) -> dict[str, Callable[[], Audio]]:
+    """How to make each piece: the ones that a song does not use are never made."""
+    low = rng.uniform(280.0, 600.0) if kit in ("acoustic", "big", "brushes") else rng.uniform(400.0, 3000.0)
+    closed, opened = rng.uniform(0.02, 0.06), rng.uniform(0.15, 0.35)
+    ride, crash = rng.uniform(0.25, 0.5), rng.uniform(0.4, 0.8)
+    hat = rng.uniform(2500.0, 6500.0)
+    noisiness = rng.uniform(0.6, 1.6)
+    tom = rng.uniform(0.85, 1.2)
+    return {
+        "kick": lambda: _kick(rng, kit),
+        "snare": lambda: _snare(rng, kit),
+        "clap": lambda: _clap(rng),
+        "rim": lambda: _rim(rng),
+        "hat": lambda: _metal(rng, 0.22, closed, hat, 40, noisiness),
+        "open": lambda: _metal(rng, 0.7, opened, hat, 40, noisiness),
+        "ride": lambda: _metal(rng, 1.2, ride, low * 1.5, 60, 0.5 * noisiness),
+        "crash": lambda: _metal(rng, 1.9, crash, low, 70, noisiness),
+        "high tom": lambda: _tom(rng, kit, tom * 165.0),
+        "mid tom": lambda: _tom(rng, kit, tom * 125.0),
+        "low tom": lambda: _tom(rng, kit, tom * 88.0),
+        "shaker": lambda: _shaker(rng),
+        "tambourine": lambda: _metal(rng, 0.25, 0.07, 5000.0, 24, 0.6),
+    }
+
+
+# Level (dB) and place of each piece; the drummer's side is drawn per song.
+MIX = {
+    "kick": (0.0, 0.0),
+    "snare": (-2.5, 0.05),
+    "clap": (-5.0, 0.0),
+    "rim": (-8.0, 0.1),
+    "hat": (-11.0, 0.4),
+    "open": (-12.0, 0.4),
+    "ride": (-14.0, -0.5),
+    "crash": (-10.0, -0.35),
+    "high tom": (-5.0, 0.35),
+    "mid tom": (-5.0, 0.0),
+    "low tom": (-4.0, -0.45),
+    "shaker": (-17.0, -0.4),
+    "tambourine": (-16.0, 0.5),
+}
+
+
+def render_drums(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int) -> Audio:
+    """The drum stem without its room, shape (nb_samples, 2)."""
+    used = {hit.piece for hit in hits}
+    pieces = {name: make() for name, make in _kit(rng, kit).items() if name in used}
+    # a soft stroke is darker
+    soft = {name: lowpass(x, 3500.0) for name, x in pieces.items() if name in ("kick", "snare", "high tom")}
+    side = rng.choice([-1.0, 1.0]) * rng.uniform(0.7, 1.6)
+    cymbals = rng.uniform(-5.0, 3.0)
+    level = {
+        name: decibels(gain + rng.normal(0.0, 1.5) + (cymbals if name in ("hat", "open", "ride", "crash") else 0.0))
+        for name, (gain, _) in MIX.items()
+    }
+    place_of = {name: pan(float(np.clip(side * where, -0.9, 0.9))) for name, (_, where) in MIX.items()}
+    buffer = np.zeros((nb_samples, 2))
+    choked = sorted(h.start for h in hits if h.piece == "hat")
+    for hit in hits:
+        x = pieces[hit.piece]
+        if hit.velocity < 0.5 and hit.piece in soft:
+            x = soft[hit.piece]
+        if hit.piece == "open":  # the next closed stroke chokes it
+            until = next((t for t in choked if t > hit.start + 0.02), hit.start + 1.0) - hit.start
+            length = min(len(x), max(600, int(until * SAMPLE_RATE)))
+            x = x[:length] * fade(length, 0.0, 0.015)
+        colour = 1.0 + 0.12 * rng.standard_normal()
+        place(buffer, hit.start, x * colour, level[hit.piece] * hit.velocity**1.3 * place_of[hit.piece])
+    buffer = compress(buffer, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
+    # a second copy, squashed, brings up what rings between the strokes
+    buffer += rng.uniform(0.0, 1.0) * compress(buffer, 8.0, -15.0, 0.08)
+    return saturate(buffer, rng.uniform(0.03, 0.2))

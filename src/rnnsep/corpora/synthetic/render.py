@@ -1,0 +1,141 @@
+"""One song of the embedded corpus from its seed: four stems and their sum."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from rnnsep.corpora.synthetic.instruments.bass import render_bass
+from rnnsep.corpora.synthetic.instruments.chords import render_other
+from rnnsep.corpora.synthetic.instruments.drums import render_drums
+from rnnsep.corpora.synthetic.instruments.effects import BANDS, decibels, fade, peaks, rms, room, strip, upsample
+from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
+from rnnsep.corpora.synthetic.instruments.voice import render_vocals
+from rnnsep.corpora.synthetic.song import Song, compose, generator
+from rnnsep.params import Range
+
+SOURCES = ("vocals", "drums", "bass", "other")
+
+
+@dataclass(frozen=True)
+class SyntheticParams:
+    """Section `corpus.synthetic`: how many songs, how long, from which seed."""
+
+    seed: Annotated[int, Range(0)]
+    train_songs: Annotated[int, Range(1)]
+    valid_songs: Annotated[int, Range(1)]
+    test_songs: Annotated[int, Range(1)]
+    seconds: Annotated[float, Range(1.0, 600.0)]
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """How a stem is mixed.
+
+    Level beside the mixture (dB, mean and spread); octave spectrum (dB) and by how much it wanders from octave to
+    octave (dB); T60 (s) and amplitude of the room.
+    """
+
+    level: tuple[float, float]
+    spectrum: tuple[float, ...]
+    wander: float
+    reverberation: tuple[float, float]
+    wet: tuple[float, float]
+
+
+# Levels and octave spectra (31 Hz to 16 kHz) are medians over MUSDB18's excerpts.
+DESKS = {
+    "vocals": _Desk((-6.0, 2.2), (-45, -41, -33, -8, -5, -6, -10, -15, -20, -29), 3.5, (0.6, 2.2), (0.1, 0.45)),
+    "drums": _Desk((-6.8, 2.4), (-13, -4, -6, -9, -15, -19, -19, -16, -17, -24), 3.0, (0.3, 1.2), (0.2, 0.8)),
+    "bass": _Desk((-7.4, 2.4), (-23, -4, -4, -13, -27, -33, -39, -49, -61, -68), 5.0, (0.2, 0.4), (0.0, 0.08)),
+    "other": _Desk((-6.0, 2.0), (-42, -25, -10, -6, -7, -9, -10, -16, -30, -46), 3.5, (0.5, 2.2), (0.08, 0.35)),
+}
+EQUALISATION = 0.8
+PEAK = decibels(-1.0)
+
+# fmt: off
+_COLOURS = (
+    "Amber", "Azure", "Copper", "Crimson", "Distant", "Electric", "Faded", "Gentle", "Golden", "Hidden",
+    "Hollow", "Indigo", "Ivory", "Lunar", "Mellow", "Midnight", "Misty", "Neon", "Northern", "Paper", "Pale",
+    "Quiet", "Restless", "Rolling", "Rusty", "Scarlet", "Silent", "Silver", "Solar", "Southern", "Velvet",
+    "Winter",
+)
+_PLACES = (
+    "Arcade", "Avenue", "Bridge", "Canyon", "Carousel", "Causeway", "Cinema", "Coast", "Compass", "Corner",
+    "Drive", "Echo", "Ferry", "Garden", "Harbour", "Horizon", "Island", "Junction", "Lantern", "Letters",
+    "Lighthouse", "Meadow", "Mirror", "Motel", "Orchard", "Parade", "Railway", "River", "Signal", "Station",
+    "Tower", "Weather",
+)
+# fmt: on
+
+
+def song_name(index: int) -> str:
+    """Artist and title of song `index`, ASCII, unique."""
+    first, second = divmod(index * 389 + 77, len(_PLACES))
+    return f"Synthetic {index:03d} - {_COLOURS[(first * 7 + index) % len(_COLOURS)]} {_PLACES[second]}"
+
+
+def _stems(song: Song, seed: int, index: int, nb_samples: int) -> dict[str, Audio]:
+    """The four stems, each with its room and spectral balance, at their levels beside the mixture."""
+
+    def rng(part: str) -> np.random.Generator:
+        return generator(seed, index, part)
+
+    dry = {
+        "vocals": render_vocals(song.melody, song.backing, song.voice, song.tempo, rng("vocals"), nb_samples),
+        "drums": render_drums(song.drums, song.kit, rng("drums"), nb_samples),
+        "bass": render_bass(song.bass, song.bass_tone, rng("bass"), nb_samples),
+        "other": render_other(song.layers, rng("other"), nb_samples),
+    }
+    stems = {}
+    for source, x in dry.items():
+        desk, r = DESKS[source], rng(f"{source} desk")
+        # each song has its own balance, which wanders from the usual one away from 500 Hz
+        steps = r.normal(0.0, desk.wander, len(BANDS))
+        colour = np.concatenate([np.cumsum(steps[:4])[::-1], [0.0], np.cumsum(steps[5:])])
+        response = room(r, r.uniform(*desk.reverberation), r.uniform(1500.0, 6000.0), r.uniform(0.6, 1.0))
+        wet, delay = r.uniform(*desk.wet), r.uniform(0.0, 0.03)
+        if (x[:, 0] == x[:, 1]).all() and (source == "bass" or r.random() < 0.15):  # left stays equal to right
+            x, response = x[:, :1], response[:, :1]
+        x = strip(x, np.array(desk.spectrum) + colour, EQUALISATION, response, wet, delay)
+        x = np.broadcast_to(x, (nb_samples, 2))
+        spread = float(np.clip(r.standard_normal(), -1.5, 1.5)) * desk.level[1]
+        stems[source] = x / (rms(x) + 1e-12) * decibels(desk.level[0] + spread)
+    return stems
+
+
+def _limit(mixture: Audio, nb_samples: int) -> Audio:
+    """A limiter's gain, shape (nb_samples,): one curve for all stems, so that they still add up."""
+    hop = 64
+    nb_blocks = -(-nb_samples // hop)
+    peak = np.zeros(nb_blocks * hop)
+    peak[:nb_samples] = peaks(mixture)
+    peak = peak.reshape(nb_blocks, hop).max(axis=1)
+    ceiling = 10.0 ** (13.5 / 20.0) * rms(mixture)
+    gain = np.minimum(1.0, ceiling / (peak + 1e-12))
+    # the least gain within 7 ms, then a smooth way there and back
+    width = 5
+    padded = np.pad(gain, width, mode="edge")
+    gain = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).min(axis=1)
+    pole = 0.9
+    gain = np.asarray(signal.filtfilt([1.0 - pole], [1.0, -pole], gain, padlen=min(30, nb_blocks - 1)))
+    return upsample(gain, hop, nb_samples)
+
+
+def render(seed: int, index: int, seconds: float) -> dict[str, NDArray[np.int16]]:
+    """Stems and mixture of song `index`, each int16 of shape (round(44100 seconds), 2).
+
+    The mixture is the exact sum of the stems, with its peak at -1 dB. A pure function of its arguments.
+    """
+    nb_samples = round(seconds * SAMPLE_RATE)
+    stems = _stems(compose(seed, index, seconds), seed, index, nb_samples)
+    gain = _limit(sum(stems.values(), np.zeros((nb_samples, 2))), nb_samples)
+    gain *= fade(nb_samples, 0.003, min(0.6, 0.2 * seconds))
+    stems = {source: x * gain[:, None] for source, x in stems.items()}
+    mixture = sum(stems.values(), np.zeros((nb_samples, 2)))
+    peak = max(float(np.abs(x).max()) for x in (mixture, *stems.values()))
+    rounded = {source: np.rint(x * (PEAK * 32767.0 / peak)).astype(np.int16) for source, x in stems.items()}
+    total = sum((x.astype(np.int32) for x in rounded.values()), np.zeros((nb_samples, 2), dtype=np.int32))
+    return {**rounded, "mixture": total.astype(np.int16)}

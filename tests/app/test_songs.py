@@ -1,0 +1,461 @@
+"""Songs of a user's own: what comes out for every kind of file."""
+
+import shutil
+import subprocess
+import sys
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import keras
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnsep.app import cli, songs
+from rnnsep.app.songs import Decoded, Options, open_audio, separate_audio, separate_files, with_residual
+from rnnsep.corpora.synthetic.render import render
+from rnnsep.network.model import Model, load_model, save_model
+from rnnsep.network.network import MaskNetwork
+from rnnsep.running.errors import UserError
+from rnnsep.signal.audio import AudioFile, write_wav
+from rnnsep.signal.stft import StftParams
+from tests.networks import SMALL
+
+OPTIONS = Options((), "mask", 1.0, "wav", "PCM_16", False, False)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network that was never trained, in files."""
+    folder = tmp_path_factory.mktemp("trained") / "models"
+    keras.utils.set_random_seed(0)
+    params = replace(SMALL, layers=1, units=4, bandwidth=3000.0)
+    stft = StftParams(8000, 64, 32, "mono", "hann")
+    network = MaskNetwork(params, 3, params.bins(8000, 64).nb_bins, 1)
+    save_model(folder, Model(("vocals", "drums", "rest"), stft, network), {})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSEP_WORKERS", "1")
+
+
+def music(seconds: float, rate: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
+    random = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate))[:, None] / rate
+    tones = np.sin(2 * np.pi * (220 * time * (1 + np.arange(nb_channels)) + random.uniform(0, 1, nb_channels)))
+    return (0.3 * tones + 0.05 * random.normal(size=tones.shape)).astype(np.float32)
+
+
+def encode(path: Path, codec: str, audio: NDArray[np.float32], rate: int, layout: str = "stereo") -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        # (nb_samples, nb_channels) -> planes (nb_channels, nb_samples)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio.T), format="fltp", layout=layout)
+        frame.sample_rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a user's folder may hold."""
+    root = tmp_path_factory.mktemp("songs") / "Überraschungen"
+    (root / "album" / "disc 1").mkdir(parents=True)
+    (root / ".hidden").mkdir()
+    encode(root / "song.mp3", "libmp3lame", music(1.5, 44100, 2), 44100)
+    encode(root / "album" / "song.m4a", "aac", music(3.2, 48000, 2), 48000)
+    soundfile.write(root / "mono.wav", music(1, 22050, 1), 22050)
+    soundfile.write(root / "album" / "disc 1" / "fine.flac", music(0.5, 96000, 2), 96000, subtype="PCM_24")
+    soundfile.write(root / "surround.wav", music(0.5, 48000, 6), 48000)
+    soundfile.write(root / "one sample.wav", music(1, 1, 2), 44100)
+    (root / "text.mp3").write_text("These are words.\n" * 100)
+    (root / "empty.wav").write_bytes(b"")
+    (root / "cover.jpg").write_bytes(b"no song")
+    (root / ".hidden" / "mono.wav").write_bytes((root / "mono.wav").read_bytes())
+    return root
+
+
+SHAPES = {
+    "song": (44100, 66150, 2),
+    "album/song": (48000, 153600, 2),
+    "mono": (22050, 22050, 1),
+    "album/disc 1/fine": (96000, 48000, 2),
+    "surround": (48000, 24000, 6),
+    "one sample": (44100, 1, 2),
+}
+
+
+def listed(root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def test_a_folder_of_everything(folder: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ["separate", str(folder), "-o", str(out), "--model", str(models)]
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr()
+    assert listed(out) == sorted(f"{song}/{source}.wav" for song in SHAPES for source in ("vocals", "drums", "rest"))
+    for song, (rate, nb_samples, nb_channels) in SHAPES.items():
+        total = np.zeros((nb_samples, nb_channels))
+        for source in ("vocals", "drums", "rest"):
+            with AudioFile(out / song / f"{source}.wav") as file:
+                # mp3 and m4a end with their last whole block of samples, and mp3 starts with a silent one
+                assert (file.rate, file.nb_channels) == (rate, nb_channels)
+                assert abs(file.nb_samples - nb_samples) < (3000 if "song" in song else 1)
+                total = total[: file.nb_samples] + np.asarray(file)[: nb_samples or None]
+        assert np.abs(total).max() > 0.01 or song == "one sample"
+    assert f"{folder / 'mono.wav'}: written in {out / 'mono'}" in said.out.splitlines()
+    assert "cover" not in said.out + said.err
+    errors = said.err.splitlines()
+    assert errors[0] == f"rnnsep: {folder / 'empty.wav'}: is not audio: Invalid data found when processing input"
+    assert errors[1].startswith(f"rnnsep: {folder / 'text.mp3'}: ")
+    assert errors[2:] == ["rnnsep: 2 of 8 inputs could not be separated"]
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert cli.main(arguments) == 1
+    assert capsys.readouterr().out.count(": kept in ") == len(SHAPES)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert cli.main([*arguments, "--overwrite"]) == 1
+    assert all(path.stat().st_mtime_ns > before[path] for path in out.rglob("*.wav"))
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("wav", "PCM_16"), ("wav", "PCM_24"), ("flac", "PCM_16"), ("flac", "PCM_24")]
+)
+@pytest.mark.parametrize("sources", [(), ("vocals",), ("rest", "drums")])
+def test_with_the_residual_all_files_sum_to_the_song_to_the_last_bit(
+    models: Path, tmp_path: Path, form: str, subtype: str, sources: tuple[str, ...]
+) -> None:
+    """Also for a song that leaves no headroom, and is of another rate than the model's."""
+    song = np.clip(8 * music(0.7, 11025, 2), -1, 1)
+    soundfile.write(tmp_path / "loud.wav", song, 11025, subtype=subtype)
+    options = Options(sources, "wiener", 1.0, form, subtype, True, False)  # type: ignore[arg-type]
+    (outcome,) = separate_files([tmp_path / "loud.wav"], tmp_path / "out", models, options)
+    assert outcome.state == "written", outcome.message
+    names = [path.stem for path in sorted((tmp_path / "out" / "loud").iterdir())]
+    assert names == sorted([*(sources or ("vocals", "drums", "rest")), "residual"])
+    total = sum(soundfile.read(outcome.folder / f"{name}.{form}", dtype="int32")[0].astype(int) for name in names)
+    np.testing.assert_array_equal(total, soundfile.read(tmp_path / "loud.wav", dtype="int32")[0])
+    assert {soundfile.info(outcome.folder / f"{name}.{form}").subtype for name in names} == {subtype}
+
+
+def test_the_residual_of_a_compressed_song_is_what_its_decoder_gives(
+    folder: Path, models: Path, tmp_path: Path
+) -> None:
+    options = Options(("drums",), "mask", 1.0, "wav", "PCM_24", True, False)
+    separate_files([folder / "song.mp3"], tmp_path, models, options)
+    total = sum(np.asarray(AudioFile(tmp_path / "song" / f"{name}.wav")) for name in ("drums", "residual"))
+    mixture = open_audio(folder / "song.mp3")
+    np.testing.assert_array_equal(total, np.rint(mixture[:] * 2**23) / 2**23)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    bits=st.sampled_from([16, 24]),
+    nb_sources=st.integers(1, 5),
+    seed=st.integers(0, 10**6),
+    loud=st.booleans(),
+)
+def test_residual_sums_exactly_and_fits_the_format(bits: int, nb_sources: int, seed: int, loud: bool) -> None:
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    random = np.random.default_rng(seed)
+    mixture = random.integers(low, high, (50, 2), np.int32, endpoint=True)
+    estimates = random.integers(low, high, (nb_sources, 50, 2), np.int32, endpoint=True)
+    if loud:
+        estimates[:] = random.choice([low, high], estimates.shape)
+    before = estimates.copy()
+    parts = with_residual(mixture, estimates, bits)
+    assert parts.shape == (nb_sources + 1, 50, 2)
+    assert parts.min() >= low
+    assert parts.max() <= high
+    np.testing.assert_array_equal(parts.sum(axis=0, dtype=np.int64), mixture)
+    np.testing.assert_array_equal(estimates, before)
+    fits = np.abs(mixture - before.sum(axis=0, dtype=np.int64)) < high
+    np.testing.assert_array_equal(parts[:-1, fits], before[:, fits])  # estimates change only where they must
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_files_and_arrays_agree(models: Path, tmp_path: Path, temperature: float) -> None:
+    song = music(1, 8000, 2)
+    write_wav(tmp_path / "song.wav", [song], 8000, "FLOAT")
+    options = Options(("drums",), "mask", temperature, "wav", "FLOAT", False, False)
+    separate_files([tmp_path / "song.wav"], tmp_path / "out", models, options)
+    estimates = separate_audio(song, 8000, models, temperature=temperature)
+    assert list(estimates) == ["vocals", "drums", "rest"]
+    if temperature != 1:
+        assert np.abs(estimates["drums"] - separate_audio(song, 8000, models)["drums"]).max() > 1e-4
+    written = np.asarray(AudioFile(tmp_path / "out/song/drums.wav"))
+    np.testing.assert_allclose(written, estimates["drums"], atol=1e-6)
+    loaded = separate_audio(song, 8000, load_model(models), temperature=temperature)
+    np.testing.assert_allclose(loaded["rest"], estimates["rest"], atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"filter": "wine"}])
+def test_impossible_options_are_refused_before_a_model_is_looked_for(tmp_path: Path, options: dict[str, Any]) -> None:
+    (key,) = options
+    with pytest.raises(UserError, match=f"^{key}: must be"):
+        separate_audio(music(0.1, 8000, 1), 8000, tmp_path / "nowhere", **options)
+
+
+@pytest.mark.parametrize(("nb_samples", "rate"), [(1, 44100), (999, 8000), (30000, 22050)])
+def test_arrays_of_one_dimension(models: Path, nb_samples: int, rate: int) -> None:
+    song = music(nb_samples / rate, rate, 1)[:, 0].astype(np.float64)
+    estimates = separate_audio(song, rate, models)
+    assert {estimate.shape for estimate in estimates.values()} == {(nb_samples,)}
+    np.testing.assert_array_equal(estimates["vocals"], separate_audio(song[:, None], rate, models)["vocals"][:, 0])
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [np.zeros((2, 1000)), np.zeros(0), np.zeros((1, 2, 3)), np.array([0.1, np.nan]), np.zeros(10, np.int16)],
+)
+def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[np.generic]) -> None:
+    with pytest.raises(ValueError, match="audio must be"):
+        separate_audio(audio, 44100, models)
+
+
+def test_without_a_model_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(songs, "PACKAGED", tmp_path / "none")
+    with pytest.raises(UserError, match="run dvc repro"):
+        separate_audio(np.zeros(10), 44100)
+
+
+def test_the_model_is_the_users_own_or_else_the_packages_and_named(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(models, tmp_path / "package" / "models")
+    monkeypatch.setattr(songs, "PACKAGED", tmp_path / "package" / "models")
+    soundfile.write("song.wav", music(0.1, 8000, 1), 8000)
+    assert cli.main(["separate", "song.wav", "-o", "out"]) == 0
+    assert capsys.readouterr().err == f"rnnsep: separating with the model in {tmp_path / 'package' / 'models'}\n"
+    shutil.copytree(models, tmp_path / "models")
+    assert cli.main(["separate", "song.wav", "-o", "out"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "rnnsep: separating with the model in models\n"
+    assert ": kept in " in said.out  # since the two are the same
+    assert cli.main(["separate", "song.wav", "-o", "out", "--model", "models"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_package_brings_a_model_that_separates_songs_it_has_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert songs.find_model(None) == songs.PACKAGED
+    assert sum(path.stat().st_size for path in songs.PACKAGED.iterdir()) < 10e6
+    song = render(seed=1, index=0, seconds=6.0)  # it has learnt from songs of seed 0
+    mixture = song.pop("mixture") / 32768
+    for source, estimate in separate_audio(mixture, 44100).items():
+        true = song[source] / 32768
+        error, without = (np.sum(np.square(one - true)) for one in (estimate, mixture / len(song)))
+        assert error < 0.6 * without, source
+
+
+def test_all_networks_of_a_model_count_when_it_is_told_from_another(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    digests = {songs.Model.described(models).digest, songs.Model.described(tmp_path / "models").digest}
+    assert len(digests) == 1
+    for weights in (b"one", b"two"):
+        (tmp_path / "models" / "model-2.weights.h5").write_bytes(weights)
+        digests.add(songs.Model.described(tmp_path / "models").digest)
+    assert len(digests) == 3
+
+
+def test_what_was_made_otherwise_is_refused_and_left_as_it_is(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name, seed in (("song.wav", 0), ("b/song.wav", 1)):
+        soundfile.write(tmp_path / name, music(0.2, 8000, 1, seed), 8000)
+    out = tmp_path / "out"
+
+    def attempt(path: str, **changes: object) -> songs.Outcome:
+        options = Options(**{**vars(OPTIONS), **changes})  # type: ignore[arg-type]
+        (outcome,) = separate_files([tmp_path / path], out, models, options)
+        return outcome
+
+    assert attempt("song.wav", sources=("vocals",)).state == "written"
+    before = (out / "song" / "vocals.wav").read_bytes()
+    for path, changes in (
+        ("b/song.wav", {}),
+        ("song.wav", {"subtype": "PCM_24"}),
+        ("song.wav", {"residual": True}),
+        ("song.wav", {"temperature": 1.5}),
+    ):
+        outcome = attempt(path, **changes)
+        assert outcome.message == (
+            f"{out / 'song' / 'vocals.wav'}: is of another song or was made otherwise; --overwrite replaces it"
+        )
+    assert listed(out) == ["song/vocals.wav"]
+    assert attempt("song.wav").state == "written"  # the other sources, beside the one that is there
+    assert attempt("song.wav", sources=("drums",)).state == "kept"
+    assert (out / "song" / "vocals.wav").read_bytes() == before
+    assert attempt("b/song.wav", overwrite=True).state == "written"
+    assert (out / "song" / "vocals.wav").read_bytes() != before
+    (out / "song" / "rest.wav").write_bytes(b"a user's own")
+    assert attempt("b/song.wav").state == "failed"
+    assert (out / "song" / "rest.wav").read_bytes() == b"a user's own"
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_the_same_song_gives_the_same_bytes(models: Path, tmp_path: Path, subtype: str) -> None:
+    soundfile.write(tmp_path / "song.wav", music(0.3, 8000, 2), 8000)
+    options = Options((), "mask", 1.0, "wav", subtype, False, False)  # type: ignore[arg-type]
+    separate_files([tmp_path / "song.wav"], tmp_path / "a", models, options)
+    separate_files([tmp_path / "song.wav"], tmp_path / "b", models, options)
+    for path in (tmp_path / "a").rglob("*.wav"):
+        data = path.read_bytes()
+        assert data == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+        assert str(tmp_path).encode() not in data
+
+
+def test_its_own_outputs_are_no_songs(models: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
+    for state in ("written", "kept"):
+        outcomes = separate_files([tmp_path], tmp_path, models, OPTIONS)
+        assert [(outcome.path.name, outcome.state) for outcome in outcomes] == [("song.wav", state)]
+
+
+def test_songs_of_one_name_and_songs_given_twice(models: Path, tmp_path: Path) -> None:
+    for name in ("song.wav", "song.flac"):
+        soundfile.write(tmp_path / name, music(0.1, 8000, 1), 8000)
+    inputs = [tmp_path / "song.wav", tmp_path, tmp_path / "song.wav"]
+    outcomes = separate_files(inputs, tmp_path / "out", models, OPTIONS)
+    assert [(outcome.path.name, outcome.state) for outcome in outcomes] == [
+        ("song.wav", "written"),
+        ("song.flac", "failed"),
+    ]
+    assert str(tmp_path / "song.wav") in outcomes[1].message
+
+
+def test_a_model_is_named_only_where_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["separate", "-o", "out", "song.wav", "--temperature", "0"]) == 1
+    assert capsys.readouterr().err == "rnnsep: temperature: must be from 0.1 to 10, not 0.0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.mp3"], "nowhere.mp3: no such file or folder"),
+        (["void"], "void: holds no audio file"),
+        (["song.wav", "--source", "voice"], "MODELS: separates vocals, drums, rest, but not voice"),
+        (["song.wav", "--model", "void"], "void/model.json: No such file or directory; run dvc repro to train a model"),
+        (["song.wav", "--temperature", "0"], "temperature: must be from 0.1 to 10, not 0.0"),
+        (["song.wav", "--temperature", "nan"], "temperature: must be a number, not nan"),
+        (["song.wav", "--format", "flac", "--subtype", "FLOAT"], "flac holds no floating point; give"),
+        (["song.wav", "--residual", "--subtype", "FLOAT"], "a residual is exact to the last bit"),
+        (["nine.wav", "--format", "flac"], "nine.wav: flac holds 8 channels at most, not 9; give --format wav"),
+        (["song.wav", "-o", "song.wav"], "song.wav/song: Not a directory"),
+        (["slow.wav"], "slow.wav: has a rate of 50 Hz; from 100 to 1000000 Hz can be separated"),
+        (["nan.wav"], "nan.wav: NaN or infinity, first at sample 3; mend or remove the song"),
+        (["cut.wav"], "cut.wav: truncated: "),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "void").mkdir()
+    soundfile.write("song.wav", music(0.1, 8000, 1), 8000)
+    soundfile.write("nine.wav", music(0.1, 8000, 9), 8000)
+    soundfile.write("slow.wav", music(1, 50, 1), 50)
+    soundfile.write("nan.wav", np.array([0, 0, 0, np.nan, 0]), 8000, subtype="FLOAT")
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "song.wav").read_bytes()[:-100])
+    given = ["separate", "-o", "out", "--model", str(models), *arguments]
+    assert cli.main(given) == 1
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"rnnsep: {message}".replace("MODELS", str(models)))
+    assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(slices=st.lists(st.tuples(st.integers(0, 70000), st.integers(0, 70000)), min_size=1, max_size=8))
+def test_decoded_audio_reads_like_an_array(folder: Path, slices: list[tuple[int, int]]) -> None:
+    audio = open_audio(folder / "song.mp3")
+    assert isinstance(audio, Decoded)
+    whole = copy(audio)[:]
+    assert whole.shape == audio.shape
+    for start, stop in slices:
+        np.testing.assert_array_equal(audio[start:stop], whole[start:stop])
+
+
+def test_decoded_audio_is_never_held_whole(tmp_path: Path) -> None:
+    encode(tmp_path / "song.mp3", "libmp3lame", music(10, 44100, 1), 44100, "mono")
+    audio = open_audio(tmp_path / "song.mp3")
+    assert isinstance(audio, Decoded)
+    held = []
+    for start in range(0, audio.shape[0], 5000):
+        audio[start : start + 10000]
+        held.append(len(audio._held))
+    assert max(held) < audio.shape[0] / 3
+
+
+def test_blocks_of_a_long_song_are_joined(
+    models: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks much shorter than the song, from a compressed file, with the residual: nothing is lost or cut."""
+    monkeypatch.setattr(songs, "BLOCK", 1.0)
+    options = Options((), "mask", 1.0, "wav", "PCM_24", True, False)
+    (outcome,) = separate_files([folder / "album" / "song.m4a"], tmp_path, models, options)
+    total = sum(np.asarray(AudioFile(path)) for path in sorted(outcome.folder.iterdir()))
+    np.testing.assert_array_equal(total, np.rint(open_audio(folder / "album" / "song.m4a")[:] * 2**23) / 2**23)
+
+
+def test_a_song_of_more_than_4_gb_gets_a_header_that_can_tell(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(songs, "LARGEST_WAV", 100)
+    soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
+    for state in ("written", "kept"):
+        (outcome,) = separate_files([tmp_path / "song.wav"], tmp_path / "out", models, OPTIONS)
+        assert outcome.state == state
+    with AudioFile(tmp_path / "out" / "song" / "vocals.wav") as file:
+        assert (soundfile.info(file.path).format, file.nb_samples) == ("RF64", 800)
+
+
+def test_a_kept_song_needs_no_tensorflow(models: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
+    separate_files([tmp_path / "song.wav"], tmp_path / "out", models, OPTIONS)
+    arguments = ["separate", str(tmp_path / "song.wav"), "-o", str(tmp_path / "out"), "--model", str(models)]
+    code = (
+        f"import sys; from rnnsep import cli\nassert cli.main({arguments}) == 0\nassert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ": kept in " in done.stdout
+
+
+def test_a_model_that_cannot_be_loaded(models: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "models"
+    broken.mkdir()
+    (broken / "model.json").write_bytes((models / "model.json").read_bytes())
+    (broken / "model.weights.h5").write_bytes(b"nothing")
+    soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
+    (outcome,) = separate_files([tmp_path / "song.wav"], tmp_path / "out", broken, OPTIONS)
+    assert outcome.message.startswith(f"{broken / 'model.weights.h5'}: not the weights of this network")
+    (broken / "model.json").write_text("{}")
+    with pytest.raises(UserError, match=r"model\.json: not the description of a model"):
+        separate_files([tmp_path / "song.wav"], tmp_path / "out", broken, OPTIONS)
+
+
+def test_an_array_is_separated_by_the_model_that_is_there_now(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    before = separate_audio(np.ones(100), 8000, tmp_path / "models")
+    other = load_model(models)
+    save_model(tmp_path / "models", Model(("a", "b", "c"), other.stft, other.network), {})
+    assert list(separate_audio(np.ones(100), 8000, tmp_path / "models")) != list(before)

@@ -1,0 +1,235 @@
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnsep.running.errors import UserError
+from rnnsep.separation import blocks as module
+from rnnsep.separation.blocks import SeparationParams, plan, separate, separate_corpus
+from rnnsep.separation.filters import tempered
+from rnnsep.signal.audio import AudioFile, write_wav
+from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.stft import StftParams
+
+STFT = StftParams(8000, 256, 64, "stereo", "hann")
+PARAMS = SeparationParams("mask", 1.0, 1.0)
+
+
+@dataclass
+class Bands:
+    """A stand-in for a model, with masks that depend on the bin, and a little on the mixture."""
+
+    stft: StftParams = STFT
+    sources: tuple[str, ...] = ("low", "mid", "high")
+    seen: tuple[int, ...] = ()
+
+    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+        self.seen += (len(mixture),)
+        if self.stft.channels == "mono":
+            mixture = mixture.mean(axis=-1, keepdims=True)
+        assert mixture.shape[1:] == (self.stft.nb_bins, self.stft.nb_channels)
+        places = np.linspace(0, 1, self.stft.nb_bins)[:, None] - np.array([0, 0.5, 1])[:, None, None, None]
+        masks = np.exp(-20 * places**2 + 0.1 * np.log1p(np.abs(mixture)))
+        return np.asarray(masks / masks.sum(axis=0), np.float32)
+
+
+def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, (nb_samples, nb_channels)).astype(np.float32)
+
+
+def separated(mixture: NDArray[np.float32], rate: int, model: Bands, params: SeparationParams) -> NDArray[np.float32]:
+    return np.concatenate(list(separate(mixture, rate, model, params)), axis=1)
+
+
+@pytest.mark.parametrize("channels", ["mono", "stereo"])
+@pytest.mark.parametrize("kind", ["mask", "wiener"])
+@pytest.mark.parametrize("nb_channels", [1, 2, 3])
+@pytest.mark.parametrize("nb_samples", [1, 63, 8000, 30001])
+def test_estimates_have_the_mixtures_shape_and_sum_to_it(
+    channels: str, kind: str, nb_channels: int, nb_samples: int
+) -> None:
+    model = Bands(replace(STFT, channels=channels))
+    mixture = noise(nb_samples, nb_channels)
+    estimates = separated(mixture, 8000, model, replace(PARAMS, filter=kind))
+    assert estimates.shape == (3, nb_samples, nb_channels)
+    assert estimates.dtype == np.float32
+    np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-5 if kind == "mask" else 2e-4)
+
+
+@pytest.mark.parametrize("kind", ["mask", "wiener"])
+def test_temperature_softens_the_masks_before_the_filter(kind: str) -> None:
+    class Softer(Bands):
+        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+            return tempered(super().masks(mixture), 2)
+
+    mixture = noise(8000, 2)
+    params = replace(PARAMS, filter=kind)
+    expected = separated(mixture, 8000, Softer(replace(STFT, channels="stereo")), params)
+    model = Bands(replace(STFT, channels="stereo"))
+    np.testing.assert_array_equal(separated(mixture, 8000, model, replace(params, temperature=2.0)), expected)
+    assert np.abs(separated(mixture, 8000, model, params) - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("rate", [4000, 11025, 44100])
+def test_other_rates_keep_rate_and_length(rate: int) -> None:
+    time = np.arange(3 * rate + 7) / rate
+    mixture = np.stack([np.sin(2 * np.pi * 300 * time), np.sin(2 * np.pi * 1100 * time)], 1).astype(np.float32)
+    estimates = separated(mixture, rate, Bands(), PARAMS)
+    assert estimates.shape == (3, len(mixture), 2)
+    inner = slice(rate // 4, -rate // 4)
+    np.testing.assert_allclose(
+        estimates.sum(axis=0)[inner], mixture[inner], atol=5e-3
+    )  # the ripple of the resampling filter, twice
+
+
+def test_song_that_fits_one_block_is_done_in_one_go() -> None:
+    model = Bands()
+    mixture = noise(7000, 2)
+    separated(mixture, 8000, model, PARAMS)
+    assert model.seen == (STFT.nb_frames(7000),)
+
+
+def test_blocks_leave_no_seam() -> None:
+    """Masks that do not depend on context: blocks must give what the whole song gives."""
+    mixture = noise(50000, 2)
+    whole = separated(mixture, 8000, Bands(), replace(PARAMS, block=100.0))
+    model = Bands()
+    np.testing.assert_allclose(separated(mixture, 8000, model, PARAMS), whole, atol=1e-5)
+    assert len(model.seen) > 5
+    assert len(set(model.seen)) == 1  # one length, so that a network is compiled once
+
+
+def test_blocks_that_disagree_are_faded_into_each_other() -> None:
+    """The network gives each block another gain: the estimate must move from one to the next without a step."""
+
+    class Moody(Bands):
+        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+            self.seen += (len(mixture),)
+            first = len(self.seen) % 2
+            masks = np.zeros((3, *mixture.shape), np.float32)
+            masks[0], masks[1] = first, 1 - first
+            return masks
+
+    mixture = np.full((50000, 1), 0.5, np.float32)
+    estimate = separated(mixture, 8000, Moody(replace(STFT, channels="mono")), PARAMS)[0, :, 0]
+    assert estimate.max() > 0.49
+    assert estimate.min() < 0.01
+    assert np.abs(np.diff(estimate)).max() < 0.5 / (0.1 * 8000) * 2  # the fade's slope, twice
+
+
+@settings(max_examples=300, deadline=None)
+@given(nb_frames=st.integers(1, 5000), fade=st.integers(1, 50), extra=st.integers(0, 500))
+def test_plan_covers_every_frame_once(nb_frames: int, fade: int, extra: int) -> None:
+    length = 4 * fade + extra
+    blocks = plan(nb_frames, length, fade)
+    assert blocks[0].begin == 0
+    assert blocks[-1].end == nb_frames
+    for block in blocks:
+        assert 0 <= block.start <= block.begin < block.end <= block.stop <= nb_frames
+        assert block.stop - block.start == min(length, nb_frames)
+    for block, following in pairwise(blocks):
+        assert block.end == following.begin
+        assert following.begin + fade <= min(block.stop, following.end)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    songs = []
+    for name, subset, rate, nb_samples, nb_channels in [
+        ("Trained", "train", 8000, 4000, 2),
+        ('It\'s [über] "quoted"', "test", 8000, 20000, 2),
+        ("Mono", "test", 11025, 5000, 1),
+    ]:
+        song = Song(name, subset, subset, rate, nb_samples, nb_channels)
+        write_wav(tmp_path / "corpus" / subset / name / "mixture.wav", [noise(nb_samples, nb_channels)], rate)
+        songs.append(song)
+    corpus = Corpus(tmp_path / "corpus", "small", Bands.sources, tuple(songs))
+    corpus.write()
+    return corpus
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Bands:
+    model = Bands()
+    monkeypatch.setattr(module, "_model", lambda _: model)
+    monkeypatch.setenv("RNNSEP_WORKERS", "1")
+    return model
+
+
+def test_corpus_is_separated_whole_and_again_with_the_same_bytes(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
+    folders = tmp_path / "one", tmp_path / "two"
+    for folder in folders:
+        separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
+    files = sorted(path.relative_to(folders[0]) for path in folders[0].rglob("*") if path.is_file())
+    assert len(files) == 2 * 3
+    for file in files:
+        assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes()
+    for song in corpus.of("test"):
+        estimates = [AudioFile(folders[0] / song.name / f"{source}.wav") for source in corpus.sources]
+        assert {(e.rate, e.nb_samples, e.nb_channels, e.subtype) for e in estimates} == {
+            (song.rate, song.nb_samples, song.nb_channels, "PCM_16")
+        }
+    first = corpus.of("test")[0]
+    total = sum(np.asarray(AudioFile(folders[0] / first.name / f"{source}.wav")) for source in corpus.sources)
+    np.testing.assert_allclose(total, noise(20000, 2), atol=4 / 2**15)
+
+
+def test_finished_songs_are_kept_and_unfinished_ones_done(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
+    folder = tmp_path / "estimates"
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
+    blocks = len(loaded.seen)
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
+    assert len(loaded.seen) == blocks
+    before = (folder / "Mono" / "mid.wav").read_bytes()
+    (folder / "Mono" / "mid.wav").unlink()
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
+    assert (folder / "Mono" / "mid.wav").read_bytes() == before
+    assert len(loaded.seen) == blocks + 1
+
+
+def test_loud_estimates_clip_and_do_not_wrap(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
+    loaded.masks = lambda mixture: np.full((3, *mixture.shape[:2], 1), 9, np.float32)  # type: ignore[method-assign]
+    separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, "test")
+    estimate = np.asarray(AudioFile(tmp_path / "estimates" / corpus.of("test")[0].name / "mid.wav"))
+    np.testing.assert_allclose(estimate, np.clip(9 * noise(20000, 2), -1, 1), atol=6 / 2**15)
+
+
+def test_no_test_songs_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
+    replace(corpus, songs=corpus.of("train")).write()
+    with pytest.raises(UserError, match="no songs of split test"):
+        separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, "test")
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from test_separate import Bands, PARAMS, separate
+
+class Endless:
+    def __init__(self, nb_samples):
+        self.shape = nb_samples, 2
+    def __getitem__(self, part):
+        return np.sin(np.arange(part.start, part.stop, dtype=np.float32))[:, None].repeat(2, axis=1)
+
+total = sum(block.shape[1] for block in separate(Endless(int(sys.argv[2])), 11025, Bands(), PARAMS))
+assert total == int(sys.argv[2])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_long_songs_need_no_more_memory() -> None:
+    def peak(seconds: int) -> int:
+        command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(seconds * 11025)]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    assert peak(150) < peak(10) + 8000 * (
+        1 if sys.platform != "darwin" else 1024
+    )  # kilobytes; the estimates have 39 000

@@ -1,0 +1,99 @@
+"""corpus.json: read as written, a setup file of musdb, and one clear line where it is damaged."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnsep.running.errors import UserError
+from rnnsep.signal import sigsep
+from rnnsep.signal.audio import write_wav
+from rnnsep.signal.corpus import Corpus, Song
+
+NAMES = ("a b", 'it\'s "so" [live] {1}: #x', "Ænima – ñandú 🎵", "- rf", "a\nb\tc", "null", "1e3", "%&*!|>@`")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, noise: Callable[..., NDArray[np.int16]]) -> Corpus:
+    songs = [Song(name, "train", "valid" if i % 2 else "train", 8000, 80, 1) for i, name in enumerate(NAMES)]
+    songs.append(Song("last", "test", "test", 8000, 80, 1))
+    corpus = Corpus(tmp_path, "folder", ("zither", "vocals", "on"), tuple(songs))
+    for song in songs:
+        for seed, stem in enumerate(("mixture", *corpus.sources)):
+            write_wav(tmp_path / song.subset / song.name / f"{stem}.wav", [noise(seed, 80, 1)], 8000)
+    corpus.write()
+    return corpus
+
+
+def test_a_corpus_is_read_as_written(corpus: Corpus) -> None:
+    assert Corpus.read(corpus.root) == corpus
+    assert [song.name for song in corpus.of("test")] == ["last"]
+    assert len(corpus.of("train")) == len(NAMES)
+    stem = corpus.stem(corpus.of("test")[0], "vocals")
+    assert stem.shape == (80, 1)
+
+
+def test_musdb_reads_any_corpus(corpus: Corpus) -> None:
+    for split in ("train", "valid"):
+        database = sigsep.musdb().DB(
+            root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets="train", split=split
+        )
+        assert [t.name for t in database] == sorted(s.name for s in corpus.songs if s.split == split)
+    track = sigsep.musdb().DB(root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets=["test"])[0]
+    assert list(track.sources) == ["zither", "vocals", "on"]
+    assert set(track.targets) == {"zither", "vocals", "on", "accompaniment", "linear_mixture"}
+    for name, source in track.sources.items():
+        np.testing.assert_array_equal(source.audio, np.asarray(corpus.stem(corpus.of("test")[0], name)))
+    np.testing.assert_array_equal(track.stems[0], track.audio)
+    others = track.sources["zither"].audio + track.sources["on"].audio
+    np.testing.assert_allclose(track.targets["accompaniment"].audio, others)
+
+
+def test_a_missing_corpus_names_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"corpus\.json.*dvc repro download"):
+        Corpus.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("songs"),
+        lambda content: content.pop("sources"),
+        lambda content: content["songs"][0].update(name="../../etc"),
+        lambda content: content["songs"][0].update(rate="fast"),
+        lambda content: content["songs"][0].update(subset="dev"),
+        lambda content: content["songs"][0].pop("nb_samples"),
+        lambda content: content["songs"].append(3),
+        lambda content: content.update(sources={"..": "x"}),
+        lambda content: content.update(sources=[1, 2]),
+        lambda content: content.update(songs=None),
+    ],
+)
+def test_a_damaged_corpus_is_refused(corpus: Corpus, change: Callable[[Any], Any]) -> None:
+    path = corpus.root / "corpus.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match="damaged"):
+        Corpus.read(corpus.root)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    st.binary()
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["name", "songs", "sources"]), inner),
+    ).map(lambda content: json.dumps(content).encode())
+)
+def test_no_content_makes_a_traceback(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "corpus.json").write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert isinstance(Corpus.read(tmp_path), Corpus)
