@@ -22,10 +22,10 @@ from benchmarks import _timing
 
 SECONDS = 60
 RATE = 44100
-TRANSFORMS = {  # name: sample_rate, window, hop, channels
-    "params.yaml's": (44100, 2048, 1024, "mono"),
-    "44.1 kHz stereo, 4096 / 1024": (44100, 4096, 1024, "stereo"),
-    "16 kHz mono, 1024 / 512, resampled": (16000, 1024, 512, "mono"),
+TRANSFORMS = {
+    "params.yaml's": {"sample_rate": 44100, "window": 2048, "hop": 1024, "channels": "mono"},
+    "44.1 kHz stereo, 4096 / 1024": {"sample_rate": 44100, "window": 4096, "hop": 1024, "channels": "stereo"},
+    "16 kHz mono, 1024 / 512, resampled": {"sample_rate": 16000, "window": 1024, "hop": 512, "channels": "mono"},
 }
 
 
@@ -36,7 +36,10 @@ def _audio() -> Any:
 def our_stft(window: int) -> Callable[[], object]:
     from rnnsep.signal.stft import StftParams, stft
 
-    audio, params = _audio(), StftParams(RATE, window, window // 4, "stereo", "hann")
+    audio, params = (
+        _audio(),
+        StftParams(sample_rate=RATE, window=window, hop=window // 4, channels="stereo", taper="hann"),
+    )
     return lambda: stft(audio, params)
 
 
@@ -62,9 +65,9 @@ def feature_files(transform: str) -> Callable[[], object]:
     import scipy.signal
 
     from rnnsep.features.extraction import write_features
-    from rnnsep.signal.audio import write_wav
     from rnnsep.signal.corpus import Corpus, Song
     from rnnsep.signal.stft import StftParams
+    from rnnsep.signal.writing import write_wav
 
     os.environ["RNNSEP_WORKERS"] = "1"
     temporary = tempfile.TemporaryDirectory(prefix="rnnsep-benchmark-")  # the call below keeps it
@@ -75,7 +78,7 @@ def feature_files(transform: str) -> Callable[[], object]:
         audio = _audio() if index % 2 else scipy.signal.sosfilt(low_pass, _audio(), axis=0).astype(np.float32)
         write_wav(root / "corpus" / "train" / "song" / f"{index}.wav", [audio], RATE)
     Corpus(root / "corpus", "benchmark", tuple("0123"), (song,)).write()
-    params = StftParams(*TRANSFORMS[transform], "hann")
+    params = StftParams(**TRANSFORMS[transform], taper="hann")
 
     def write(_: object = temporary) -> None:
         write_features(root / "corpus", root / "features", params)

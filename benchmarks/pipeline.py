@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks import _timing
 from rnnsep import params
-from rnnsep.signal.audio import write_wav
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
+from rnnsep.signal.writing import write_wav
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 44100  # Hz
@@ -61,15 +61,16 @@ def features_side(root: Path, corpus: Path) -> Callable[[], object]:
 
 
 def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
+    from rnnsep.learning.recipe import Recipe
     from rnnsep.network.model import Model, save_model
-    from rnnsep.network.network import MaskNetwork, NetworkParams
-    from rnnsep.separation.blocks import SeparationParams, separate_corpus
+    from rnnsep.network.network import make_network
+    from rnnsep.separation.blocks import SeparationParams
+    from rnnsep.separation.estimates import separate_corpus
 
     values = document()
     stft = params.parse(StftParams, values["stft"], "stft")
-    rnn = params.parse(NetworkParams, values["rnn"], "rnn")
-    network = MaskNetwork(rnn, len(SOURCES), rnn.bins(stft.sample_rate, stft.window).nb_bins, stft.nb_channels)
-    save_model(root / "models", Model(SOURCES, stft, network), {})
+    network = make_network(params.select(Recipe, values).network, len(SOURCES), stft)
+    save_model(root / "models", Model(SOURCES, stft, (network,)), {})
     separation = params.parse(SeparationParams, values["separation"], "separation")
     count = iter(range(100))
     return lambda: separate_corpus(corpus, root / "models", root / f"estimates-{next(count)}", separation, "test")
@@ -115,27 +116,23 @@ def growth(name: str, make: Callable[[Path, Path], Callable[[], object]], rounds
 
 def trainer_side(corpus_root: Path, part: str) -> Callable[[], object]:
     """One training step, or the preparation of its batch, with the default parameters."""
-    from rnnsep.features.extraction import open_features, write_features
-    from rnnsep.learning.losses import LossParams
-    from rnnsep.learning.sampling import Sampler, SamplingParams
-    from rnnsep.learning.trainer import Trainer, TrainingParams
-    from rnnsep.network.network import MaskNetwork, NetworkParams
+    from rnnsep.features.extraction import write_features
+    from rnnsep.learning.recipe import Recipe
+    from rnnsep.learning.sampling import Sampler
+    from rnnsep.learning.trainer import Trainer
+    from rnnsep.network.network import make_network
+    from rnnsep.signal.features import open_features
 
     values = document()
     stft = params.parse(StftParams, values["stft"], "stft")
     features = corpus_root / f"features-{part}"
     write_features(corpus_root / "corpus", features, stft)
-    rnn = params.parse(NetworkParams, values["rnn"], "rnn")
-    nb_bins = rnn.bins(stft.sample_rate, stft.window).nb_bins
-    sampler = Sampler(
-        open_features(features), "train", params.parse(SamplingParams, values["sampling"], "sampling"), nb_bins
-    )
+    recipe = params.select(Recipe, values)
+    nb_bins = recipe.input.bins(stft.sample_rate, stft.window).nb_bins
+    sampler = Sampler(open_features(features), "train", recipe.sampling, nb_bins)
     if part == "sampling":
         return lambda: sampler.batch(0, 0, 0)
-    network = MaskNetwork(rnn, len(SOURCES), nb_bins, stft.nb_channels)
-    loss = params.parse(LossParams, values["loss"], "loss")
-    training = params.parse(TrainingParams, values["training"], "training")
-    trainer = Trainer(network, loss, training, values["sampling"]["steps"])
+    trainer = Trainer(make_network(recipe.network, len(SOURCES), stft), recipe)
     batch = sampler.batch(0, 0, 0)
     return lambda: trainer.step(batch, 1e-3)
 
@@ -150,7 +147,7 @@ def sampling(rounds: int) -> str:
         timings = _timing.alternate(sides, rounds)
     step, batch = (timings[name].median_cpu for name in sides)
     return (
-        "### Sampling beside the training step, default parameters, one thread each\n\n"
+        "### Sampling next to the training step, default parameters, one thread each\n\n"
         f"{1000 * batch:.0f} ms of CPU time for a batch, {1000 * step:.0f} ms for the step: {100 * batch / step:.0f} %;"
         " the next batch is prepared while the step runs.\n"
     )

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _timing
-from rnnsep.params import parse, read_yaml
+from rnnsep.params import parse, read_yaml, select
 
 SECONDS = 60
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -33,20 +33,19 @@ def _mixture(rate: int) -> Any:
 
 
 def _params() -> tuple[Any, Any]:
-    from rnnsep.network.network import NetworkParams
+    from rnnsep.learning.recipe import Recipe
     from rnnsep.signal.stft import StftParams
 
     document = read_yaml(Path("params.yaml"))
-    return parse(StftParams, document["stft"], "stft"), parse(NetworkParams, document["rnn"], "rnn")
+    return parse(StftParams, document["stft"], "stft"), select(Recipe, document).network
 
 
 def _model() -> Any:
     from rnnsep.network.model import Model
-    from rnnsep.network.network import MaskNetwork
+    from rnnsep.network.network import make_network
 
-    stft, rnn = _params()
-    nb_bins = rnn.bins(stft.sample_rate, stft.window).nb_bins
-    return Model(SOURCES, stft, MaskNetwork(rnn, len(SOURCES), nb_bins, stft.nb_channels))
+    stft, network = _params()
+    return Model(SOURCES, stft, (make_network(network, len(SOURCES), stft),))
 
 
 def our_side(filter_name: str) -> Callable[[], object]:
@@ -101,8 +100,8 @@ def open_unmix_side(iterations: int) -> Callable[[], object]:
     from openunmix.model import OpenUnmix, Separator
 
     torch.set_num_threads(1)
-    stft, rnn = _params()
-    nb_seen = rnn.bins(stft.sample_rate, stft.window).nb_bins
+    stft, params = _params()
+    nb_seen = params.input.bins(stft.sample_rate, stft.window).nb_bins
 
     def network(units: int) -> Any:
         one = OpenUnmix(stft.nb_bins, stft.nb_channels, units, 3, unidirectional=True, max_bin=nb_seen)
@@ -111,7 +110,7 @@ def open_unmix_side(iterations: int) -> Callable[[], object]:
     def nb_weights(units: int) -> int:  # of all four
         return len(SOURCES) * sum(weights.numel() for weights in network(units).parameters())
 
-    units = bisect.bisect(range(1024), _model().network.count_params(), key=nb_weights, lo=8)
+    units = bisect.bisect(range(1024), _model().networks[0].count_params(), key=nb_weights, lo=8)
     separator = Separator(
         {source: network(units) for source in SOURCES},
         niter=iterations,

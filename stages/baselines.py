@@ -1,4 +1,4 @@
-"""Score what needs no network: the mixture's equal shares, and the ideal ratio mask."""
+"""Score the mixture (MIX) and the ideal ratio mask (IRM1)."""
 
 import sys
 from dataclasses import dataclass

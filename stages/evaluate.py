@@ -1,4 +1,4 @@
-"""Score the estimates of the test songs against their sources."""
+"""Score the estimates against the references."""
 
 import sys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The page of the run."""
+"""Write the page of the run with figures and sound."""
 
 import sys
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from rnnsep.report.page import EvaluationShown, SeparationShown, write_page
+from rnnsep.report.page import write_page
+from rnnsep.report.wording import EvaluationShown, SeparationShown
 from rnnsep.running import stage
 
 
@@ -18,7 +19,7 @@ class Parameters:
 
 def main(parameters: Parameters, corpus: Path, estimates: Path, tables: Path, models: Path, page: Path) -> None:
     write_page(page, corpus, estimates, tables, models, parameters.separation, parameters.evaluation)
-    print(f"the page of this run: reports/{page.name}")
+    print(f"page: reports/{page.name}")
 
 
 if __name__ == "__main__":

@@ -31,15 +31,16 @@ with instrumented:
     import yaml  # noqa: F401 - its branches are to be followed
 
     from rnnsep import params
-    from rnnsep.features.extraction import FeatureSong, map_npz, open_features
     from rnnsep.running.errors import UserError
     from rnnsep.signal.audio import AudioFile, decode
     from rnnsep.signal.corpus import Corpus, Song
+    from rnnsep.signal.features import FeatureSong, open_features
+    from rnnsep.signal.npz import map_npz
     from rnnsep.signal.stft import StftParams
-    from rnnsep.tables import tables
+    from rnnsep.tables import reading
 
 ROOT = Path(__file__).resolve().parents[1]
-STFT = StftParams(8000, 256, 128, "mono", "hann")
+STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ READERS = {
     "scores": Reader(
         "song.json",
         text({"targets": [{"name": "vocals", "frames": [FRAME, FRAME]}]}),
-        lambda path: tables.read_scores(path.parent),
+        lambda path: reading.read_scores(path.parent),
     ),
     "wav": Reader("a.wav", sound("WAV"), read_audio),
     "float wav": Reader("a.wav", sound("WAV", "FLOAT"), read_audio),

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,13 +30,14 @@ from dvc.cli.parser import get_main_parser
 from rnnsep import params
 from rnnsep.app import cli
 from rnnsep.network.model import Model, save_model
-from rnnsep.network.network import MaskNetwork
+from rnnsep.network.network import make_network
+from rnnsep.params import changed
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.signal.audio import write_wav
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
-from rnnsep.tables.tables import aggregate
+from rnnsep.signal.writing import write_wav
+from rnnsep.tables.aggregate import TablesParams, aggregate
 from tests import repository
 from tests.networks import SMALL
 
@@ -164,19 +164,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
     scores = root / "data/scores"
-    score_estimates(
-        root / "data/corpus", root / "data/estimates", scores / "RNN", EvaluationParams("fast", 1.0, 1.0, "v4", "test")
-    )
+    params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
+    score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", params)
     for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
         shutil.copytree(scores / "RNN", other)
     systems = [scores / name for name in ("RNN", "MIX", "IRM1")]
-    aggregate(systems, root / "reports/tables", root / "reports/metrics.json")
+    aggregate(systems, root / "reports/tables", root / "reports/metrics.json", TablesParams(shared_array=False))
     (root / "reports/index.html").write_text("the page")
 
     keras.utils.set_random_seed(0)
-    network = replace(SMALL, layers=1, units=4, bandwidth=3000.0)
-    stft = StftParams(8000, 64, 32, "mono", "hann")
-    save_model(root / "models", Model(SOURCES, stft, MaskNetwork(network, 4, network.bins(8000, 64).nb_bins, 1)), {})
+    params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
+    stft = StftParams(sample_rate=8000, window=64, hop=32, channels="mono", taper="hann")
+    save_model(root / "models", Model(SOURCES, stft, (make_network(params, 4, stft),)), {})
     (root / "models/history.tsv").write_text("epoch\ttrain_loss\tvalid_loss\tlearning_rate\n1\t0.5\t0.6\t0.001\n")
     (root / "data/features").mkdir()
     (root / "data/features/features.json").write_text("{}")

@@ -1,6 +1,6 @@
 """Recurrent music source separation as a reproducible experiment pipeline.
 
-`rnnsep.separate(audio, rate)` separates samples that are in memory (see `rnnsep.app.songs`).
+`rnnsep.separate(audio, rate)` separates samples that are in memory (see `rnnsep.app.arrays`).
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 
 def __getattr__(name: str) -> Any:
     if name == "separate":
-        from rnnsep.app.songs import separate_audio
+        from rnnsep.app.arrays import separate_audio
 
         return separate_audio
     raise AttributeError(f"module 'rnnsep' has no attribute {name!r}")

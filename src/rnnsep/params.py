@@ -1,21 +1,22 @@
-"""params.yaml into frozen, checked objects.
+"""Frozen, checked objects from params.yaml.
 
-A section of params.yaml belongs to one frozen dataclass, which lives in the module that the section governs. Its
-fields have no defaults, since params.yaml is the one place where values stand. Limits are part of the type::
+Each section of params.yaml belongs to one frozen dataclass, which lives in the module that the section configures.
+params.yaml is the only place for values; a default of a field stands for files that were written before the field
+existed (see `with_defaults`). Limits are part of the type::
 
-    @dataclass(frozen=True)
+    @dataclass(frozen=True, kw_only=True)
     class StftParams:
         window: Annotated[int, Range(2)]          # samples
         channels: Literal["mono", "stereo"]
 
-        def check(self) -> None: ...              # what no single field can know; raises ParamError(key, message)
+        def check(self) -> None: ...              # conditions on several fields; raises ParamError(key, message)
 """
 
 import difflib
 import math
 import types
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -25,10 +26,35 @@ from rnnsep.running.errors import UserError
 
 T = TypeVar("T")
 
+# keys of version 0.1 and their names today
+RENAMED = {
+    "rnn.noise": "input.noise",
+    "rnn.context": "input.context",
+    "rnn.side": "input.side",
+    "rnn.bandwidth": "input.bandwidth",
+    "rnn.pooling": "input.pooling",
+    "rnn.mel": "input.mel",
+    "rnn.scale": "input.scale",
+    "rnn.input": "input.compression",
+    "rnn.level": "input.level",
+    "rnn.standardise": "input.standardise",
+    "rnn.mel_mask": "mask.mel",
+    "rnn.mask": "mask.activation",
+    "rnn.local": "mask.local",
+    "rnn.defects.half_mixture": "defects.half_mixture",
+    "rnn.defects.reset": "defects.reset",
+    "training.pretraining": "loss.pretraining_epochs",
+    "training.optimizer": "optimizer.name",
+    "training.momentum": "optimizer.momentum",
+    "training.weight_decay": "optimizer.weight_decay",
+    "training.clip": "optimizer.clip",
+    "evaluation.shared_array": "tables.shared_array",
+}
+
 
 @dataclass(frozen=True)
 class Range:
-    """The closed interval [low, high] that a number must lie in; None leaves that side open."""
+    """The closed interval [low, high] of allowed numbers; None: no limit on that side."""
 
     low: float | None = None
     high: float | None = None
@@ -43,7 +69,7 @@ class Range:
 
 
 class ParamError(UserError):
-    """A parameter that is unknown, missing, of the wrong type or of an impossible value."""
+    """An unknown or missing parameter, a wrong type or an impossible value."""
 
     def __init__(self, key: str, message: str):
         super().__init__(f"{key if key.isprintable() else ascii(key)}: {message}")
@@ -54,7 +80,7 @@ class ParamError(UserError):
 
 
 def leaf_keys(cls: type, prefix: str = "") -> tuple[str, ...]:
-    """Dotted keys of the values that `cls`, a dataclass of dataclasses, is made from."""
+    """Dotted keys of all values of `cls`, a dataclass of dataclasses."""
     hints = get_type_hints(cls)
     keys: list[str] = []
     for field in fields(cls):
@@ -64,9 +90,9 @@ def leaf_keys(cls: type, prefix: str = "") -> tuple[str, ...]:
 
 
 def parse(cls: type[T], section: Any, key: str = "") -> T:
-    """The object of type `cls` that `section`, a mapping, describes; `key` is its dotted name, for messages.
+    """An object of type `cls` from the mapping `section`; `key` is the section's dotted name, for messages.
 
-    Every key of the mapping must be a field and every field must be there. Raises `ParamError` otherwise.
+    Raises `ParamError` for an unknown or missing key, a wrong type or an impossible value.
     """
     if not isinstance(section, Mapping):
         raise ParamError(key or "params", f"must be a section with keys, not {section!r}")
@@ -75,7 +101,7 @@ def parse(cls: type[T], section: Any, key: str = "") -> T:
     prefix = f"{key}." if key else ""
     for name in section:
         if name not in names:
-            raise ParamError(f"{prefix}{name}", f"unknown key; {_nearest(str(name), names)}")
+            raise _unknown(f"{prefix}{name}", str(name), names)
     for name in names:
         if name not in section:
             raise ParamError(f"{prefix}{name}", "missing; add it to params.yaml")
@@ -90,12 +116,39 @@ def parse(cls: type[T], section: Any, key: str = "") -> T:
 
 
 def select(cls: type[T], document: Mapping[str, Any]) -> T:
-    """Like `parse`, but takes only the keys of `cls` out of a larger document, such as a whole params.yaml."""
+    """Like `parse`, but ignores keys of `document` (a whole params.yaml) that `cls` does not have."""
     return parse(cls, _pruned(cls, document, ""))
 
 
+def with_defaults(cls: type, document: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with the defaults of those fields of `cls` that it does not have."""
+    hints, filled = get_type_hints(cls), dict(document)
+    for field in fields(cls):
+        if is_dataclass(hints[field.name]):
+            filled[field.name] = with_defaults(cast(type, hints[field.name]), filled.get(field.name, {}))
+        elif field.default is not MISSING:
+            filled.setdefault(field.name, field.default)
+    return filled
+
+
+def value_at(parameters: Any, key: str) -> Any:
+    """The value of dotted `key` in an object of nested dataclasses."""
+    for name in key.split("."):
+        parameters = getattr(parameters, name)
+    return parameters
+
+
+def changed(parameters: T, changes: Mapping[str, Any]) -> T:
+    """A copy of an object of nested dataclasses with other values for some dotted keys."""
+    for key, value in changes.items():
+        name, _, rest = key.partition(".")
+        inner = changed(getattr(parameters, name), {rest: value}) if rest else value
+        parameters = replace(parameters, **{name: inner})  # type: ignore[type-var]  # T is a dataclass by contract
+    return parameters
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping. Raises `UserError` with the line where it cannot be read."""
+    """The mapping in a YAML file. Raises `UserError`, naming the line, for a file that cannot be read."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -118,16 +171,59 @@ def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def refuse_unknown(document: Mapping[str, Any], known: set[str], path: Path) -> None:
-    """Raise `ParamError` for the first key of `document` that is not among `known` dotted keys."""
+def check_declared(cls: type, entries: Sequence[str], document: Mapping[str, Any]) -> None:
+    """Check that a stage reads exactly what it declares.
+
+    `cls` is a dataclass of the sections that the stage reads, `entries` are the `params` of the stage in dvc.yaml:
+    whole sections or single dotted keys. Raises `ParamError` for a key of a declared section that `cls` does not have,
+    `UserError` where `cls` has keys that are not declared or an entry is not read.
+    """
+    keys = leaf_keys(cls)
+    undeclared = set(keys)
+    for entry in entries:
+        inside = {key for key in keys if covers(entry, key)}
+        if not inside:
+            raise UserError(f"dvc.yaml: params: {entry} is declared, but the stage does not read it")
+        for key in leaves({entry: _at(document, entry)}):
+            if key not in inside and key != entry:  # `select` rejects a section that is a value
+                raise _unknown(key, key, sorted(inside))
+        undeclared -= inside
+    if undeclared:
+        raise UserError(f"dvc.yaml: params: the stage reads {', '.join(sorted(undeclared))}, which it does not declare")
+
+
+def refuse_unknown(document: Mapping[str, Any], entries: Collection[str], path: Path) -> None:
+    """Raise `ParamError` for the first key of `document` that is in none of `entries`, sections or dotted keys."""
     for key in leaves(document):
-        if key not in known:
-            raise ParamError(f"{path}: {key}", f"unknown key; {_nearest(key, sorted(known))}")
+        if not any(covers(entry, key) for entry in entries):
+            raise _unknown(f"{path}: {key}", key, sorted(entries))
+
+
+def covers(entry: str, key: str) -> bool:
+    """Whether `entry`, a section or a dotted key, is or contains the dotted `key`."""
+    return key == entry or key.startswith(f"{entry}.")
+
+
+def _at(document: Mapping[str, Any], key: str) -> Any:
+    value: Any = document
+    for name in key.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            raise ParamError(key, "missing; add it to params.yaml")
+        value = value[name]
+    return value
+
+
+def _unknown(key: str, name: str, names: list[str]) -> ParamError:
+    """The error for an unknown key: its new name, the nearest of `names`, or all of them."""
+    old = next((old for old in RENAMED if key == old or key.endswith(f" {old}")), None)
+    if old is not None:
+        return ParamError(key, f"was renamed; use {RENAMED[old]}")
+    return ParamError(key, f"unknown key; {_nearest(name, names)}")
 
 
 def _nearest(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+    return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(names)}"
 
 
 def _pruned(cls: type, document: Mapping[str, Any], key: str) -> dict[str, Any]:

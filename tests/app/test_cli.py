@@ -72,7 +72,7 @@ def test_intervals_and_tests(capsys, system):
     _, out, _ = run(capsys, "scores", system, "--metric", "SDR", "--intervals")
     assert "2.00 (1.00 to 3.00)" in out
     code, _, err = run(capsys, "scores", system, "--tests")
-    assert (code, err) == (1, "rnnsep: --tests compares systems over songs that they share; here are no two such\n")
+    assert (code, err) == (1, "rnnsep: --tests needs at least two systems with songs in common\n")
     _, out, _ = run(capsys, "scores", "--against", "sisec2018", "--metric", "SDR", "--tests", "--format", "csv")
     assert len(out.splitlines()) == 1 + 31 * 30 // 2 + 27 * 26 // 2 + 3 * (21 * 20 // 2)
 
@@ -81,9 +81,9 @@ def test_intervals_and_tests(capsys, system):
     ("arguments", "message"),
     [
         (["scores"], "give a folder with scores, or --against sisec2018"),
-        (["scores", "nowhere"], "nowhere: no such folder"),
+        (["scores", "nowhere"], "nowhere: no such folder; give a folder of score files"),
         (["scores", "."], ".: holds no scores (test/<song>.json or <song>.json)"),
-        (["scores", "--against", "sisec1999"], "no published scores are called sisec1999; there are sisec2018"),
+        (["scores", "--against", "sisec1999"], "unknown published scores sisec1999; known: sisec2018"),
         (
             ["scores", "--against", "sisec2018", "--metric", "NSDR"],
             "no scores for the metric NSDR; there are SDR, ISR, SIR, SAR",

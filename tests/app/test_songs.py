@@ -18,16 +18,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.app import cli, songs
-from rnnsep.app.songs import Decoded, Options, open_audio, separate_audio, separate_files, with_residual
+from rnnsep.app.arrays import separate_audio
+from rnnsep.app.models import PACKAGED, ModelFiles, find_model
+from rnnsep.app.songs import Options, separate_files, with_residual
 from rnnsep.corpora.synthetic.render import render
 from rnnsep.network.model import Model, load_model, save_model
-from rnnsep.network.network import MaskNetwork
+from rnnsep.network.network import make_network
+from rnnsep.params import changed
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, write_wav
+from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.stft import StftParams
+from rnnsep.signal.streams import Decoded, open_audio
+from rnnsep.signal.writing import write_wav
 from tests.networks import SMALL
 
-OPTIONS = Options((), "mask", 1.0, "wav", "PCM_16", False, False)
+OPTIONS = Options(
+    sources=(), filter="mask", temperature=1.0, format="wav", subtype="PCM_16", residual=False, overwrite=False
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +42,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network that was never trained, in files."""
     folder = tmp_path_factory.mktemp("trained") / "models"
     keras.utils.set_random_seed(0)
-    params = replace(SMALL, layers=1, units=4, bandwidth=3000.0)
-    stft = StftParams(8000, 64, 32, "mono", "hann")
-    network = MaskNetwork(params, 3, params.bins(8000, 64).nb_bins, 1)
-    save_model(folder, Model(("vocals", "drums", "rest"), stft, network), {})
+    params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
+    stft = StftParams(sample_rate=8000, window=64, hop=32, channels="mono", taper="hann")
+    network = make_network(params, 3, stft)
+    save_model(folder, Model(("vocals", "drums", "rest"), stft, (network,)), {})
     return folder
 
 
@@ -137,7 +144,7 @@ def test_with_the_residual_all_files_sum_to_the_song_to_the_last_bit(
     """Also for a song that leaves no headroom, and is of another rate than the model's."""
     song = np.clip(8 * music(0.7, 11025, 2), -1, 1)
     soundfile.write(tmp_path / "loud.wav", song, 11025, subtype=subtype)
-    options = Options(sources, "wiener", 1.0, form, subtype, True, False)  # type: ignore[arg-type]
+    options = replace(OPTIONS, sources=sources, filter="wiener", format=form, subtype=subtype, residual=True)  # type: ignore[arg-type]
     (outcome,) = separate_files([tmp_path / "loud.wav"], tmp_path / "out", models, options)
     assert outcome.state == "written", outcome.message
     names = [path.stem for path in sorted((tmp_path / "out" / "loud").iterdir())]
@@ -150,7 +157,7 @@ def test_with_the_residual_all_files_sum_to_the_song_to_the_last_bit(
 def test_the_residual_of_a_compressed_song_is_what_its_decoder_gives(
     folder: Path, models: Path, tmp_path: Path
 ) -> None:
-    options = Options(("drums",), "mask", 1.0, "wav", "PCM_24", True, False)
+    options = replace(OPTIONS, sources=("drums",), subtype="PCM_24", residual=True)
     separate_files([folder / "song.mp3"], tmp_path, models, options)
     total = sum(np.asarray(AudioFile(tmp_path / "song" / f"{name}.wav")) for name in ("drums", "residual"))
     mixture = open_audio(folder / "song.mp3")
@@ -186,7 +193,7 @@ def test_residual_sums_exactly_and_fits_the_format(bits: int, nb_sources: int, s
 def test_files_and_arrays_agree(models: Path, tmp_path: Path, temperature: float) -> None:
     song = music(1, 8000, 2)
     write_wav(tmp_path / "song.wav", [song], 8000, "FLOAT")
-    options = Options(("drums",), "mask", temperature, "wav", "FLOAT", False, False)
+    options = replace(OPTIONS, sources=("drums",), temperature=temperature, subtype="FLOAT")
     separate_files([tmp_path / "song.wav"], tmp_path / "out", models, options)
     estimates = separate_audio(song, 8000, models, temperature=temperature)
     assert list(estimates) == ["vocals", "drums", "rest"]
@@ -251,8 +258,8 @@ def test_the_package_brings_a_model_that_separates_songs_it_has_not_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert songs.find_model(None) == songs.PACKAGED
-    assert sum(path.stat().st_size for path in songs.PACKAGED.iterdir()) < 10e6
+    assert find_model(None) == PACKAGED
+    assert sum(path.stat().st_size for path in PACKAGED.iterdir()) < 10e6
     song = render(seed=1, index=0, seconds=6.0)  # it has learnt from songs of seed 0
     mixture = song.pop("mixture") / 32768
     for source, estimate in separate_audio(mixture, 44100).items():
@@ -263,11 +270,11 @@ def test_the_package_brings_a_model_that_separates_songs_it_has_not_heard(
 
 def test_all_networks_of_a_model_count_when_it_is_told_from_another(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path / "models")
-    digests = {songs.Model.described(models).digest, songs.Model.described(tmp_path / "models").digest}
+    digests = {ModelFiles.read(models).digest, ModelFiles.read(tmp_path / "models").digest}
     assert len(digests) == 1
     for weights in (b"one", b"two"):
         (tmp_path / "models" / "model-2.weights.h5").write_bytes(weights)
-        digests.add(songs.Model.described(tmp_path / "models").digest)
+        digests.add(ModelFiles.read(tmp_path / "models").digest)
     assert len(digests) == 3
 
 
@@ -308,7 +315,7 @@ def test_what_was_made_otherwise_is_refused_and_left_as_it_is(models: Path, tmp_
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
 def test_the_same_song_gives_the_same_bytes(models: Path, tmp_path: Path, subtype: str) -> None:
     soundfile.write(tmp_path / "song.wav", music(0.3, 8000, 2), 8000)
-    options = Options((), "mask", 1.0, "wav", subtype, False, False)  # type: ignore[arg-type]
+    options = replace(OPTIONS, subtype=subtype)  # type: ignore[arg-type]
     separate_files([tmp_path / "song.wav"], tmp_path / "a", models, options)
     separate_files([tmp_path / "song.wav"], tmp_path / "b", models, options)
     for path in (tmp_path / "a").rglob("*.wav"):
@@ -411,7 +418,7 @@ def test_blocks_of_a_long_song_are_joined(
 ) -> None:
     """Blocks much shorter than the song, from a compressed file, with the residual: nothing is lost or cut."""
     monkeypatch.setattr(songs, "BLOCK", 1.0)
-    options = Options((), "mask", 1.0, "wav", "PCM_24", True, False)
+    options = replace(OPTIONS, subtype="PCM_24", residual=True)
     (outcome,) = separate_files([folder / "album" / "song.m4a"], tmp_path, models, options)
     total = sum(np.asarray(AudioFile(path)) for path in sorted(outcome.folder.iterdir()))
     np.testing.assert_array_equal(total, np.rint(open_audio(folder / "album" / "song.m4a")[:] * 2**23) / 2**23)
@@ -434,7 +441,8 @@ def test_a_kept_song_needs_no_tensorflow(models: Path, tmp_path: Path) -> None:
     separate_files([tmp_path / "song.wav"], tmp_path / "out", models, OPTIONS)
     arguments = ["separate", str(tmp_path / "song.wav"), "-o", str(tmp_path / "out"), "--model", str(models)]
     code = (
-        f"import sys; from rnnsep import cli\nassert cli.main({arguments}) == 0\nassert 'tensorflow' not in sys.modules"
+        f"import sys; from rnnsep.app import cli\nassert cli.main({arguments}) == 0\n"
+        "assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ": kept in " in done.stdout
@@ -457,5 +465,5 @@ def test_an_array_is_separated_by_the_model_that_is_there_now(models: Path, tmp_
     shutil.copytree(models, tmp_path / "models")
     before = separate_audio(np.ones(100), 8000, tmp_path / "models")
     other = load_model(models)
-    save_model(tmp_path / "models", Model(("a", "b", "c"), other.stft, other.network), {})
+    save_model(tmp_path / "models", Model(("a", "b", "c"), other.stft, other.networks), {})
     assert list(separate_audio(np.ones(100), 8000, tmp_path / "models")) != list(before)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
+from rnnsep.corpora.synthetic.harmony import RANGES
 from rnnsep.corpora.synthetic.render import SAMPLE_RATE, SOURCES, SyntheticParams, render, song_name
-from rnnsep.corpora.synthetic.song import RANGES, compose
+from rnnsep.corpora.synthetic.song import compose
 from rnnsep.params import ParamError, parse
 
 SONGS = range(4)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from rnnsep.corpora.tree import Recording, Stem, make_songs
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, write_wav
+from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.writing import write_wav
 
 Noise = Callable[..., NDArray[np.int16]]
 

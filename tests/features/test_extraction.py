@@ -12,14 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnsep.features.extraction import map_npz, open_features, to_half, to_single, write_features, write_member
+from rnnsep.features.extraction import write_features
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, write_wav
+from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.features import open_features
+from rnnsep.signal.half import to_half, to_single
+from rnnsep.signal.npz import map_npz, write_member
 from rnnsep.signal.resampling import resampled
-from rnnsep.signal.stft import StftParams, stft, with_channels
+from rnnsep.signal.stft import StftParams, stft
+from rnnsep.signal.streams import with_channels
+from rnnsep.signal.writing import write_wav
 
-PARAMS = StftParams(8000, 256, 128, "stereo", "hann")
+PARAMS = StftParams(sample_rate=8000, window=256, hop=128, channels="stereo", taper="hann")
 SOURCES = ("vocals", "drums")
 NAMES = ["Plain", 'It\'s [über] "quoted"', "Mono"]
 
@@ -164,7 +169,7 @@ def test_full_scale_does_not_overflow(window: int, name: str) -> None:
     """The loudest that 16 bits hold: a constant, and a square wave."""
     square = np.sign(np.sin(np.arange(40000) * 0.5)).astype(np.float32)[:, None]
     for audio in (np.ones((40000, 1), np.float32), square):
-        spectra = stft(audio, StftParams(8000, window, window // 4, "mono", name))
+        spectra = stft(audio, StftParams(sample_rate=8000, window=window, hop=window // 4, channels="mono", taper=name))
         assert np.abs(spectra).max() < 128  # of 65504
 
 
@@ -258,7 +263,8 @@ def dying(archive, name, shape, blocks):
     if Path(archive.filename).parent.joinpath("Plain.npz").exists():
         os.kill(os.getpid(), signal.SIGKILL)
 features.write_member = dying
-features.write_features(Path(sys.argv[1]), Path(sys.argv[2]), StftParams(8000, 256, 128, "stereo", "hann"))
+params = StftParams(sample_rate=8000, window=256, hop=128, channels="stereo", taper="hann")
+features.write_features(Path(sys.argv[1]), Path(sys.argv[2]), params)
 """
 
 

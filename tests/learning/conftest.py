@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from rnnsep.features.extraction import write_features
-from rnnsep.signal.audio import write_wav
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
+from rnnsep.signal.writing import write_wav
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
 

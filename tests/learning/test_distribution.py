@@ -16,7 +16,7 @@ from rnnsep.learning import distribution
 from rnnsep.running.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-TOLERANCE = 0.005  # of a loss; Adam makes much of the rounding of small gradients
+TOLERANCE = 0.005  # of a loss; Adam amplifies the rounding of small gradients
 
 
 def config(index: int, workers: list[str]) -> str:
@@ -60,7 +60,7 @@ def losses(folder: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def alone(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What one process trains."""
+    """The folder of a training in one process."""
     folder = tmp_path_factory.mktemp("alone")
     process = start(features, folder)
     _, errors = process.communicate()
@@ -68,18 +68,16 @@ def alone(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_lost_worker_ends_in_one_line_and_all_go_on_to_the_model_of_one(
-    alone: Path, features: Path, tmp_path: Path
-) -> None:
+def test_a_lost_worker_ends_in_one_line_and_training_resumes(alone: Path, features: Path, tmp_path: Path) -> None:
     (code, out, errors), _ = train_together(features, tmp_path, "9")
     assert code == 1, errors
     assert "epoch 1/3" in out and "epoch 2/3" not in out
-    assert "train: a worker was lost; start all again, training goes on after its last epoch" in errors
+    assert "train: a worker was lost; restart all workers to resume after the last epoch" in errors
     assert "Traceback" not in errors
-    shutil.rmtree(tmp_path / "helper")  # it gets all from the chief
+    shutil.rmtree(tmp_path / "helper")  # it receives all from the chief
     for code, out, errors in train_together(features, tmp_path):
         assert code == 0, errors
-        assert "going on after epoch 1" in out
+        assert "resuming after epoch 1" in out
     np.testing.assert_allclose(losses(tmp_path / "chief"), losses(alone), atol=TOLERANCE)
     np.testing.assert_array_equal(losses(tmp_path / "helper"), losses(tmp_path / "chief"))
     weights = [(tmp_path / name / "models" / "model.weights.h5").read_bytes() for name in ("chief", "helper")]
@@ -136,7 +134,7 @@ def test_tf_config_names_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_broken_tf_config_is_one_clear_line(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match=r"^TF_CONFIG: must name workers alone and which of them this is"):
+    with pytest.raises(UserError, match=r"^TF_CONFIG: must name workers only and the index of this one"):
         distribution.task()
 
 
@@ -144,9 +142,9 @@ class Three:
     num_replicas_in_sync = 3
 
 
-def test_what_cannot_be_divided_is_refused() -> None:
+def test_a_batch_that_cannot_be_split_is_rejected() -> None:
     several = distribution.Several(Three())
     with pytest.raises(UserError, match=r"^sampling.batch: must be a multiple of the 3 replicas, not 16$"):
         several.check(16, "adam", ())
-    with pytest.raises(UserError, match=r"^training.optimizer: lbfgs trains in one process"):
+    with pytest.raises(UserError, match=r"^optimizer.name: lbfgs trains in one process"):
         several.check(15, "lbfgs", ())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnsep.features.extraction import Features, FeatureSong, open_features
 from rnnsep.learning.sampling import Batch, Sampler, SamplingParams, curves
+from rnnsep.signal.features import Features, FeatureSong, open_features
 from rnnsep.signal.stft import StftParams
 
 PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, equaliser=0.0, swap=0.5, shift=0.0)
@@ -31,7 +31,7 @@ class Numbered(Features):
 
 
 def numbered(*lengths: int, channels: str = "stereo", starts: int = 1) -> Numbered:
-    stft = StftParams(8000, 16, 8, channels, "hann")  # type: ignore[arg-type]
+    stft = StftParams(sample_rate=8000, window=16, hop=8, channels=channels, taper="hann")  # type: ignore[arg-type]
     names = [("" if start == 0 else f"o{start}/", start) for start in range(starts)]
     songs = tuple(FeatureSong(f"{o}{i}", "train", n, start) for o, start in names for i, n in enumerate(lengths))
     return Numbered(Path(), ("a", "b"), stft, songs)

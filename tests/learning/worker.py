@@ -1,19 +1,18 @@
 """A worker that trains a tiny network: python -m tests.learning.worker FEATURES FOLDER CHANGES [STEP]
 
-CHANGES is JSON of changes to `TrainingParams`; before step STEP the worker kills itself.
+CHANGES is JSON of changes to the recipe; before step STEP the worker kills itself.
 """
 
 import json
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rnnsep.learning.trainer import Trainer
 from rnnsep.running.errors import UserError
-from tests.learning.small import NETWORK, SAMPLING, run
+from tests.learning.small import run
 
 steps = 0
 step = Trainer.step
@@ -31,10 +30,8 @@ def main() -> None:
     features, folder, changes = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     if len(sys.argv) > 4:
         Trainer.step = killed  # type: ignore[method-assign]
-    network = replace(NETWORK, dropout=changes.pop("dropout", 0.0))
-    sampling = replace(SAMPLING, batch=changes.pop("batch", SAMPLING.batch))
     try:
-        run(features, folder, network, sampling=sampling, **changes)
+        run(features, folder, {"rnn.dropout": 0.0} | changes)
     except UserError as error:
         sys.exit(f"train: {error}")
 

@@ -24,14 +24,21 @@ def test_groups_are_even_on_the_mel_scale() -> None:
 
 
 def make(nb_layers: int = 1) -> BandSplit:
-    def recurrent(name: str) -> GRU:
-        return GRU(4, name=name)
-
-    return BandSplit([0, 2, 5, 9], recurrent, recurrent, nb_layers, 4, 0.0, 3, 2)
+    """A band-split RNN whose layers run in one direction, over the bands too."""
+    return BandSplit(
+        edges=[0, 2, 5, 9],
+        layer=lambda units, bidirectional, name: GRU(units, name=name),  # noqa: ARG005
+        nb_layers=nb_layers,
+        units=4,
+        bidirectional=False,
+        dropout=0.0,
+        nb_sources=3,
+        nb_channels=2,
+    )
 
 
 @pytest.mark.parametrize("nb_frames", [1, 6])
-def test_a_bin_is_heard_in_its_group_and_those_after_it(nb_frames: int) -> None:
+def test_a_bin_changes_its_group_and_later_ones_only(nb_frames: int) -> None:
     layer = make()
     x = np.random.default_rng(0).normal(size=(2, nb_frames, 9, 2)).astype(np.float32)
     before = layer(x)
@@ -42,7 +49,7 @@ def test_a_bin_is_heard_in_its_group_and_those_after_it(nb_frames: int) -> None:
     assert (change[2:] > 1e-5).all()
 
 
-def test_frames_and_batch_unknown_beforehand_give_the_same() -> None:
+def test_unknown_batch_and_length_give_the_same() -> None:
     layer = make(2)
     x = tf.random.normal((2, 5, 9, 2), seed=1)
     traced = tf.function(layer, input_signature=[tf.TensorSpec((None, None, 9, 2))])
@@ -50,7 +57,7 @@ def test_frames_and_batch_unknown_beforehand_give_the_same() -> None:
     np.testing.assert_allclose(tf.function(layer, jit_compile=True)(x), layer(x), atol=1e-5)
 
 
-def test_what_is_dropped_out_is_the_same_along_a_sequence() -> None:
+def test_dropout_is_the_same_along_a_sequence() -> None:
     path = Path(GRU(4), 8, 0.5)
     x = tf.random.normal((3, 6, 8), seed=1)
     added = (path(x, training=True) - x).numpy()

@@ -1,7 +1,7 @@
 import json
 import pickle
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,22 @@ import keras
 import numpy as np
 import pytest
 
-from rnnsep.network.model import Model, load_model, save_model
-from rnnsep.network.network import Defects, MaskNetwork, NetworkParams, make_enhancer, make_network
+from rnnsep.network.input import InputParams
+from rnnsep.network.model import Model, flat, load_model, save_model, unflat
+from rnnsep.network.network import MaskNetwork, NetworkParams, make_enhancer, make_network
+from rnnsep.params import changed, value_at
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 from tests.networks import SMALL
 
-PARAMS = replace(SMALL, bandwidth=3000.0)
+PARAMS = changed(SMALL, {"input.bandwidth": 3000.0})
 
 
 def make(channels: str = "mono", seed: int = 0, params: NetworkParams = PARAMS) -> Model:
     keras.utils.set_random_seed(seed)
-    stft = StftParams(8000, 32, 16, channels, "hann")  # type: ignore[arg-type]
-    network = MaskNetwork(params, 3, params.bins(8000, 32).nb_bins, stft.nb_channels)
-    return Model(("a", "b", "c"), stft, network)
+    stft = StftParams(sample_rate=8000, window=32, hop=16, channels=channels, taper="hann")
+    network = MaskNetwork(params, 3, params.input.bins(8000, 32).nb_bins, stft.nb_channels)
+    return Model(("a", "b", "c"), stft, (network,))
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> N
     assert masks.shape == (3, 7, 17, nb_masks)
     assert masks.dtype == np.float32
     np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-6)
-    highest = model.network.nb_bins - 1
+    highest = model.networks[0].nb_bins - 1
     assert highest == 12
     np.testing.assert_array_equal(masks[:, :, highest:], masks[:, :, highest : highest + 1].repeat(5, axis=2))
 
@@ -54,21 +56,21 @@ def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> N
 @pytest.mark.parametrize(
     "changes",
     [
-        {"bands": 3},
-        {"bands": 3, "bidirectional": True, "shared": False},
-        {"local": (1, 2), "bottleneck": 5, "bidirectional": True, "residual": True},
-        {"mel": 4, "mel_mask": True},
-        {"context": 1, "cell": "vanilla", "mask": "abs"},
+        {"rnn.bands": 3},
+        {"rnn.bands": 3, "rnn.bidirectional": True, "rnn.shared": False},
+        {"mask.local": (1, 2), "rnn.bottleneck": 5, "rnn.bidirectional": True, "rnn.residual": True},
+        {"input.mel": 4, "mask.mel": True},
+        {"input.context": 1, "rnn.cell": "vanilla", "mask.activation": "abs"},
     ],
     ids=str,
 )
-def test_networks_of_every_kind_give_masks_of_songs_of_any_length(changes: dict[str, Any]) -> None:
-    model = make(params=replace(PARAMS, **changes))
+def test_all_architectures_give_masks_for_songs_of_any_length(changes: dict[str, Any]) -> None:
+    model = make(params=changed(PARAMS, changes))
     stft = mixture(1)
-    nb_bins = model.network.nb_bins
+    nb_bins = model.networks[0].nb_bins
     for nb_frames in (1, 7):
         masks = model.masks(stft[:nb_frames])
-        plain = model.network(np.abs(stft[None, :nb_frames, :nb_bins])).numpy()[:, 0]
+        plain = model.networks[0](np.abs(stft[None, :nb_frames, :nb_bins])).numpy()[:, 0]
         np.testing.assert_allclose(masks[:, :, :nb_bins], plain, atol=1e-5)
 
 
@@ -77,9 +79,9 @@ def test_a_mono_model_sees_the_mean_of_the_channels() -> None:
     np.testing.assert_array_equal(make().masks(stereo), make().masks(stereo.mean(axis=-1, keepdims=True)))
 
 
-def test_a_saved_model_comes_back_the_same(saved: Path) -> None:
+def test_a_saved_model_loads_unchanged(saved: Path) -> None:
     loaded = load_model(saved)
-    assert (loaded.sources, loaded.stft, loaded.network.params) == (make().sources, make().stft, PARAMS)
+    assert (loaded.sources, loaded.stft, loaded.networks[0].params) == (make().sources, make().stft, PARAMS)
     np.testing.assert_array_equal(loaded.masks(mixture(2)), make().masks(mixture(2)))
 
 
@@ -99,7 +101,7 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-def spoil(folder: Path, how: str) -> None:
+def corrupt(folder: Path, how: str) -> None:
     description, weights = folder / "model.json", folder / "model.weights.h5"
     if how == "no description":
         description.unlink()
@@ -148,10 +150,10 @@ def spoil(folder: Path, how: str) -> None:
         ("missing weight", "model.weights.h5"),
     ],
 )
-def test_a_spoilt_model_is_one_line_that_names_the_file(saved: Path, tmp_path: Path, how: str, file: str) -> None:
-    folder = tmp_path / "spoilt"
+def test_a_corrupt_model_gives_one_line_that_names_the_file(saved: Path, tmp_path: Path, how: str, file: str) -> None:
+    folder = tmp_path / "corrupt"
     shutil.copytree(saved, folder)
-    spoil(folder, how)
+    corrupt(folder, how)
     with pytest.raises(UserError) as error:
         load_model(folder)
     assert file in str(error.value)
@@ -167,26 +169,55 @@ def test_the_trap_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"defects": Defects(half_mixture=True, reset=4)},
-        {"context": 2, "recurrent": (0,), "mask": "abs", "standardise": False, "input": "linear"},
-        {"mel": 5, "mel_mask": True, "recurrent": (2,)},
-        {"bottleneck": 6, "residual": True, "shared": False, "side": True, "pooling": 1000.0, "level": True},
-        {"bands": 3},
+        {"defects.half_mixture": True, "defects.reset": 4},
+        {
+            "input.context": 2,
+            "rnn.recurrent": (0,),
+            "mask.activation": "abs",
+            "input.standardise": False,
+            "input.compression": "linear",
+        },
+        {"input.mel": 5, "mask.mel": True, "rnn.recurrent": (2,)},
+        {
+            "rnn.bottleneck": 6,
+            "rnn.residual": True,
+            "rnn.shared": False,
+            "input.side": True,
+            "input.pooling": 1000.0,
+            "input.level": True,
+        },
+        {"rnn.bands": 3},
     ],
 )
 @pytest.mark.parametrize("enhanced", [False, True])
-def test_any_network_masks_a_mixture_and_comes_back_the_same(
+def test_any_network_masks_a_mixture_and_loads_unchanged(
     changes: dict[str, Any], enhanced: bool, tmp_path: Path
 ) -> None:
-    params, stft = replace(PARAMS, **changes), make("stereo").stft
+    params, stft = changed(PARAMS, changes), make("stereo").stft
     second = make_enhancer(params, 3, stft) if enhanced else None
-    model = Model(("a", "b", "c"), stft, make_network(params, 3, stft), second)
+    model = Model(("a", "b", "c"), stft, (make_network(params, 3, stft),), second)
     masks = model.masks(mixture(2))
     assert masks.shape == (3, 7, 17, 2)
     np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-6)
     save_model(tmp_path / "models", model, {})
     loaded = load_model(tmp_path / "models")
     np.testing.assert_allclose(loaded.masks(mixture(2)), masks, atol=1e-6)
-    save_model(tmp_path / "again", loaded, {})  # by names that do not depend on what else was made before
+    save_model(tmp_path / "again", loaded, {})  # names do not depend on networks made before
     for path in (tmp_path / "models").iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_a_model_saved_before_a_setting_existed_loads_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class NewerInput(InputParams):
+        harmonics: int = 0
+
+    @dataclass(frozen=True, kw_only=True)
+    class Newer(NetworkParams):
+        input: NewerInput
+
+    old = flat(PARAMS)
+    monkeypatch.setattr("rnnsep.network.model.NetworkParams", Newer)
+    loaded = unflat(old)
+    assert value_at(loaded, "input.harmonics") == 0
+    assert flat(changed(loaded, {"input.harmonics": 2})) == old | {"input": {"harmonics": 2}}

@@ -247,7 +247,7 @@ def test_the_way_taken_on_a_gpu_gives_the_same(kind: str, bidirectional: bool, m
     x = random_tensor((4, 7, 3))
     run = lambda x: (lambda y, s: [y, *flat(s)])(*ours(x, return_state=True))  # noqa: E731
     expected = outputs_and_gradients(run, [x], ours.trainable_variables)
-    monkeypatch.setattr(layers, "cudnn_at_hand", lambda: True)
+    monkeypatch.setattr(layers, "has_cudnn_device", lambda: True)
     monkeypatch.setattr(type(ours), "run", None)
     found = outputs_and_gradients(run, [x], ours.trainable_variables)
     assert_close(found, expected, TOLERANCE["float32"])
@@ -256,11 +256,11 @@ def test_the_way_taken_on_a_gpu_gives_the_same(kind: str, bidirectional: bool, m
 def test_xla_never_meets_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {}
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["GPU:0"])
-    found["eager"] = layers.cudnn_at_hand()
+    found["eager"] = layers.has_cudnn_device()
     for mode in ("graph", "xla"):
 
         def trace(x: Any, mode: str = mode) -> Any:
-            found[mode] = layers.cudnn_at_hand()
+            found[mode] = layers.has_cudnn_device()
             return x
 
         MODES[mode](trace)(1.0)

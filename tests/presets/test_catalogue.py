@@ -17,11 +17,7 @@ from rnnsep import params
 from rnnsep.app import cli
 from rnnsep.corpora.collect import CorpusParams
 from rnnsep.features.extraction import FeatureParams
-from rnnsep.learning.losses import LossParams
-from rnnsep.learning.sampling import SamplingParams
-from rnnsep.learning.trainer import TrainingParams
-from rnnsep.learning.training import BlendingParams, EnhancementParams
-from rnnsep.network.network import NetworkParams
+from rnnsep.learning.recipe import Recipe
 from rnnsep.presets import catalogue
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.song_scores import EvaluationParams
@@ -33,12 +29,6 @@ SECTIONS = {
     "corpus": CorpusParams,
     "stft": StftParams,
     "features": FeatureParams,
-    "rnn": NetworkParams,
-    "loss": LossParams,
-    "sampling": SamplingParams,
-    "training": TrainingParams,
-    "blending": BlendingParams,
-    "enhancement": EnhancementParams,
     "separation": SeparationParams,
 }
 SYSTEMS = {
@@ -72,6 +62,7 @@ def test_keys_are_those_of_params_yaml_and_values_are_possible(name: str) -> Non
         with pytest.raises(params.ParamError, match=r"corpus\.path: must be the folder"):
             params.parse(CorpusParams, content["corpus"], "corpus")
         content["corpus"]["path"] = "somewhere"
+    params.select(Recipe, content)
     for section, cls in SECTIONS.items():
         params.parse(cls, content[section], section)
     params.select(EvaluationParams, content["evaluation"])

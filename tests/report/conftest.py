@@ -1,4 +1,4 @@
-"""A finished run in small: songs of noise, made-up estimates and scores."""
+"""A small finished run: songs of noise, made-up estimates and scores."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnsep.report.page import EvaluationShown, SeparationShown, write_page
-from rnnsep.signal.audio import write_wav
+from rnnsep.report.page import write_page
+from rnnsep.report.wording import EvaluationShown, SeparationShown
 from rnnsep.signal.corpus import Corpus, Song
-from rnnsep.tables import tables
+from rnnsep.signal.writing import write_wav
+from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.statistics import METRICS
 
 ODD = "Zoë & <script>“Co” 'x' \"y\" [1]"
 
 
 def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("vocals", "bass"), rate=16000, seconds=2.0):
-    """Folders corpus, estimates, tables and models under `root`, and metrics.json."""
+    """Make the folders corpus, estimates, scores, tables and models and the file metrics.json under `root`."""
     random = np.random.default_rng(1)
     nb_samples, nb_channels = round(rate * seconds), 2
     songs = [Song(name, "test", "test", rate, nb_samples, nb_channels) for name in sorted(names)]
@@ -37,14 +39,14 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
         for index, song in enumerate(songs):
             frames = [
                 {"time": float(t), "duration": 1.0,
-                 "metrics": {m: round(float(random.normal(centre + index, 0.1)), 5) for m in tables.METRICS}}
+                 "metrics": {m: round(float(random.normal(centre + index, 0.1)), 5) for m in METRICS}}
                 for t in range(4)
             ]  # fmt: skip
             path = root / "scores" / system / "test" / f"{song.name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"targets": [{"name": source, "frames": frames} for source in sources]}))
     systems = [root / "scores" / system for system in ("RNN", "MIX", "IRM1")]
-    tables.aggregate(systems, root / "tables", root / "metrics.json")
+    aggregate(systems, root / "tables", root / "metrics.json", TablesParams(shared_array=False))
     (root / "models").mkdir()
     history = {"epoch": [1, 2, 3], "train_loss": [1.0, 0.5, 0.4], "valid_loss": [1.2, 0.7, 0.8], "learning_rate": 0.001}
     pd.DataFrame(history).to_csv(root / "models" / "history.tsv", sep="\t", index=False)
@@ -60,14 +62,15 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
 
 def write_run(root, page, version="v4", split="test"):
     """The page of the run in `root`, written to the file `page`."""
-    shown = SeparationShown("mask", 1.25), EvaluationShown(1.0, 1.0, version, split)
-    write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models", *shown)
+    separation = SeparationShown(filter="mask", temperature=1.25)
+    evaluation = EvaluationShown(window=1.0, hop=1.0, version=version, split=split)
+    write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models", separation, evaluation)
     return page.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """The folder of a run on the synthetic corpus; not to be changed."""
+    """The folder of a run on the synthetic corpus; read-only."""
     return make_run(tmp_path_factory.mktemp("run"))
 
 

@@ -1,4 +1,4 @@
-"""Excerpts: which songs, which part of them, and whose sound may be passed on."""
+"""Excerpts: which songs, which part of them, and which corpora have audio."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from rnnsep.signal.corpus import Corpus
 
 
 class Fake:
-    """A source whose energy per second is given."""
+    """A source with the given energies of its seconds."""
 
     def __init__(self, energies, rate=100):
         self.audio = np.sqrt(np.repeat(energies, rate))[:, None].astype(np.float32)
@@ -32,7 +32,7 @@ def test_best_median_and_worst_song(finished):
     assert [(e.song, e.why) for e in found] == [(names[1], "best"), (names[0], "median"), (names[3], "worst")]
 
 
-def test_songs_without_estimates_or_scores_are_passed_over(finished, tmp_path):
+def test_songs_without_estimates_or_scores_are_skipped(finished, tmp_path):
     corpus = Corpus.read(finished / "corpus")
     scores = pd.Series([np.nan, 1.0], index=[corpus.songs[0].name, corpus.songs[1].name])
     (only,) = examples.examples(corpus, finished / "estimates", scores, "test")
@@ -40,7 +40,7 @@ def test_songs_without_estimates_or_scores_are_passed_over(finished, tmp_path):
     assert examples.examples(corpus, tmp_path, scores, "test") == []
 
 
-def test_a_song_of_the_same_name_in_another_split_is_not_taken(tmp_path, make_run):
+def test_a_song_of_the_same_name_in_another_split_is_ignored(tmp_path, make_run):
     root = make_run(tmp_path / "run", names=("A",), rate=8000)
     corpus = Corpus.read(root / "corpus")
     twin = replace(corpus.songs[0], subset="train", split="train", nb_samples=80)
@@ -67,11 +67,11 @@ def test_tracks_are_the_mixture_then_each_sources_estimate_and_reference(finishe
     given = np.asarray(soundfile.read(finished / "estimates" / song.name / "vocals.wav")[0])[start : start + length]
     assert rate == song.rate
     error = heard[: len(given)] - given[: len(heard)]
-    assert np.sum(error**2) < 0.05 * np.sum(given**2)  # what MP3 leaves of it, at the same time
+    assert np.sum(error**2) < 0.05 * np.sum(given**2)  # MP3 is lossy but in sync
 
 
 @pytest.mark.parametrize("corpus", ["synthetic", "folder", "musdb18", "musdb18-7s", "musdb18-hq", "mir-1k"])
-def test_only_free_songs_are_heard(tmp_path, make_run, corpus):
+def test_only_free_songs_have_audio(tmp_path, make_run, corpus):
     free = corpus in ("synthetic", "folder")
     root = make_run(tmp_path / "run", corpus=corpus, names=("A",))
     (example,) = examples.examples(Corpus.read(root / "corpus"), root / "estimates", pd.Series({"A": 1.0}), "test")

@@ -20,7 +20,8 @@ from rnnsep.running.workers import map_songs
 from rnnsep.scoring import evaluation as scores
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.separation.blocks import SeparationParams, separate_corpus
+from rnnsep.separation.blocks import SeparationParams
+from rnnsep.separation.estimates import separate_corpus
 from tests.learning.conftest import STFT, write_bands
 from tests.networks import SMALL
 from tests.running.functions import blas_threads, die, fail_at, killing, say, square, whose
@@ -28,7 +29,7 @@ from tests.running.functions import blas_threads, die, fail_at, killing, say, sq
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
 
-EVALUATION = EvaluationParams("fast", 1.0, 1.0, "v4", "test")
+EVALUATION = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,9 @@ class fake_witness:  # noqa: N801 - stands in for a function
     def __exit__(self, *_: object) -> None: ...
 
 
+SEPARATION = SeparationParams(filter="mask", temperature=1.0, block=1.0)
+
+
 def test_no_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "PATIENCE", 0.1)
     for bad in ("tcp://127.0.0.1:1", "nonsense://x"):
@@ -122,7 +126,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("local")
     write_bands(root / "corpus", nb_test=2, seconds=1.5)
     keras.utils.set_random_seed(0)
-    save_model(root / "models", Model(("low", "high"), STFT, make_network(SMALL, 2, STFT)), {})
+    save_model(root / "models", Model(("low", "high"), STFT, (make_network(SMALL, 2, STFT),)), {})
     with pytest.MonkeyPatch.context() as context:
         context.setenv("RNNSEP_WORKERS", "1")
         run_stages(root, root / "local")
@@ -133,7 +137,13 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_stages(root: Path, to: Path) -> dict[str, bytes]:
     """Two maps over songs, and the files that they write."""
     write_features(root / "corpus", to / "features", STFT)
-    separate_corpus(root / "corpus", root / "models", to / "estimates", SeparationParams("mask", 1.0, 1.0), "test")
+    separate_corpus(
+        root / "corpus",
+        root / "models",
+        to / "estimates",
+        SeparationParams(filter="mask", temperature=1.0, block=1.0),
+        "test",
+    )
     return contents(to)
 
 

@@ -13,10 +13,11 @@ from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import ideal_ratio_masks, mixture_share, score_baselines
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.signal.audio import AudioFile, decode, write_wav
+from rnnsep.signal.audio import AudioFile, decode
 from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.writing import write_wav
 
-PARAMS = EvaluationParams("fast", 1.0, 1.0, "v4", "test")
+PARAMS = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
 SOURCES = ("vocals", "drums", "bass")
 RATE = 8000
 
@@ -135,7 +136,7 @@ def test_estimates_of_another_length_or_rate_are_one_line(corpus: Corpus, tmp_pa
         for source in SOURCES:
             audio = audio_of(corpus, song, source)[rate == RATE :]
             write_wav(tmp_path / "estimates" / song.name / f"{source}.wav", [audio], rate)
-    with pytest.raises(UserError, match=r"vocals\.wav: rate, samples and channels are \(.*; separate it again"):
+    with pytest.raises(UserError, match=r"vocals\.wav: has \(rate, samples, channels\) \(.*; separate the song again"):
         score_estimates(corpus.root, tmp_path / "estimates", tmp_path / "RNN", PARAMS)
 
 
@@ -144,7 +145,7 @@ def test_missing_estimates_and_no_test_songs_are_one_line(corpus: Corpus, tmp_pa
         score_estimates(corpus.root, tmp_path / "estimates", tmp_path / "RNN", PARAMS)
     assert not list((tmp_path / "RNN").rglob("*.json"))
     replace(corpus, songs=corpus.of("train")).write()
-    with pytest.raises(UserError, match="no songs of split test"):
+    with pytest.raises(UserError, match="no songs in the split test"):
         score_baselines(corpus.root, tmp_path / "MIX", tmp_path / "IRM1", PARAMS)
 
 

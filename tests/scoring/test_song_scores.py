@@ -1,21 +1,30 @@
-"""A song's scores in museval's JSON: the same by both engines, and what museval itself would write."""
+"""Scores of one song as JSON: both engines write the same, which is what museval writes."""
 
 import json
 import math
 import types
+from pathlib import Path
 
+import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
+import simplejson
 
 from rnnsep.params import ParamError, parse
 from rnnsep.running.errors import UserError
+from rnnsep.scoring.ratios import song_ratios
 from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
 from rnnsep.signal import sigsep
 
 RATE = 1000
 NAMES = ["drums", "bass", "vocals"]
-FAST = EvaluationParams("fast", 0.5, 0.5, "v4", "test")
 ENGINES = ["fast", "museval"]
+SCHEMA = Path(sigsep.museval().__file__).parent / "musdb.schema.json"
+
+
+def params(engine="fast", window=0.5, hop=0.5, version="v4"):
+    return EvaluationParams(engine=engine, window=window, hop=hop, version=version, split="test")
 
 
 def song(nb_samples=2200, nb_channels=1):
@@ -32,11 +41,11 @@ def noisy(references):
 
 
 def evaluated(references, estimates, engine="fast", window=0.5, hop=0.5):
-    return json.loads(evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4", "test")))
+    return json.loads(evaluate_song(references, estimates, RATE, params(engine, window, hop)))
 
 
 def scores(content, metric="SDR"):
-    """{target: [one a frame]}"""
+    """{target: scores of the frames}"""
     return {target["name"]: [frame["metrics"][metric] for frame in target["frames"]] for target in content["targets"]}
 
 
@@ -44,21 +53,55 @@ def scores(content, metric="SDR"):
 def test_both_engines_write_the_same_bytes(window, hop):
     references, _ = song()
     estimates = noisy(references)
-    fast, museval = (
-        evaluate_song(references, estimates, RATE, EvaluationParams(engine, window, hop, "v4", "test"))
-        for engine in ENGINES
-    )
+    fast, museval = (evaluate_song(references, estimates, RATE, params(engine, window, hop)) for engine in ENGINES)
     assert fast == museval
-    assert fast == evaluate_song(references, estimates, RATE, EvaluationParams("fast", window, hop, "v4", "test"))
 
 
-def test_it_is_what_museval_writes_for_a_track():
+def without_songs_scores(text):
+    """JSON in museval's form, and the scores of whole songs by target, which it does not have."""
+    content = simplejson.loads(text, use_decimal=True, allow_nan=True)
+    scores = {target["name"]: target.pop("metrics") for target in content["targets"]}
+    return simplejson.dumps(content, indent=2, use_decimal=True, allow_nan=True), scores
+
+
+def test_it_is_what_museval_writes_for_a_track_with_scores_of_the_song_added():
     references, _ = song()
     estimates = noisy(references)
     targets = {name: types.SimpleNamespace(audio=audio) for name, audio in references.items()}
     track = types.SimpleNamespace(name="Song", rate=RATE, targets=targets)
     store = sigsep.museval().eval_mus_track(track, estimates, win=0.5, hop=0.5)
-    assert evaluate_song(references, estimates, RATE, FAST) == store.json
+    text, _ = without_songs_scores(evaluate_song(references, estimates, RATE, params()))
+    assert text == store.json
+
+
+@pytest.mark.parametrize("version", ["v4", "v3"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_usdr_and_si_sdr_of_the_song_are_added(engine, version):
+    references, _ = song()
+    estimates = noisy(references)
+    estimates["bass"] = references["bass"]  # infinite scores are NaN
+    text = evaluate_song(references, estimates, RATE, params(engine, version=version), sum(references.values()))
+    _, found = without_songs_scores(text)
+    assert list(found) == NAMES
+    for name in ("drums", "vocals"):
+        expected = song_ratios(references[name], estimates[name])
+        assert {metric: float(score) for metric, score in found[name].items()} == pytest.approx(expected, abs=5.1e-6)
+    assert all(math.isnan(score) for score in found["bass"].values())
+    jsonschema.validate(json.loads(text), json.loads(SCHEMA.read_text()))
+
+
+def test_museval_reads_the_scores(tmp_path):
+    references, _ = song()
+    text = evaluate_song(references, noisy(references), RATE, params())
+    plain, _ = without_songs_scores(text)
+    stores = []
+    for name, content in (("ours", text), ("plain", plain)):
+        (tmp_path / name / "test").mkdir(parents=True)
+        (tmp_path / name / "test" / "Song.json").write_text(content)
+        stores.append(sigsep.museval().EvalStore())
+        stores[-1].add_eval_dir(tmp_path / name)
+    pd.testing.assert_frame_equal(stores[0].df, stores[1].df)
+    assert len(stores[0].df) == 3 * 4 * 4
 
 
 def test_targets_are_in_the_order_of_the_references():
@@ -93,7 +136,7 @@ def test_infinite_scores_are_nan(engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("nb_samples", [1900, 3000])
-def test_estimates_of_other_length(engine, nb_samples):
+def test_estimates_are_trimmed_or_padded_to_the_references(engine, nb_samples):
     references, _ = song()
     estimates = noisy(references)
     wanted = dict(estimates)
@@ -122,38 +165,35 @@ def _singular(*matrices):
 def test_a_missing_estimate_is_named():
     references, estimates = song()
     del estimates["bass"]
-    with pytest.raises(UserError, match="no estimate of bass; there are drums, vocals"):
-        evaluate_song(references, estimates, RATE, FAST)
+    with pytest.raises(UserError, match="no estimate of bass; found drums, vocals"):
+        evaluate_song(references, estimates, RATE, params())
 
 
-def test_frames_of_no_sample():
-    with pytest.raises(UserError, match=r"evaluation\.window .* 1/8 s"):
-        evaluate_song(*song(), 8, EvaluationParams("fast", 0.1, 1.0, "v4", "test"))
+def test_a_window_shorter_than_a_sample_is_rejected():
+    with pytest.raises(UserError, match=r"evaluation\.window .* \(1/8 s at 8 Hz\)"):
+        evaluate_song(*song(), 8, params(window=0.1, hop=1.0))
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("engine", "bss"), ("window", 0), ("hop", -1.0), ("window", "1 s"), ("hop", True)]
 )
-def test_impossible_parameters(key, value):
+def test_impossible_parameters_are_rejected(key, value):
     section = {"engine": "fast", "window": 1.0, "hop": 1.0, "version": "v4", "split": "test"}
-    assert parse(EvaluationParams, section) == EvaluationParams("fast", 1.0, 1.0, "v4", "test")
+    assert parse(EvaluationParams, section) == params(window=1.0, hop=1.0)
     with pytest.raises(ParamError, match=key):
         parse(EvaluationParams, section | {key: value})
 
 
-WHOLE = {engine: EvaluationParams(engine, 1.0, 1.0, "v3", "test") for engine in ENGINES}
-
-
 def whole(references, estimates, engine="fast"):
-    """{target: {metric: score}} of BSS Eval v3"""
-    text = evaluate_song(references, estimates, RATE, WHOLE[engine], sum(references.values()))
+    """{target: {metric: score}} of BSS Eval v3."""
+    text = evaluate_song(references, estimates, RATE, params(engine, version="v3"), sum(references.values()))
     targets = json.loads(text)["targets"]
     assert [frame["duration"] for target in targets for frame in target["frames"]] == [2.2] * len(references)
     return {target["name"]: target["frames"][0]["metrics"] for target in targets}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_v3_is_bss_eval_sources_of_museval_and_nsdr_the_gain_over_the_mixture(engine):
+def test_v3_is_bss_eval_sources_of_museval_and_nsdr_the_improvement_over_the_mixture(engine):
     references, _ = song(nb_samples=2200)
     estimates = noisy(references)
     museval = sigsep.museval()
@@ -169,7 +209,7 @@ def test_v3_is_bss_eval_sources_of_museval_and_nsdr_the_gain_over_the_mixture(en
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_nsdr_of_the_mixture_is_0(engine):
+def test_nsdr_of_the_mixture_is_zero(engine):
     references, _ = song()
     scored = whole(references, dict.fromkeys(references, sum(references.values())), engine)
     assert [metrics["NSDR"] for metrics in scored.values()] == [0, 0, 0]
@@ -183,6 +223,6 @@ def test_v3_with_a_silent_source_is_nan_throughout(engine):
     assert all(math.isnan(value) for metrics in scored.values() for value in metrics.values())
 
 
-def test_museval_has_v3_for_one_channel_only():
-    with pytest.raises(UserError, match=r"evaluation\.engine: museval .* one channel"):
-        evaluate_song(*song(nb_channels=2), RATE, WHOLE["museval"], song(nb_channels=2)[0]["bass"])
+def test_museval_scores_v3_for_one_channel_only():
+    with pytest.raises(UserError, match=r"evaluation\.engine: museval scores one channel only"):
+        evaluate_song(*song(nb_channels=2), RATE, params("museval", version="v3"), song(nb_channels=2)[0]["bass"])

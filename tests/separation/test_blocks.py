@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.separation import blocks as module
-from rnnsep.separation.blocks import SeparationParams, plan, separate, separate_corpus
+from rnnsep.separation import estimates as module
+from rnnsep.separation.blocks import SeparationParams, plan, separate
+from rnnsep.separation.estimates import separate_corpus
 from rnnsep.separation.filters import tempered
-from rnnsep.signal.audio import AudioFile, write_wav
+from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
+from rnnsep.signal.writing import write_wav
 
-STFT = StftParams(8000, 256, 64, "stereo", "hann")
-PARAMS = SeparationParams("mask", 1.0, 1.0)
+STFT = StftParams(sample_rate=8000, window=256, hop=64, channels="stereo", taper="hann")
+PARAMS = SeparationParams(filter="mask", temperature=1.0, block=1.0)
 
 
 @dataclass
@@ -158,7 +160,7 @@ def corpus(tmp_path: Path) -> Corpus:
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> Bands:
     model = Bands()
-    monkeypatch.setattr(module, "_model", lambda _: model)
+    monkeypatch.setattr(module, "load_separator", lambda _: model)
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
     return model
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.signal import sigsep
-from rnnsep.signal.audio import write_wav
 from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.writing import write_wav
 
 NAMES = ("a b", 'it\'s "so" [live] {1}: #x', "Ænima – ñandú 🎵", "- rf", "a\nb\tc", "null", "1e3", "%&*!|>@`")
 

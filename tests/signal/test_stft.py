@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.params import ParamError, parse
-from rnnsep.signal.stft import Inverse, StftParams, WithChannels, stft, taper, with_channels
+from rnnsep.signal.stft import Inverse, StftParams, stft, taper
+from rnnsep.signal.streams import WithChannels, with_channels
 
 SECTION = {"sample_rate": 8000, "window": 512, "hop": 256, "channels": "stereo", "taper": "hann"}
 
@@ -21,7 +22,9 @@ def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float3
 def transforms(draw: st.DrawFn) -> StftParams:
     window = draw(st.integers(2, 70))
     hop = draw(st.integers(1, window))
-    params = StftParams(8000, window, hop, "stereo", draw(st.sampled_from(["hann", "sine"])))
+    params = StftParams(
+        sample_rate=8000, window=window, hop=hop, channels="stereo", taper=draw(st.sampled_from(["hann", "sine"]))
+    )
     try:
         params.check()
     except ParamError:
@@ -73,7 +76,7 @@ def test_only_the_samples_of_the_frames_are_read() -> None:
 @pytest.mark.parametrize("name", ["hann", "sine"])
 def test_frames_are_scipys(name: str) -> None:
     """Against ShortTimeFFT with the same taper: the same up to scaling and the frames' places."""
-    params = StftParams(8000, 512, 128, "stereo", name)
+    params = StftParams(sample_rate=8000, window=512, hop=128, channels="stereo", taper=name)
     audio = noise(5000, 2)
     window = scipy.signal.get_window("hann", 512) if name == "hann" else scipy.signal.windows.cosine(512)
     np.testing.assert_allclose(taper(name, 512), window, atol=1e-12)
@@ -87,14 +90,14 @@ def test_frames_are_scipys(name: str) -> None:
 @pytest.mark.parametrize("window", [256, 1024, 8192])
 def test_spectra_have_the_level_of_the_waveform(window: int) -> None:
     audio = noise(10 * window, 1)
-    spectra = stft(audio, StftParams(8000, window, window // 4, "mono", "hann"))
+    spectra = stft(audio, StftParams(sample_rate=8000, window=window, hop=window // 4, channels="mono", taper="hann"))
     power = np.abs(spectra[4:-4]) ** 2
     assert power.mean() == pytest.approx(np.mean(audio**2), rel=0.05)
 
 
 def test_modified_spectra_give_the_nearest_waveform() -> None:
     """The inverse is the least-squares one: what it leaves out is orthogonal to every waveform's spectrogram."""
-    params = StftParams(8000, 64, 16, "mono", "sine")
+    params = StftParams(sample_rate=8000, window=64, hop=16, channels="mono", taper="sine")
     random = np.random.default_rng(1)
     shape = (params.nb_frames(500), params.nb_bins, 1)
     wanted = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(np.complex64)
@@ -139,7 +142,7 @@ def test_impossible_parameters_are_one_line(changes: dict[str, object], message:
 
 @given(window=st.integers(2, 2000), divisor=st.integers(2, 9), name=st.sampled_from(["hann", "sine"]))
 def test_half_a_window_always_works(window: int, divisor: int, name: str) -> None:
-    StftParams(8000, window, max(1, window // divisor), "mono", name).check()
+    StftParams(sample_rate=8000, window=window, hop=max(1, window // divisor), channels="mono", taper=name).check()
 
 
 def test_channels() -> None:

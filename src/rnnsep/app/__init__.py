@@ -1,1 +1,1 @@
-"""."""
+"""The command line, and separation of the user's own songs."""

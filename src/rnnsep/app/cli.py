@@ -1,6 +1,7 @@
-"""The command line. Each subcommand imports what it needs when it runs, so that help is quick."""
+"""The command line. Each subcommand imports what it needs when it runs, so that `--help` is quick."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,10 @@ from rnnsep.running.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `rnnsep` with these arguments and return its exit code: 1 where the user's input is at fault."""
+    """Run `rnnsep` with these arguments and return its exit code: 1 for an error in the user's input."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     options = parser().parse_args(arguments)
     try:
         options.run(options)
@@ -18,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"rnnsep: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, for example head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -28,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser; every subcommand sets `run` to a function of the parsed options."""
+    """The parser; each subcommand sets `run` to a function of the parsed options."""
     root = argparse.ArgumentParser(
         prog="rnnsep", description="Recurrent music source separation as a reproducible experiment pipeline."
     )
@@ -43,53 +47,54 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = commands.add_parser(
         "separate",
         help="separate songs of your own",
-        description="Separate songs into DIR/<song>/<source>.wav. What is done already is kept.",
+        description="Separate songs into DIR/<song>/<source>.wav. Finished songs are kept.",
         epilog="example: rnnsep separate song.mp3 album/ -o separated --source vocals --residual",
     )
     command.add_argument(
-        "inputs", metavar="INPUT", nargs="+", type=Path, help="an audio or video file, or a folder of such files"
+        "inputs", metavar="INPUT", nargs="+", type=Path, help="an audio or video file, or a folder of them"
     )
     command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the sources")
     command.add_argument(
         "--source", metavar="NAME", action="append", default=[],
-        help="only this source, such as vocals; may be repeated",
+        help="only this source, e.g. vocals; repeatable",
     )  # fmt: skip
     command.add_argument(
         "--residual", action="store_true",
-        help="add what is left of the song, so that all files together are the song to the last bit",
+        help="also write the rest of the song, so that all files sum to the song to the last bit",
     )  # fmt: skip
     command.add_argument(
         "--model", metavar="DIR", type=Path,
-        help="folder of a trained model (default: models, else the one that comes with rnnsep)",
+        help="folder of a trained model (default: models, else the packaged model)",
     )  # fmt: skip
     command.add_argument(
         "--filter", choices=["mask", "wiener"], default="mask",
-        help="how masks are applied, as separation.filter in params.yaml (default: mask)",
+        help="post-filter, as separation.filter in params.yaml (default: mask)",
     )  # fmt: skip
     command.add_argument(
         "--temperature", metavar="T", type=float, default=1.0,
-        help="of the masks, as separation.temperature in params.yaml: above 1 they are softer (default: 1)",
+        help="as separation.temperature in params.yaml: above 1 for softer masks (default: 1)",
     )  # fmt: skip
-    command.add_argument("--format", choices=["wav", "flac"], default="wav", help="of the files (default: wav)")
+    command.add_argument("--format", choices=["wav", "flac"], default="wav", help="file format (default: wav)")
     command.add_argument(
         "--subtype", choices=["PCM_16", "PCM_24", "FLOAT"], default="PCM_16",
-        help="how samples are stored: 16 or 24 bits, or floating point (default: PCM_16)",
+        help="sample format: 16 or 24 bits, or floating point (default: PCM_16)",
     )  # fmt: skip
-    command.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.set_defaults(run=separate)
 
 
 def separate(options: argparse.Namespace) -> None:
-    from rnnsep.app.songs import Options, find_model, separate_files
+    from rnnsep.app.models import find_model
+    from rnnsep.app.songs import Options, separate_files
 
     chosen = Options(
-        tuple(options.source),
-        options.filter,
-        options.temperature,
-        options.format,
-        options.subtype,
-        options.residual,
-        options.overwrite,
+        sources=tuple(options.source),
+        filter=options.filter,
+        temperature=options.temperature,
+        format=options.format,
+        subtype=options.subtype,
+        residual=options.residual,
+        overwrite=options.overwrite,
     )
     model = find_model(options.model)
     if options.model is None:
@@ -100,6 +105,8 @@ def separate(options: argparse.Namespace) -> None:
             print(f"rnnsep: {outcome.message}", file=sys.stderr)
         else:
             print(f"{outcome.path}: {outcome.state} in {outcome.folder}")
+            if outcome.message:
+                print(f"rnnsep: warning: {outcome.message}", file=sys.stderr)
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     if failed:
         raise UserError(f"{failed} of {len(outcomes)} inputs could not be separated")
@@ -137,45 +144,45 @@ def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def scores(options: argparse.Namespace) -> None:
-    from rnnsep.tables import tables
+    from rnnsep.tables import published, reading, sheets, statistics
 
     if options.folders:
-        own = tables.song_scores(tables.read_systems(options.folders))
-        songs = tables.beside(own, options.against) if options.against else own
+        own = statistics.song_medians(reading.read_systems(options.folders))
+        songs = published.with_published(own, options.against) if options.against else own
     elif options.against:
-        own = songs = tables.published(options.against)
+        own = songs = published.published_songs(options.against)
     else:
         raise UserError("give a folder with scores, or --against sisec2018")
-    known = tables.metrics_of(songs)
+    known = statistics.metrics_of(songs)
     for metric in options.metric or []:
         if metric not in known:
             raise UserError(f"no scores for the metric {metric}; there are {', '.join(known)}")
     songs = songs[songs["metric"].isin(options.metric or known)]
     if options.tests:
-        table = tables.compare(songs, tables.systems_of(own))
+        table = statistics.compare(songs, statistics.systems_of(own))
         if table.empty:
-            raise UserError("--tests compares systems over songs that they share; here are no two such")
-        sheets = tables.pair_sheets(table)
+            raise UserError("--tests needs at least two systems with songs in common")
+        pages = sheets.pair_sheets(table)
     else:
-        table = tables.summarise(songs)
-        sheets = tables.summary_sheets(table, options.intervals, tables.targets_of(own))
-    form = {"md": tables.markdown, "latex": tables.latex}
-    print(tables.csv(table) if options.format == "csv" else form[options.format](sheets), end="")
+        table = statistics.summarise(songs)
+        pages = sheets.summary_sheets(table, options.intervals, statistics.targets_of(own))
+    form = {"md": sheets.markdown, "latex": sheets.latex}
+    print(sheets.csv(table) if options.format == "csv" else form[options.format](pages), end="")
 
 
 def add_preset(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "preset",
-        help="list, print or run the settings of published systems",
-        description="Print a published system's settings as arguments of dvc exp run, or run them.",
+        help="list, print or run presets of published systems",
+        description="Print a preset as arguments of dvc exp run, or run it.",
         epilog="example: dvc exp run $(rnnsep preset huang2014-drnn2-disc) -S corpus.path=mir-1k",
     )
     command.add_argument("name", metavar="NAME", nargs="?", help="the preset, see --list")
     command.add_argument("--list", action="store_true", help="list all presets")
-    command.add_argument("--run", dest="start", action="store_true", help="call dvc exp run with them")
+    command.add_argument("--run", dest="start", action="store_true", help="call dvc exp run with it")
     command.add_argument(
         "-S", dest="changes", metavar="KEY=VALUE", action="append", default=[],
-        help="change another parameter, too, or a preset's; may be repeated",
+        help="change another parameter, or override one of the preset; repeatable",
     )  # fmt: skip
     command.set_defaults(run=preset)
 

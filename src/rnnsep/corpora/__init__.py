@@ -1,1 +1,1 @@
-"""Where songs come from, each left as the same tree."""
+"""Corpora: where songs come from; every corpus becomes the same tree of WAV files."""

@@ -14,8 +14,8 @@ from rnnsep.corpora.synthetic.render import SyntheticParams
 from rnnsep.corpora.tree import Original, make_songs
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import write_wav
 from rnnsep.signal.corpus import MIXTURE, Corpus
+from rnnsep.signal.writing import write_wav
 
 DOWNLOADS = Path("data/downloads")
 VALIDATION = 10  # one in so many training songs validates where the corpus itself names none

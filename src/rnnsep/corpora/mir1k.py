@@ -22,7 +22,8 @@ import soundfile
 
 from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, write_wav
+from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.writing import write_wav
 
 SINGERS = ("abjones", "amy")  # of the training subset
 VALIDATION = ("abjones_5_08", "abjones_5_09", "amy_9_08", "amy_9_09")

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import map_songs
-from rnnsep.signal.audio import BLOCK, AudioFile, decode, write_wav
+from rnnsep.signal.audio import BLOCK, AudioFile, decode
 from rnnsep.signal.corpus import MIXTURE, Song
+from rnnsep.signal.writing import write_wav
 
 SCRATCH = ".unfinished"  # songs are made in this folder of the root and then moved to their places
 LONGEST = 240  # bytes in a name, so that `<name>.json` is a possible file name too

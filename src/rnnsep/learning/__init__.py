@@ -1,1 +1,1 @@
-"""The recurrent network and its training."""
+"""Training: recipe, sampling, losses, optimiser steps and the training loop."""

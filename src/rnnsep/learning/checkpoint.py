@@ -1,4 +1,4 @@
-"""The state of a training, from which a killed run goes on exactly where it was."""
+"""The checkpoint of a training, from which a killed run resumes."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from rnnsep.running import files
 
 
 class Checkpoint:
-    """What a run needs to go on after its last finished epoch."""
+    """All that the epochs after the last finished one depend on."""
 
     def __init__(self) -> None:
         self.epoch = self.best_epoch = 0
@@ -19,7 +19,7 @@ class Checkpoint:
         self.history: list[tuple[int, float, float, float]] = []
 
     def write(self, path: Path, variables: list[Any]) -> None:
-        """Everything in one npz: `state_i`, `best_i`, and the rest as JSON."""
+        """Write one npz with `state_i`, `best_i` and the rest as JSON, atomically."""
         numbers = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best_loss": self.best_loss}
         arrays = {f"state_{i}": variable.numpy() for i, variable in enumerate(variables)}
         arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best_weights)}
@@ -29,7 +29,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path, variables: list[Any]) -> "Checkpoint":
-        """The stored state; `variables` are set to the stored values."""
+        """The stored state; sets `variables` to the stored values."""
         state = cls()
         with np.load(path, allow_pickle=False) as stored:
             for i, variable in enumerate(variables):

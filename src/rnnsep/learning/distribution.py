@@ -1,12 +1,11 @@
-"""Training on several workers (`TF_CONFIG`) or several GPUs of a machine, as one process would.
+"""Data-parallel training on several workers (`TF_CONFIG`) or several GPUs of a machine.
 
-Every replica draws the same batch, a pure function of (seed, epoch, step), and takes its own part of it, in order:
-replica i of n has sequences i B/n to (i+1) B/n of the B of `sampling.batch`. Losses are means over sequences, so the
-mean of the replicas' gradients is that of the batch, up to rounding, whatever n is. Which machines take part is no
-parameter.
+Every replica draws the same batch, a pure function of (seed, epoch, step), and takes its share in order: replica i of n
+takes sequences i B/n to (i+1) B/n of the `sampling.batch` B. Losses are means over sequences, so the mean of the
+replicas' gradients is the gradient of the batch, up to rounding, for any n. The machines are no parameter.
 
-Workers are the processes that TF_CONFIG names. The first one is the chief, which runs the stage as ever; the others
-help: they get the chief's checkpoint, and what they write is dropped.
+The workers are the processes that TF_CONFIG names. The first is the chief, which runs the stage. The others help: they
+receive the chief's checkpoint, and their outputs are discarded.
 """
 
 import hashlib
@@ -28,7 +27,7 @@ VARIABLE = "TF_CONFIG"
 
 
 def task() -> tuple[int, int]:
-    """Number of this worker, from 0, the chief's, and how many there are: what TF_CONFIG says, or (0, 1)."""
+    """Index of this worker (0: the chief) and number of workers, from TF_CONFIG; (0, 1) without it."""
     text = os.environ.get(VARIABLE, "")
     if not text:
         return 0, 1
@@ -41,43 +40,43 @@ def task() -> tuple[int, int]:
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{VARIABLE}: must name workers alone and which of them this is, as docs/cluster.md has it, not {text}"
+            f"{VARIABLE}: must name workers only and the index of this one (see docs/cluster.md), not {text}"
         ) from None
     return number, count
 
 
-def nb_workers() -> int:
-    """Processes that train, on whatever machines."""
+def nb_processes() -> int:
+    """Number of processes that train together, on all machines."""
     return task()[1]
 
 
 def helps() -> bool:
-    """Whether this process is a worker other than the chief."""
+    """Whether this process is a worker but not the chief."""
     return task()[0] > 0
 
 
 class Replicas:
-    """One replica: this process, on its CPU or its GPU."""
+    """One replica: this process, on its CPU or GPU."""
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Where variables are made."""
+        """The scope in which to create variables."""
         return nullcontext()
 
     def compiled(self, function: Callable[..., Any], xla: bool) -> Callable[..., Any]:
-        """`function(sources, gains, ...)` of a batch, as a graph, all of it by XLA or not."""
+        """`function(sources, gains, …)` of a batch as a graph, compiled by XLA if `xla`."""
         import tensorflow as tf
 
         return tf.function(function, jit_compile=xla)
 
     def mean(self, values: list[Any]) -> list[Any]:
-        """Within a compiled function: the mean over the replicas of each tensor."""
+        """The mean of each tensor over the replicas; for use in a compiled function."""
         return values
 
     def check(self, batch: int, optimizer: str, settings: object) -> None:
-        """Raise `ParamError` where a batch cannot be divided, `UserError` where workers have other `settings`."""
+        """Raise `ParamError` if the batch cannot be split, `UserError` if the workers have different `settings`."""
 
     def share(self, checkpoint: Path) -> None:
-        """Give all workers the chief's file, or take away theirs where the chief has none."""
+        """Copy the chief's checkpoint to all workers; remove theirs if the chief has none."""
 
 
 class Several(Replicas):
@@ -92,7 +91,7 @@ class Several(Replicas):
         return scope
 
     def compiled(self, function: Callable[..., Any], xla: bool) -> Callable[..., Any]:  # noqa: ARG002
-        """As above. The loop over frames is left to XLA alone, which knows no exchange between replicas."""
+        """See `Replicas`. XLA compiles only the time loop, since it cannot exchange tensors between replicas."""
         import tensorflow as tf
 
         def run(sources: Any, gains: Any, *others: Any) -> Any:
@@ -111,7 +110,7 @@ class Several(Replicas):
                 tf.errors.InternalError,
                 tf.errors.UnavailableError,
             ):
-                raise UserError("a worker was lost; start all again, training goes on after its last epoch") from None
+                raise UserError("a worker was lost; restart all workers to resume after the last epoch") from None
 
         return call
 
@@ -124,10 +123,10 @@ class Several(Replicas):
         if batch % self.count:
             raise ParamError("sampling.batch", f"must be a multiple of the {self.count} replicas, not {batch}")
         if optimizer == "lbfgs":
-            raise ParamError("training.optimizer", f"lbfgs trains in one process; unset {VARIABLE}")
+            raise ParamError("optimizer.name", f"lbfgs trains in one process; unset {VARIABLE}")
         mine = np.frombuffer(hashlib.sha256(repr(settings).encode()).digest(), np.int64)
         if not np.array_equal(mine, self._from_chief(mine)):
-            raise UserError("this worker has other parameters or other features than the first one; give all the same")
+            raise UserError("this worker has other parameters or features than the chief; copy them")
 
     def share(self, checkpoint: Path) -> None:
         content = checkpoint.read_bytes() if checkpoint.exists() and not helps() else b""
@@ -142,7 +141,7 @@ class Several(Replicas):
                 temporary.write_bytes(shared)
 
     def _part(self, array: np.ndarray) -> Any:
-        """Each replica's own sequences of an array (nb_sources, nb_batch, …)."""
+        """Each replica's share of an array (nb_sources, nb_batch, …)."""
         import tensorflow as tf
 
         parts = np.split(array, self.count, axis=1)
@@ -151,7 +150,7 @@ class Several(Replicas):
         )
 
     def _from_chief(self, array: np.ndarray) -> np.ndarray:
-        """The first replica's array of integers, of the same shape on all."""
+        """The first replica's array of integers; the shape is the same on all replicas."""
         import tensorflow as tf
 
         def summed(array: Any) -> Any:
@@ -166,7 +165,7 @@ class Several(Replicas):
 
 
 def gpus() -> list[str]:
-    """Names of the GPUs that TensorFlow sees."""
+    """Names of the GPUs that TensorFlow finds."""
     import tensorflow as tf
 
     return [device.name for device in tf.config.list_logical_devices("GPU")]
@@ -174,13 +173,13 @@ def gpus() -> list[str]:
 
 @cache
 def replicas() -> Replicas:
-    """What trains: the workers of TF_CONFIG, or all GPUs of this machine, or this process alone.
+    """The replicas that train: the workers of TF_CONFIG, all GPUs of this machine, or this process alone.
 
-    TensorFlow must not have been used before in this process where there are workers.
+    With workers, TensorFlow must not have been used in this process before.
     """
     import tensorflow as tf
 
-    if nb_workers() > 1:
+    if nb_processes() > 1:
         return Several(tf.distribute.MultiWorkerMirroredStrategy())
     devices = gpus()
     return Several(tf.distribute.MirroredStrategy(devices)) if len(devices) > 1 else Replicas()

@@ -1,6 +1,6 @@
-"""Losses of a soft mask, each a mean over sources and everything else.
+"""Losses of soft masks, each a mean over sources, batch, frames, bins and channels.
 
-All take the same four tensors, which is all that masks need of the data:
+All losses take the same four tensors:
 
 - `m`: masks (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels)
 - `x`: magnitude of the mixture, (nb_batch, nb_frames, nb_bins, nb_channels)
@@ -9,7 +9,7 @@ All take the same four tensors, which is all that masks need of the data:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -18,32 +18,28 @@ import tensorflow as tf
 from rnnsep.params import Range
 
 FLOOR = 1e-8
-SDR_FLOOR = 1e-3  # -30 dB: what lies further below the mixture is as good as silence
+SDR_FLOOR = 1e-3  # -30 dB: an error further below the mixture counts as silence
 
 LossName = Literal["magnitude", "mask", "kl", "phase", "sdr"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LossParams:
     """Section `loss` of params.yaml."""
 
     name: LossName
     discrimination: Annotated[float, Range(0, 0.99)]
-    pretraining: LossName  # of the first `training.pretraining` epochs
+    pretraining: LossName
+    pretraining_epochs: Annotated[int, Range(0)]
     power: Annotated[float, Range(0.1, 2)]
     segment: Annotated[int, Range(0)]  # frames; 0: whole sequences
     scale: Annotated[float, Range(1e-9)]
 
-    @property
-    def first(self) -> "LossParams":
-        """The loss to pre-train with."""
-        return replace(self, name=self.pretraining)
-
 
 def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor, power: float = 1.0) -> tf.Tensor:
-    """(m x - s)²: signal approximation (Weninger et al., 2014); the joint mask of Huang et al. (2014).
+    """(m x - s)²: signal approximation (Weninger et al., 2014), joint mask optimisation (Huang et al., 2014).
 
-    Both magnitudes to the `power`, below 1 so that quiet bins count for more.
+    `power` is an exponent of both magnitudes; below 1 it gives quiet bins more weight.
     """
     if power == 1:
         return tf.reduce_mean(tf.square(m * x - s))
@@ -56,7 +52,7 @@ def mask(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
 
 
 def kl(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
-    """Generalised Kullback-Leibler divergence of m x from s (Huang et al., 2014, equation 6)."""
+    """Generalised Kullback-Leibler divergence between s and m x (Huang et al., 2014, equation 6)."""
     estimate = m * x + FLOOR
     return tf.reduce_mean(s * tf.math.log((s + FLOOR) / estimate) - s + estimate)
 
@@ -67,7 +63,7 @@ def phase(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
 
 
 def sdr(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor, segment: int = 0) -> tf.Tensor:
-    """log of the complex spectrum's error over the mixture's energy, per source and segment (natural log).
+    """Natural log of the error energy of the complex spectrum over the energy of the mixture, per source and segment.
 
     `segment` is a number of frames that divides nb_frames; 0: the whole sequence.
     """
@@ -92,10 +88,10 @@ LOSSES: dict[str, Callable[..., tf.Tensor]] = {
 
 
 def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
-    """The loss that `params` names, less its discriminative term.
+    """The loss `params.name` minus the discriminative term, times the scale.
 
-    The term is the weight times the same loss of every estimate against every other source, summed over the other
-    sources (Huang et al., 2014, equation 5, and 2015 for more than two). All is multiplied by the scale.
+    The term is the weight times the same loss of each estimate against each other source, summed over the other
+    sources (Huang et al., 2014, equation 5, and 2015 for more than two sources).
     """
     options: dict[str, dict[str, float]] = {"magnitude": {"power": params.power}, "sdr": {"segment": params.segment}}
     function = partial(LOSSES[params.name], **options.get(params.name, {}))

@@ -1,6 +1,6 @@
-"""Training sequences out of feature files. All augmentation lives here.
+"""Training sequences from feature files, with all augmentation.
 
-A batch is a pure function of (seed, epoch, step), so a resumed run draws what a run without a break would have.
+A batch is a pure function of (seed, epoch, step), so that a resumed run draws the same batches.
 """
 
 import math
@@ -11,11 +11,12 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from rnnsep.features.extraction import Features
 from rnnsep.params import Range
+from rnnsep.signal.features import Features
+from rnnsep.signal.mel import to_mel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SamplingParams:
     """Section `sampling` of params.yaml."""
 
@@ -30,14 +31,14 @@ class SamplingParams:
 
 
 class Batch(NamedTuple):
-    """STFTs of sources and their gains, not mixed yet: the mixture is the sum of sources times gains."""
+    """STFTs of sources and their gains; the mixture is the sum of sources times gains."""
 
     sources: np.ndarray  # float16 (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels, 2): real, imaginary
     gains: np.ndarray  # float32 (nb_sources, nb_batch, nb_bins), or 1 for all bins
 
 
 class Sampler:
-    """Batches of the songs of one split, or of those `among` it; the first `nb_bins` bins."""
+    """Batches from the songs of a split, or from those of them in `among`; the first `nb_bins` bins."""
 
     def __init__(
         self,
@@ -60,12 +61,12 @@ class Sampler:
         self._curves = curves(np.arange(nb_bins) * features.stft.sample_rate / features.stft.window)
 
     def batch(self, seed: int, epoch: int, step: int) -> Batch:
-        """The random batch that belongs to these three numbers.
+        """The random batch of these three numbers.
 
-        With probability `remix` each source comes from a song and a position of its own, else all come from one,
-        where `shift` moves all but the first source (see `shifted`). Gains are uniform in dB; the two channels of a
-        source are swapped with probability `swap` (Uhlich et al., 2017). With `equaliser` each source is filtered, too,
-        by a random sum of `curves` whose weights in dB have that deviation.
+        With probability `remix` each source of a sequence comes from a different song and position. Otherwise all come
+        from one position of one song, and `shift` moves all but the first source (see `shifted`). Gains are uniform in
+        dB; the channels of a source are swapped with probability `swap` (Uhlich et al., 2017). `equaliser` is the
+        standard deviation in dB of the weights of `curves`, whose sum filters each source.
         """
         random = np.random.default_rng((seed, epoch, step))
         sources = np.empty(self._shape, np.float16)
@@ -91,22 +92,22 @@ class Sampler:
         return Batch(sources, (10 ** (decibels / 20)).astype(np.float32))
 
     def any_start(self, song: int, random: np.random.Generator) -> list[np.ndarray]:
-        """The STFTs of a song's sources from one of the starts within a hop that there are."""
+        """The STFTs of a song's sources at a random frame offset."""
         starts = self.songs[song]
         return starts[random.integers(len(starts))] if len(starts) > 1 else starts[0]
 
     def shifted(self, start: int, nb_frames: int, random: np.random.Generator) -> int:
-        """`start` moved by a random multiple of `shift` within a song of `nb_frames`, which is circular.
+        """`start` plus a random multiple of `shift`, modulo the `nb_frames` of the song.
 
-        Huang et al. (2014) so mix each clip's music anew against its voice; with several starts within a hop the shift
-        need not be of whole frames.
+        This is the augmentation of Huang et al. (2014). With several frame offsets per hop, shifts can be fractions of
+        a frame.
         """
         if not self.shift:
             return start
         return (start + round(self.shift * random.integers(math.ceil(nb_frames / self.shift)))) % nb_frames
 
     def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """All random batches of an epoch, each prepared while the one before is in use."""
+        """All random batches of an epoch; each is prepared while the previous one is in use."""
         with ThreadPoolExecutor(1) as pool:
             following = pool.submit(self.batch, seed, epoch, 0)
             for step in range(1, self.params.steps + 1):
@@ -116,9 +117,9 @@ class Sampler:
                 yield batch
 
     def whole(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
-        """Batches that cover the songs once, in order and without remixing or gains.
+        """Batches that cover the songs once, in order, without remixing or gains.
 
-        A last batch that is not full starts over. With `random` sources are shifted (see `shifted`).
+        The last batch is filled up from the start. With `random`, sources are shifted (see `shifted`).
         """
         sequences = [
             (song, start)
@@ -141,7 +142,7 @@ class Sampler:
 
     @staticmethod
     def _copy(stft: np.ndarray, start: int, to: np.ndarray, swap: bool) -> None:
-        """Frames from `start` on, the first bins of them, into `to`; after a song's end comes its beginning."""
+        """Copy frames from `start` on to `to` (nb_frames, nb_bins, nb_channels, 2); the song repeats after its end."""
         nb_frames, nb_bins = to.shape[:2]
         cut = stft[start : start + nb_frames, :nb_bins]
         if len(cut) < nb_frames:
@@ -150,9 +151,9 @@ class Sampler:
 
 
 def curves(frequencies: np.ndarray) -> np.ndarray:
-    """Smooth shapes of a filter, (4, nb_bins): cosines of half a period to two over the mel scale of `frequencies`, Hz.
+    """Smooth filter shapes (4, nb_bins): cosines of 0.5 to 2 periods over the mel scale up to the last frequency.
 
-    The scale ends with the last frequency.
+    `frequencies` are in Hz.
     """
-    mel = np.log1p(frequencies / 700)
+    mel = to_mel(frequencies)
     return np.cos(np.pi * np.arange(1, 5)[:, None] * mel / max(mel[-1], 1e-9))

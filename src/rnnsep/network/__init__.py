@@ -1,1 +1,1 @@
-"""."""
+"""The network: magnitudes of the mixture in, soft masks out."""

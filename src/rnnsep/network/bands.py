@@ -1,4 +1,4 @@
-"""Frequency bands coarser than the STFT's bins: pooled energies, and mel filters."""
+"""Frequency bands coarser than the STFT's bins: pooled energies and mel filters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rnnsep.signal.mel import to_hertz, to_mel
+
 
 @dataclass(frozen=True)
 class Pooling:
     """
-    Bands of bins side by side: one bin each up to `corner` (Hz), two in the octave above, four in the next, and so on.
+    Adjacent bands of bins: one bin each up to a corner frequency, two in the octave above it, four in the next, ….
 
-    A mask that is constant over a band leaves an error |m X - S|² whose sum over the band is m² Σ|X|² - 2 m Σ Re(S X*)
-    + Σ|S|², so a network with such masks can be trained on the bands' sums alone, exactly.
+    For a mask m that is constant over a band, the error Σ|m X - S|² over the band is m² Σ|X|² - 2 m Σ Re(S X*) + Σ|S|².
+    So a network can be trained on the bands' sums, without approximation.
     Example: `make_pooling(1487, 44100 / 4096, 2000).widths` is 186 ones, 93 twos, 93 fours, 92 eights.
     """
 
@@ -21,11 +23,11 @@ class Pooling:
 
     @property
     def nb_bins(self) -> int:
-        """Bins in all bands together."""
+        """Number of bins in all bands."""
         return sum(self.widths)
 
     def sums(self, x: Any) -> Any:
-        """Energies (…, nb_bins or more, nb_channels) to their sums over bands (…, nb_bands, nb_channels)."""
+        """Sums over bands (…, nb_bands, nb_channels) of energies (…, nb_bins or more, nb_channels)."""
         parts, begin = [], 0
         for width in sorted(set(self.widths)):
             end = begin + width * self.widths.count(width)
@@ -36,12 +38,12 @@ class Pooling:
         return np.concatenate(parts, axis=-2) if isinstance(x, np.ndarray) else tf.concat(parts, axis=-2)
 
     def spread(self, masks: np.ndarray) -> np.ndarray:
-        """Masks of bands (…, nb_bands, nb_channels) to masks of their bins (…, nb_bins, nb_channels)."""
+        """Masks of bins (…, nb_bins, nb_channels) from masks of bands (…, nb_bands, nb_channels)."""
         return np.repeat(masks, self.widths, axis=-2)
 
 
 def make_pooling(nb_bins: int, spacing: float, corner: float | None) -> Pooling:
-    """The whole bands among the first `nb_bins` bins, which are `spacing` Hz apart. No corner: each bin by itself."""
+    """The complete bands among the first `nb_bins` bins, `spacing` Hz apart. `corner` is in Hz; None: no pooling."""
     widths: list[int] = []
     at, width = 0, 1
     while at + width <= nb_bins:
@@ -53,12 +55,12 @@ def make_pooling(nb_bins: int, spacing: float, corner: float | None) -> Pooling:
 
 
 def mel_bank(nb_bins: int, nb_bands: int, top: float) -> np.ndarray:
-    """Triangular filters, float32 (nb_bins, nb_bands), their centres evenly on the mel scale from 0 Hz to `top`.
+    """Triangular filters, float32 (nb_bins, nb_bands), with centres evenly spaced on the mel scale from 0 Hz to `top`.
 
-    Each side of a triangle reaches to the next centre, and at least one bin far, so that no band is empty and no bin
-    without a band. The peaks are 1. Mel scale: 1127 ln(1 + f / 700 Hz).
+    Each side of a triangle reaches the next centre, and at least one bin, so that no band is empty and every bin is in
+    a band. The peaks are 1.
     """
-    centres = 700 * np.expm1(np.linspace(0, np.log1p(top / 700), nb_bands))
+    centres = to_hertz(np.linspace(0, to_mel(top), nb_bands))
     frequencies = np.linspace(0, top, nb_bins)
     spacing = np.diff(centres)
     below, above = np.concatenate([spacing[:1], spacing]), np.concatenate([spacing, spacing[-1:]])
@@ -68,5 +70,5 @@ def mel_bank(nb_bins: int, nb_bands: int, top: float) -> np.ndarray:
 
 
 def from_mel(masks: tf.Tensor, bank: np.ndarray) -> tf.Tensor:
-    """Masks of mel bands (…, nb_bands, nb_channels) to masks of bins: at each bin the mean, weighted by the filters."""
+    """Masks of bins from masks of mel bands (…, nb_bands, nb_channels): the mean, weighted by the filters."""
     return tf.einsum("...mc,fm->...fc", masks, tf.constant(bank / bank.sum(axis=1, keepdims=True), masks.dtype))

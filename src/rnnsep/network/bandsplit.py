@@ -1,6 +1,6 @@
-"""The band-split RNN: one recurrent network over time, shared by all bands, and one over the bands, in turn.
+"""The band-split RNN: recurrent layers run alternately over time and over bands.
 
-Y. Luo and J. Yu, "Music source separation with band-split RNN", TASLP 2023, with real masks in place of complex ones.
+Y. Luo and J. Yu, "Music source separation with band-split RNN", TASLP 2023; here with real instead of complex masks.
 """
 
 from collections.abc import Callable
@@ -11,23 +11,25 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rnnsep.signal.mel import to_mel
+
 
 def split(frequencies: np.ndarray, nb_groups: int) -> list[int]:
-    """Where groups of bins begin and end, for bins at `frequencies` (Hz): evenly on the mel scale, none is empty.
+    """Edges of groups of bins at `frequencies` (Hz): nb_groups + 1 indices, from 0 to nb_bins.
 
-    Returns nb_groups + 1 indices, the first 0, the last nb_bins. `nb_groups` is at most nb_bins.
+    The groups are evenly spaced on the mel scale; each has at least one bin. `nb_groups` is at most nb_bins.
     """
-    mel = np.log1p(frequencies / 700)
+    mel = to_mel(frequencies)
     edges = np.searchsorted(mel, np.linspace(0, mel[-1], nb_groups + 1)[:-1])
-    for group in range(1, nb_groups):  # a group has at least one bin, and leaves one to each of those after it
+    for group in range(1, nb_groups):  # at least one bin for this group and for each of those after it
         edges[group] = min(max(edges[group], edges[group - 1] + 1), len(mel) - nb_groups + group)
     return [*edges.tolist(), len(mel)]
 
 
 class Path(keras.layers.Layer):
-    """x + dense(recurrent(norm(x))), the sequence along one axis of x: shape in and out (batch, sequence, units).
+    """x + dense(recurrent(norm(x))) along one axis of x. Shape in and out: (nb_batch, sequence, units).
 
-    What is dropped out is the same along the sequence (Gal and Ghahramani, 2016).
+    The dropout mask is the same along the sequence (Gal and Ghahramani, 2016).
     """
 
     def __init__(self, recurrent: keras.layers.Layer, units: int, dropout: float, **kwargs: Any):
@@ -43,20 +45,20 @@ class Path(keras.layers.Layer):
 
 class BandSplit(keras.layers.Layer):
     """
-    Standardised magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to what masks are made of, (nb_sources, nb_batch,
-    nb_frames, nb_bins, nb_channels).
+    Mask logits (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels) from standardised magnitudes (nb_batch,
+    nb_frames, nb_bins, nb_inputs).
 
-    edges: of the groups of bins (see `split`). recurrent, across: make a recurrent layer of a name, one that runs over
-    time and one that runs over the groups. units: features of a group.
+    edges: of the groups of bins (see `split`). layer: class of the recurrent layers. units: features per group, and
+    units per recurrent layer and direction. bidirectional: over time; over the bands layers always are.
     """
 
     def __init__(
         self,
         edges: list[int],
-        recurrent: Callable[[str], keras.layers.Layer],
-        across: Callable[[str], keras.layers.Layer],
+        layer: Callable[..., keras.layers.Layer],
         nb_layers: int,
         units: int,
+        bidirectional: bool,
         dropout: float,
         nb_sources: int,
         nb_channels: int,
@@ -65,10 +67,14 @@ class BandSplit(keras.layers.Layer):
         super().__init__(**kwargs)
         self.groups = list(pairwise(edges))
         self.units, self.nb_sources, self.nb_channels = units, nb_sources, nb_channels
+
+        def path(axis: str, number: int, both_ways: bool) -> Path:
+            recurrent = layer(units, bidirectional=both_ways, name=f"{axis}_{number}")
+            return Path(recurrent, units, dropout, name=f"{axis}_path_{number}")
+
         self.entries = [keras.layers.Dense(units, name=f"entry_{k}") for k in range(len(self.groups))]
-        names = [f"{i + 1}" for i in range(nb_layers)]
-        self.times = [Path(recurrent(f"time_{n}"), units, dropout, name=f"time_path_{n}") for n in names]
-        self.bands = [Path(across(f"bands_{n}"), units, dropout, name=f"bands_path_{n}") for n in names]
+        self.times = [path("time", i + 1, bidirectional) for i in range(nb_layers)]
+        self.bands = [path("bands", i + 1, True) for i in range(nb_layers)]
         self.norm = keras.layers.LayerNormalization(name="norm")
         self.hidden = [keras.layers.Dense(2 * units, "tanh", name=f"hidden_{k}") for k in range(len(self.groups))]
         self.heads = [

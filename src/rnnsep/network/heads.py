@@ -1,4 +1,4 @@
-"""The dense layers that end a network, one for each source."""
+"""The dense output layers of a network, one per source."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ import tensorflow as tf
 
 
 class Heads(keras.layers.Layer):
-    """A dense layer for each source: (nb_batch, nb_frames, nb_units) to (nb_sources, nb_batch, nb_frames, width)."""
+    """A dense layer per source: (nb_batch, nb_frames, nb_units) to (nb_sources, nb_batch, nb_frames, width)."""
 
     def __init__(self, nb_sources: int, width: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.nb_sources, self.width = nb_sources, width
 
     def build(self, shape: tuple[int, ...]) -> None:
-        # one kernel side by side, so that glorot's fans are those of a single dense layer
+        # Glorot's fans are those of a single dense layer
         limit = float(np.sqrt(6 / (shape[-1] + self.width)))
         uniform = keras.initializers.RandomUniform(-limit, limit, seed=keras.random.SeedGenerator())
         self.kernel = self.add_weight(

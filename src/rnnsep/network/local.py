@@ -1,8 +1,7 @@
-"""What a bin's own surroundings say about its masks, beside what the hidden layers know.
+"""Local contrast: how far a bin stands out from neighbouring bands and frames.
 
-A voice or a string stands out against the bands above and below it, a drum against the frames before and after it, as
-in the separation of harmonic from percussive sounds (Fitzgerald, 2010). Few weights serve all bands, so that little
-music teaches them.
+Voices and strings stand out from the bands above and below, drums from the frames before and after, as in
+harmonic-percussive separation (Fitzgerald, 2010). The bands share most weights, so that little training data suffices.
 """
 
 from collections.abc import Sequence
@@ -16,12 +15,12 @@ GROUP = 8  # bands that share the weights of a frame
 
 
 class LocalHeads(keras.layers.Layer):
-    """Adds to each head's output a weighted sum of features of the bin itself: Σ_i (a_i + g_i) φ_i.
+    """Logits Σ_i (a_i + g_i) φ_i from features φ of the bin itself, to be added to those of the heads.
 
-    The features φ are the standardised inputs, and for each of `radii` how far the channels' mean lies above its own
-    mean over so many bands on either side, and over so many frames on either side (those before only, unless
-    `future`). The weights a belong to source, channel and band; g, made by a dense layer from what the heads see, to
-    source, channel, frame and group of bands.
+    The features are the standardised inputs and, for each of `radii`, the difference of the channels' mean to its own
+    mean over that many bands on each side, and over that many frames on each side (only earlier frames, unless
+    `future`). The weights a depend on source, channel and band; g, the output of a dense layer on the hidden state,
+    depends on source, channel, frame and group of bands.
     """
 
     def __init__(self, nb_sources: int, nb_channels: int, radii: Sequence[int], future: bool, **kwargs: object):
@@ -49,9 +48,9 @@ class LocalHeads(keras.layers.Layer):
         return tf.concat(features, axis=-1)
 
     def call(self, x: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-        """Standardised input (see `build`) and hidden state (nb_batch, nb_frames, nb_units) to what is added.
+        """Logits (nb_sources, nb_batch, nb_frames, nb_bands, nb_channels).
 
-        That is (nb_sources, nb_batch, nb_frames, nb_bands, nb_channels).
+        `x` is the standardised input (see `build`), `hidden` the hidden state (nb_batch, nb_frames, nb_units).
         """
         nb_batch, nb_frames = tf.shape(x)[0], tf.shape(x)[1]
         filled = tf.pad(self.features(x), ((0, 0), (0, 0), (0, self.nb_groups * GROUP - self.nb_bands), (0, 0)))
@@ -64,6 +63,6 @@ class LocalHeads(keras.layers.Layer):
 
 
 def around(size: int | tf.Tensor, before: int, after: int) -> tf.Tensor:
-    """The matrix (size, size) whose row t takes the mean from t - before to t + after, as far as there is any."""
+    """The matrix (size, size) whose row t takes the mean over [t - before, t + after], clipped to [0, size)."""
     band = tf.linalg.band_part(tf.ones((size, size)), tf.minimum(before, size), tf.minimum(after, size))
     return band / tf.reduce_sum(band, axis=1, keepdims=True)

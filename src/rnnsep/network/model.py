@@ -1,10 +1,11 @@
-"""A trained network as files: `model.json` (architecture, sources, STFT, provenance) and `model.weights.h5`.
+"""
+Model files: a folder with `model.json` (architecture, sources, STFT, provenance) and `model.weights.h5`.
 
-With a second network, which enhances all sources together, there is `enhancer.weights.h5` too; further networks, whose
-masks are averaged with those of the first, are `model-2.weights.h5` and so on.
+The further networks of an ensemble are `model-2.weights.h5`, …; an enhancement network is `enhancer.weights.h5`.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,105 +14,144 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnsep.network.network import MaskNetwork, NetworkParams, make_enhancer, make_network, masked_channels, seen
-from rnnsep.params import parse
+from rnnsep.network.masks import masked_channels
+from rnnsep.network.network import MaskNetwork, NetworkParams, make_enhancer, make_network
+from rnnsep.params import RENAMED, leaf_keys, parse, value_at, with_defaults
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 
 ARCHITECTURE, WEIGHTS, ENHANCER = "model.json", "model.weights.h5", "enhancer.weights.h5"
-OTHER = "model-{}.weights.h5"
+MEMBER = "model-{}.weights.h5"
+
+# The settings of a network in model.json: one flat section with the key names of version 0.1, in this order. A later
+# setting has its dotted key, and a default for models that were saved before it existed.
+FLAT = (
+    "cell", "layers", "recurrent", "units", "bidirectional", "residual", "bottleneck", "bands", "shared", "dropout",
+    "noise", "context", "side", "bandwidth", "pooling", "mel", "mel_mask", "scale", "input", "level", "standardise",
+    "mask", "local", "defects.half_mixture", "defects.reset",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network that knows which sources it separates and which STFT it was trained on."""
+    """
+    Trained networks with the sources that they separate and the STFT that they were trained on.
+
+    networks: an ensemble, whose masks are averaged; the last one may be of another kind.
+    enhancer: enhances the ensemble's estimates of all sources (Grais et al., 2017).
+    """
 
     sources: tuple[str, ...]
     stft: StftParams
-    network: MaskNetwork
-    enhancer: MaskNetwork | None = None  # sees the sources that the network's masks give (Grais et al., 2017)
-    # from other seeds, the last one may be of another kind; all masks are averaged
-    others: tuple[MaskNetwork, ...] = ()
-
-    @property
-    def is_blended(self) -> bool:
-        """Whether the last network is of another kind."""
-        return bool(self.others) and self.others[-1].params != self.network.params
+    networks: tuple[MaskNetwork, ...]
+    enhancer: MaskNetwork | None = None
 
     def masks(self, mixture: np.ndarray) -> np.ndarray:
-        """Soft masks for the STFT of a mixture.
+        """Soft masks, float32 (nb_sources, nb_frames, nb_bins, nb_channels), for the STFT of a mixture.
 
-        `mixture` is complex, (nb_frames, nb_bins, nb_channels). The masks are float32, (nb_sources, nb_frames,
-        nb_bins, nb_channels), not negative, and sum to one over the sources, but for those of kind `sigmoid` (see
-        `soft_mask`). A mono model sees the channels' mean and returns one channel to broadcast. Bins above the
-        network's bandwidth get the masks of the highest bin that it sees.
+        `mixture` is complex, (nb_frames, nb_bins, nb_channels). The masks are non-negative and sum to one over the
+        sources, except for sigmoid masks. A mono model takes the mean of the channels and returns one channel. Bins
+        above the network's bandwidth take the mask of the highest bin below it.
         """
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
-        pooling = self.network.pooling
-        masks = pooling.spread(self._apply(tf.constant(seen(mixture[None], self.network))).numpy()[:, 0])
+        first = self.networks[0]
+        pooling = first.pooling
+        mixture = mixture[None, :, : pooling.nb_bins]
+        magnitude = tf.constant(first.see(mixture.real, mixture.imag))
+        masks = pooling.spread(self._apply(magnitude).numpy()[:, 0])
         above = self.stft.nb_bins - pooling.nb_bins
         return np.pad(masks, ((0, 0), (0, 0), (0, above), (0, 0)), mode="edge")
 
-    # one trace for all lengths: with one for each, rounding would depend on the songs before
+    # one trace for all lengths: with one per length, rounding would depend on the songs before
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, None), tf.float32)])
     def _apply(self, magnitude: tf.Tensor) -> tf.Tensor:
-        masks = self.network(magnitude)
-        for other in self.others:
-            masks += other(magnitude)
-        if self.others:
-            masks /= 1 + len(self.others)
+        masks = self.networks[0](magnitude)
+        for network in self.networks[1:]:
+            masks += network(magnitude)
+        if len(self.networks) > 1:
+            masks /= len(self.networks)
         if self.enhancer is None:
             return masks
         return self.enhancer(masked_channels(masks, magnitude[..., : self.stft.nb_channels]))
 
 
 def save_model(folder: Path, model: Model, provenance: dict[str, Any]) -> None:
-    """Write `model` to `folder`. The same weights give the same bytes."""
-    networks = {WEIGHTS: model.network} | {OTHER.format(i): other for i, other in enumerate(model.others, start=2)}
+    """Write `model` to `folder`. Equal weights give equal bytes."""
+    first, *further = model.networks
+    networks = {WEIGHTS: first} | {MEMBER.format(i): network for i, network in enumerate(further, start=2)}
     if model.enhancer is not None:
         networks[ENHANCER] = model.enhancer
-    files.write_json(
-        folder / ARCHITECTURE,
-        {
-            "sources": list(model.sources),
-            "stft": asdict(model.stft),
-            "rnn": asdict(model.network.params),
-            "networks": 1 + len(model.others),
-            **({"blended": asdict(model.others[-1].params)} if model.is_blended else {}),
-            **({} if model.enhancer is None else {"enhancer": asdict(model.enhancer.params)}),
-            "provenance": provenance | {name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        },
-    )
+    is_blended = model.networks[-1].params != first.params
+    content: dict[str, Any] = {"sources": list(model.sources), "stft": asdict(model.stft)}
+    content |= {"rnn": flat(first.params), "networks": len(model.networks)}
+    if is_blended:
+        content["blended"] = flat(model.networks[-1].params)
+    if model.enhancer is not None:
+        content["enhancer"] = flat(model.enhancer.params)
+    content["provenance"] = provenance | {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    files.write_json(folder / ARCHITECTURE, content)
     for name, network in networks.items():
         with files.whole(folder / name) as temporary:
             network.save_weights(temporary)
 
 
 def load_model(folder: Path) -> Model:
-    """The model that `save_model` wrote. Raises `UserError` where a file is missing, broken or of another network."""
+    """The model that `save_model` wrote. Raises `UserError` for a missing, damaged or unsuitable file."""
     try:
         description = json.loads((folder / ARCHITECTURE).read_text(encoding="utf-8"))
         sources = tuple(str(source) for source in description["sources"])
         stft = parse(StftParams, description["stft"], "stft")
-        params = parse(NetworkParams, description["rnn"], "rnn")
-        nb_networks = int(description["networks"])
-        second = parse(NetworkParams, description["enhancer"], "enhancer") if "enhancer" in description else None
-        kinds = [params] * max(1, nb_networks)
+        kinds = [unflat(description["rnn"])] * max(1, int(description["networks"]))
         if "blended" in description:
-            kinds[-1] = parse(NetworkParams, description["blended"], "blended")
+            kinds[-1] = unflat(description["blended"])
+        second = unflat(description["enhancer"]) if "enhancer" in description else None
     except FileNotFoundError:
         raise UserError(f"{folder / ARCHITECTURE}: no such file; train a model first (dvc repro train)") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
         raise UserError(f"{folder / ARCHITECTURE}: not the description of a model: {error}") from None
-    paths = [folder / WEIGHTS, *(folder / OTHER.format(i) for i in range(2, len(kinds) + 1))]
+    paths = [folder / WEIGHTS, *(folder / MEMBER.format(i) for i in range(2, len(kinds) + 1))]
     networks = (make_network(kind, len(sources), stft) for kind in kinds)
-    network, *others = (_loaded(path, one) for path, one in zip(paths, networks, strict=True))
+    ensemble = tuple(_loaded(path, network) for path, network in zip(paths, networks, strict=True))
     enhancer = None
     if second is not None:
         enhancer = _loaded(folder / ENHANCER, make_enhancer(second, len(sources), stft))
-    return Model(sources, stft, network, enhancer, tuple(others))
+    return Model(sources, stft, ensemble, enhancer)
+
+
+def flat(params: NetworkParams) -> dict[str, Any]:
+    """The settings of a network as model.json has them (see `FLAT`)."""
+    names = {RENAMED.get(f"rnn.{name}", f"rnn.{name}"): name for name in FLAT}
+    names |= {key: key for key in leaf_keys(NetworkParams) if key not in names}
+    return _nested({name: value_at(params, key) for key, name in names.items()})
+
+
+def unflat(content: Mapping[str, Any]) -> NetworkParams:
+    """The settings from a section of model.json. Raises `ParamError` for a missing, unknown or impossible value."""
+    names = {name: RENAMED.get(f"rnn.{name}", f"rnn.{name}") for name in FLAT}
+    values = dict(_leaves(content))
+    document = _nested({names.get(name, name): value for name, value in values.items()})
+    return parse(NetworkParams, with_defaults(NetworkParams, document))
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        section = document
+        for name in sections:
+            section = section.setdefault(name, {})
+        section[last] = value
+    return document
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in content.items():
+        key = prefix + name
+        found += _leaves(value, f"{key}.") if isinstance(value, dict) else [(key, value)]
+    return found
 
 
 def _loaded(path: Path, network: MaskNetwork) -> MaskNetwork:

@@ -1,1 +1,1 @@
-"""What people see and hear: figures and the page."""
+"""The page of a run: figures, examples and tables."""

@@ -1,4 +1,4 @@
-"""A few songs to look at and to listen to."""
+"""Excerpts of songs for the page: spectrograms and sound."""
 
 import base64
 import io
@@ -17,15 +17,15 @@ from rnnsep.report import figures
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import MIXTURE, Corpus, Song
 
-FREE = ("synthetic", "folder")  # corpora whose songs may be put into a page
-SECONDS = 6.0  # of an excerpt, at most
+FREE = ("synthetic", "folder")  # corpora whose licence allows the songs on a page
+SECONDS = 6.0  # maximum length of an excerpt
 BUDGET = 5_000_000  # bytes of audio in a page, before base64
-RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz that MP3 knows
+RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz; sample rates of MP3
 
 
 @dataclass(frozen=True)
 class Track:
-    """One row of an example: a source's "estimate" or "reference", or the mixture; images and audio as data URIs."""
+    """One track of an example: the mixture, or a source's "estimate" or "reference"; image and audio are data URIs."""
 
     source: str
     kind: str
@@ -35,7 +35,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Example:
-    """An excerpt of a song: `start` and `seconds` in s, `highest` the upper edge of the spectrograms in Hz."""
+    """An excerpt of a song. `start` and `seconds` are in s, `highest` is the spectrograms' upper edge in Hz."""
 
     song: str
     why: str
@@ -48,7 +48,7 @@ class Example:
 
     @property
     def ticks(self) -> list[tuple[str, float]]:
-        """Labels of frequencies and how high they stand, in per cent of the image."""
+        """Labels of the frequency axis and their heights in per cent of the image."""
         span = math.log(self.highest / figures.LOWEST)
         marks = (("100 Hz", 100.0), ("1 kHz", 1000.0), ("10 kHz", 10000.0))
         return [(label, 100 * math.log(at / figures.LOWEST) / span) for label, at in marks if at < self.highest]
@@ -57,20 +57,19 @@ class Example:
 def examples(corpus: Corpus, estimates: Path, scores: pd.Series, split: str) -> list[Example]:
     """Excerpts of the songs of a split with the best, the median and the worst score.
 
-    `scores` is indexed by song; songs without estimates are passed over. Audio is there only where the songs may
-    be passed on (`FREE`).
+    `scores` is indexed by song. Songs without estimates are skipped. Only corpora in `FREE` have audio.
     """
     songs = {song.name: song for song in corpus.of_split(split) if (estimates / song.name).is_dir()}
     ranked = [name for name in scores.dropna().sort_values(ascending=False, kind="stable").index if name in songs]
     places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"} if len(ranked) > 2 else {0: "best"}
     chosen = [(songs[ranked[place]], why) for place, why in places.items() if ranked]
     nb_tracks = len(chosen) * (1 + 2 * len(corpus.sources))
-    seconds = min(SECONDS, BUDGET / (nb_tracks * 24_000)) if chosen else SECONDS  # 24 kB/s is what MP3 takes at most
+    seconds = min(SECONDS, BUDGET / (nb_tracks * 24_000)) if chosen else SECONDS  # 24 kB/s is the maximum of our MP3
     return [example(corpus, estimates, song, why, seconds) for song, why in chosen]
 
 
 def example(corpus: Corpus, estimates: Path, song: Song, why: str, seconds: float) -> Example:
-    """The excerpt of `song` in which its quietest source is loudest."""
+    """The excerpt of `song` whose quietest source is loudest."""
     stems = {name: corpus.stem(song, name) for name in (MIXTURE, *corpus.sources)}
     length = min(song.nb_samples, round(seconds * song.rate))
     start = busiest([stems[name] for name in corpus.sources], length)
@@ -98,7 +97,7 @@ def example(corpus: Corpus, estimates: Path, song: Song, why: str, seconds: floa
 
 
 def busiest(sources: Sequence[AudioFile], length: int) -> int:
-    """First sample of the `length` samples in which the quietest of the sources is loudest, to a quarter of these."""
+    """First sample of the excerpt of `length` samples whose quietest source is loudest, in steps of `length` / 4."""
     step = max(1, length // 4)
     starts = range(0, max(1, sources[0].nb_samples - length + 1), step)
     energy = np.array([[_energy(file[at : at + step]) for at in _steps(file, step)] for file in sources])
@@ -115,7 +114,7 @@ def _energy(block: NDArray[np.float32]) -> float:
 
 
 def mp3(audio: NDArray[np.float32], rate: int) -> bytes:
-    """`audio`, (nb_samples, nb_channels), as MP3 of variable bit rate, in mono or stereo."""
+    """`audio` (nb_samples, nb_channels) as MP3 with variable bit rate; more than two channels are mixed to mono."""
     if rate not in RATES:
         audio, rate = resample_poly(audio, 44100, rate, axis=0), 44100
     if audio.shape[1] > 2:

@@ -1,7 +1,7 @@
-"""Figures as SVG and PNG that follow the page's colours, light or dark.
+"""Figures of the page as SVG and PNG, for light and dark mode.
 
-Plots are Vega-Lite, drawn to SVG by vl-convert, so that the page needs no script for them. Text and axes take
-`currentColor`; the other colours are of middle lightness and stand out on white and on black.
+Plots are Vega-Lite specifications, rendered to SVG by vl-convert, so the page needs no plotting script. Text and axes
+are drawn in `currentColor`; the other colours have medium lightness and are visible on white and on black.
 """
 
 import io
@@ -18,20 +18,20 @@ from PIL import Image
 from rnnsep.signal.stft import StftParams, stft
 
 COLOURS = ("#2f7de1", "#8b929c", "#e08a1e", "#2ca06b", "#b35fc9", "#d9534f", "#3aa6b9", "#a58a3c")
-WIDTH, HEIGHT = 230, 190  # of a plot, in CSS pixels
+WIDTH, HEIGHT = 230, 190  # CSS pixels of a plot
 LOWEST = 40.0  # Hz, lower edge of a spectrogram
-NOISE = 100.0  # dB; scores beyond are rounding noise, as the SAR of an unprocessed mixture, and are not drawn
-RANGE = 70.0  # dB from a spectrogram's black to its brightest
-IMAGE = (400, 120)  # pixels of a spectrogram, time by frequency
+NOISE = 100.0  # dB; scores beyond are rounding noise (e.g. the SAR of the mixture) and are not drawn
+RANGE = 70.0  # dB; dynamic range of a spectrogram
+IMAGE = (400, 120)  # pixels of a spectrogram (time, frequency)
 
-# black, violet, red, orange, pale yellow: each lighter than the last, so it reads in grey too
+# black, violet, red, orange, pale yellow: lightness increases, so the palette also works in greyscale
 PALETTE = ((0, 8, 4, 20), (64, 74, 16, 106), (128, 176, 47, 92), (192, 246, 120, 52), (255, 252, 245, 190))
 
 
 def box_plot(songs: pd.DataFrame, metric: str, target: str, systems: list[str], extent: tuple[float, float]) -> str:
-    """SVG of the songs' scores of one metric and target: a box and the songs as points for each system.
+    """SVG of the scores of one metric and target: for each system a box plot, and a point per song.
 
-    `songs` has the columns system, target and `metric` (dB); `extent` is the range of the scores' axis.
+    `songs` has the columns system, track, target and `metric` (dB). `extent` is the range of the vertical axis.
     """
     those = songs[(songs["target"] == target) & (songs[metric].abs() < NOISE)]
     values = [
@@ -58,7 +58,7 @@ def box_plot(songs: pd.DataFrame, metric: str, target: str, systems: list[str], 
 
 
 def learning_curves(history: pd.DataFrame, best_epoch: int | None) -> str:
-    """SVG of the losses over the epochs; `history` has the columns epoch, train_loss and valid_loss."""
+    """SVG of the loss curves. `history` has the columns epoch, train_loss and valid_loss."""
     names = {"valid_loss": "validation", "train_loss": "training"}
     values = [
         {"epoch": int(epoch), "loss": round(float(loss), 6), "songs": names[column]}
@@ -113,26 +113,27 @@ def _svg(spec: dict[str, Any], width: int) -> str:
 
 
 def level(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Power spectrogram of an excerpt, (nb_samples, nb_channels), on a logarithmic axis of frequency.
+    """Power spectrogram (dB) of an excerpt (nb_samples, nb_channels) on a logarithmic frequency axis.
 
-    dB, of the shape (frequency, time) of `IMAGE`, lowest frequency first, from `LOWEST` to 16 kHz or half the rate.
+    The shape is that of `IMAGE`, transposed: (frequency, time). Frequencies rise from `LOWEST` to 16 kHz or half the
+    sample rate, whichever is lower.
     """
     nb_times, nb_pitches = IMAGE
     window = 1 << round(math.log2(rate * 0.06))
     hop = max(1, len(audio) // nb_times)
-    params = StftParams(rate, window, min(hop, window // 2), "stereo", "hann")
+    params = StftParams(sample_rate=rate, window=window, hop=min(hop, window // 2), channels="stereo", taper="hann")
     power = np.mean(np.abs(stft(audio, params)) ** 2, axis=-1)  # (nb_frames, nb_bins)
     at = np.linspace(0, len(power), nb_times + 1).astype(int)
     power = np.stack([power[a : max(b, a + 1)].mean(axis=0) for a, b in itertools.pairwise(at)])
     edges = np.geomspace(LOWEST, min(16000.0, rate / 2), nb_pitches + 1) * window / rate  # bins
-    summed = np.pad(np.cumsum(power, axis=1), ((0, 0), (1, 0)))  # power below the bin's lower edge
+    summed = np.pad(np.cumsum(power, axis=1), ((0, 0), (1, 0)))  # power below each bin's lower edge
     below = np.stack([np.interp(edges, np.arange(summed.shape[1]) - 0.5, row) for row in summed])
     bands = np.diff(below, axis=1) / np.diff(edges)
     return (10 * np.log10(bands.T + 1e-12)).astype(np.float32)
 
 
 def spectrogram(levels: NDArray[np.float32], top: float) -> bytes:
-    """PNG of what `level` returns, brightest at `top` dB, highest frequency in the first row."""
+    """PNG of the output of `level`, brightest at `top` dB, highest frequency in the first row."""
     shades = np.clip((levels[::-1] - top + RANGE) / RANGE, 0, 1) * 255
     image = Image.fromarray(shades.round().astype(np.uint8), mode="L").convert("P")
     image.putpalette(_palette())

@@ -92,7 +92,11 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.name != "README.md"  # as in .dvcignore
+    )
 
 
 def _file_digest(path: Path) -> str:

@@ -2,8 +2,7 @@
 
 `run(Parameters, main)` is all that a stage script calls. It
 
-1. reads the stage's entry in dvc.yaml and refuses to go on unless the declared params are exactly the leaf keys of
-   `Parameters`, so that nothing undeclared can be read;
+1. reads the stage's entry in dvc.yaml and checks that its params are exactly what `Parameters` reads;
 2. parses params.yaml into `Parameters`;
 3. takes the stage's lock and opens a scratch folder `.cache/<stage>/<key>`, where the key is a hash of the declared
    params, code and data, so that state of another run is never taken up;
@@ -101,21 +100,14 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _read(name: str, parameters: type[P]) -> tuple[dict[str, Any], P]:
-    """The stage's entry in dvc.yaml, and its parameters out of params.yaml."""
+    """The stage's entry in dvc.yaml, and its parameters from params.yaml."""
     pipeline = params.read_yaml(Path("dvc.yaml"))["stages"]
-    stage = pipeline[name]
-    read = set(params.leaf_keys(parameters))
-    if read != set(stage.get("params", [])):
-        difference = ", ".join(sorted(read ^ set(stage.get("params", []))))
-        raise UserError(f"dvc.yaml: the params of stage {name} are not those that it reads: {difference}")
     document = params.read_yaml(Path("params.yaml"))
-    params.refuse_unknown(document, declared_params(pipeline), Path("params.yaml"))
+    entries = [entry for stage in pipeline.values() for entry in stage.get("params", [])]
+    params.refuse_unknown(document, entries, Path("params.yaml"))
+    stage = pipeline[name]
+    params.check_declared(parameters, stage.get("params", []), document)
     return stage, params.select(parameters, document)
-
-
-def declared_params(pipeline: dict[str, Any]) -> set[str]:
-    """Dotted keys that any stage of the pipeline declares."""
-    return {key for stage in pipeline.values() for key in stage.get("params", [])}
 
 
 def _outs(stage: dict[str, Any]) -> list[Path]:
@@ -140,8 +132,11 @@ def _key(stage: dict[str, Any], parsed: Any) -> str:
 
 
 def _state(stage: dict[str, Any], parsed: Any) -> dict[str, Any]:
-    """What may not change while the stage runs: files by content, folders by names, sizes and dates."""
-    deps = {str(dep): files.stamps(dep) if dep.is_dir() else files.digest([dep]) for dep in _deps(stage)}
+    """What must not change while the stage runs: code by content, data by names, sizes and dates."""
+    deps = {
+        str(dep): files.stamps(dep) if dep.is_dir() and dep.parts[0] != "src" else files.digest([dep])
+        for dep in _deps(stage)
+    }
     return {"dvc.yaml": stage, "params.yaml": asdict(parsed), **deps}
 
 

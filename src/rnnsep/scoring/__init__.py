@@ -1,1 +1,1 @@
-"""Estimates to scores and tables."""
+"""Estimates to scores: SDR, ISR, SIR, SAR, uSDR and SI-SDR of each song, as JSON in museval's format."""

@@ -1,4 +1,4 @@
-"""Floor and ceiling of what masks can reach, as in SiSEC 2018: MIX and IRM1."""
+"""The baseline MIX and the oracle IRM1, as in SiSEC 2018."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,42 +12,29 @@ from numpy.typing import NDArray
 from rnnsep.scoring.evaluation import score_corpus
 from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.corpus import MIXTURE, Corpus, Song
-from rnnsep.signal.stft import Audio, Inverse, StftParams, stft
+from rnnsep.signal.stft import Inverse, StftParams, stft
+from rnnsep.signal.streams import Audio, Scaled
 
 CHUNK = 32  # frames
 
 
 def score_baselines(corpus: Path, mix: Path, irm1: Path, params: EvaluationParams) -> None:
-    """Score both systems on the test songs of a corpus, each into a folder of its own (see `score_corpus`)."""
+    """Score MIX and IRM1 and write their scores to the folders `mix` and `irm1` (see `score_corpus`)."""
     score_corpus(corpus, mix, mixture_share, params, "MIX")
     score_corpus(corpus, irm1, partial(ideal_ratio_masks, irm1), params, "IRM1")
 
 
-class Scaled:
-    """`audio` times `gain`, as an `Audio` of its own."""
-
-    def __init__(self, audio: Audio, gain: float):
-        self.audio, self.gain = audio, np.float32(gain)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.audio.shape
-
-    def __getitem__(self, key: slice, /) -> NDArray[np.float32]:
-        return np.asarray(self.gain * self.audio[key])
-
-
 def mixture_share(corpus: Corpus, song: Song, stack: ExitStack) -> dict[str, Audio]:
-    """MIX: for each source the mixture, divided by the number of sources."""
+    """MIX: the estimate of each source is the mixture divided by the number of sources."""
     mixture = stack.enter_context(corpus.stem(song, MIXTURE))
     return dict.fromkeys(corpus.sources, Scaled(mixture, 1 / len(corpus.sources)))
 
 
 def ideal_ratio_masks(folder: Path, corpus: Corpus, song: Song, stack: ExitStack) -> dict[str, Audio]:
     """
-    IRM1: the mixture times the ideal ratio mask of magnitudes [1]_, each channel by itself, STFT 2048 / 1024, Hann.
+    IRM1: the mixture times the ideal ratio mask of magnitudes [1]_, per channel; STFT with Hann window 2048, hop 1024.
 
-    Estimates are on disk while they are needed, in files without a name in `folder`.
+    The estimates are memory maps of unnamed temporary files in `folder`, which are deleted when the stack closes.
 
     .. [1] A. Liutkus, R. Badeau, "Generalized Wiener filtering with fractional power spectrograms", ICASSP 2015.
     """
@@ -60,7 +47,9 @@ def ideal_ratio_masks(folder: Path, corpus: Corpus, song: Song, stack: ExitStack
     mixture = stack.enter_context(corpus.stem(song, MIXTURE))
     sources = [stack.enter_context(corpus.stem(song, source)) for source in corpus.sources]
     done = 0
-    for block in _masked(mixture, sources, StftParams(song.rate, 2048, 1024, "stereo", "hann")):
+    for block in _masked(
+        mixture, sources, StftParams(sample_rate=song.rate, window=2048, hop=1024, channels="stereo", taper="hann")
+    ):
         for estimate, samples in zip(estimates.values(), block, strict=True):
             estimate[done : done + len(samples)] = samples
         done += len(block[0])

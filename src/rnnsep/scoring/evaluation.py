@@ -1,4 +1,4 @@
-"""The scores of a corpus's songs, one museval JSON file for each: `<folder>/test/<song>.json`."""
+"""Score the songs of a corpus. Each song is a JSON file in museval's format, `<folder>/test/<song>.json`."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -11,27 +11,28 @@ from rnnsep.running.workers import map_songs
 from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import MIXTURE, Corpus, Song
-from rnnsep.signal.stft import Audio
+from rnnsep.signal.streams import Audio
 
 Estimate = Callable[[Corpus, Song, ExitStack], Mapping[str, Audio]]
-"""Estimates of a song's sources by name; what must be closed afterwards goes onto the stack."""
+"""Returns {source: estimate} of a song; files that must be closed afterwards are entered into the stack."""
 
 
 def score_corpus(corpus: Path, scores: Path, estimate: Estimate, params: EvaluationParams, label: str) -> None:
     """
-    Score `estimate` on the songs of the split that `params` name. Finished songs are kept.
+    Score the estimates that `estimate` returns for each song of the split `params.split`.
 
-    Raises `UserError` where there is no such song, or references or estimates are missing, broken or do not match.
+    Songs that are already scored are skipped. `label` names the progress bar. Raises `UserError` if the split has no
+    songs, or a reference or estimate is missing, damaged or does not match the song.
     """
     described = Corpus.read(corpus)
     songs = described.of_split(params.split)
     if not songs:
-        raise UserError(f"{corpus}: no songs of split {params.split}; nothing to score")
+        raise UserError(f"{corpus}: no songs in the split {params.split}; set evaluation.split to a split with songs")
     map_songs(partial(_score_song, described, scores / "test", estimate, params), songs, label)
 
 
 def score_estimates(corpus: Path, estimates: Path, scores: Path, params: EvaluationParams) -> None:
-    """Score `estimates/<song>/<source>.wav` (see `score_corpus`)."""
+    """Score the estimates `estimates/<song>/<source>.wav` (see `score_corpus`)."""
     score_corpus(corpus, scores, partial(_estimates, estimates), params, "evaluate")
 
 
@@ -53,8 +54,8 @@ def _estimates(folder: Path, corpus: Corpus, song: Song, stack: ExitStack) -> di
         found, wanted = (estimate.rate, *estimate.shape), (song.rate, song.nb_samples, song.nb_channels)
         if found != wanted:
             raise UserError(
-                f"{estimate.path}: rate, samples and channels are {found}, those of the song {wanted};"
-                " separate it again"
+                f"{estimate.path}: has (rate, samples, channels) {found}, but the song has {wanted};"
+                " separate the song again"
             )
         estimates[source] = estimate
     return estimates

@@ -1,4 +1,4 @@
-"""A song's scores in museval's JSON, by museval itself or by the same algorithm made fast."""
+"""Scores of one song as JSON in museval's format. BSS Eval is computed by museval or a faster implementation."""
 
 import json
 from collections.abc import Mapping
@@ -12,18 +12,17 @@ from rnnsep.params import Range
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.bsseval.frames import Signal, Signals
 from rnnsep.scoring.bsseval.metrics import bss_eval, bss_eval_sources, frame_spans
+from rnnsep.scoring.ratios import song_ratios
 from rnnsep.signal import sigsep
 
-METRICS = ("SDR", "SIR", "ISR", "SAR")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluationParams:
     engine: Literal["fast", "museval"]
     window: Annotated[float, Range(0.01)]  # seconds
     hop: Annotated[float, Range(0.01)]  # seconds
     version: Literal["v4", "v3"]
-    split: Literal["test", "valid"]  # the songs that are scored
+    split: Literal["test", "valid"]
 
 
 def evaluate_song(
@@ -33,40 +32,44 @@ def evaluate_song(
     params: EvaluationParams,
     mixture: Signal | None = None,
 ) -> str:
-    """Scores of a song's sources as JSON: by BSSEval v4 or, against the `mixture` too, by BSS Eval v3.
+    """JSON of a song's scores by BSSEval v4 (see `evaluate_frames`) or BSS Eval v3 (see `evaluate_whole`).
 
-    References and estimates are by source name, each (nb_samples, nb_channels) and read in slices; `rate` is in Hz.
-    Raises `UserError` where an estimate is missing. See `evaluate_frames` and `evaluate_whole`.
+    `references` and `estimates` map source names to signals (nb_samples, nb_channels), which are read in slices.
+    `rate` is in Hz. BSS Eval v3 needs the `mixture`. Raises `UserError` if an estimate is missing.
+
+    Each target has the scores of its frames in `frames`, as museval writes them, and uSDR and SI-SDR of the whole song
+    (see `song_ratios`) in `metrics`, which museval ignores. Infinite scores become NaN.
     """
     for name in references:
         if name not in estimates:
-            raise UserError(f"no estimate of {name}; there are {', '.join(estimates) or 'none'}")
+            raise UserError(f"no estimate of {name}; found {', '.join(estimates) or 'none'}")
     if params.version == "v4":
         return evaluate_frames(references, estimates, rate, params)
     if mixture is None:
-        raise ValueError("BSS Eval v3 is scored against the mixture, which is missing")
+        raise ValueError("BSS Eval v3 needs the mixture")
     return evaluate_whole(references, estimates, mixture, rate, params.engine)
 
 
 def evaluate_frames(
     references: Mapping[str, Signal], estimates: Mapping[str, Signal], rate: int, params: EvaluationParams
 ) -> str:
-    """BSSEval v4 scores of a song's sources as museval's `TrackStore` writes them, valid by its schema.
+    """JSON of a song's BSSEval v4 scores, uSDR and SI-SDR; valid by museval's schema.
 
-    Sources stand in the order of the references, which are scored together: `accompaniment` beside `vocals` is a
-    source like any other. Either engine follows the rules of `bss_eval`: estimates are cut or padded to the length of
-    the references, a frame with a silent source is NaN throughout, and so is each frame of a song with a source that
-    is silent in all of it. JSON has NaN for infinite scores, too.
+    Sources keep the order of the references. All sources are scored together, so `accompaniment` next to `vocals` is
+    one more source. Both engines follow the rules of `bss_eval`: estimates are trimmed or zero-padded to the length
+    of the references, all scores of a frame with a silent source are NaN, and all scores of a song with a source
+    that is silent throughout are NaN.
     """
     window, hop = int(params.window * rate), int(params.hop * rate)
     if min(window, hop) < 1:
-        raise UserError(f"evaluation.window and evaluation.hop must be a sample or more, at {rate} Hz 1/{rate} s")
+        raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
     score = bss_eval if params.engine == "fast" else _museval
     sdr, isr, sir, sar, *_ = score(list(references.values()), [estimates[name] for name in references], window, hop)
     store = sigsep.museval().TrackStore("", params.window, params.hop)
     for index, name in enumerate(references):
-        scores = zip(METRICS, (sdr, sir, isr, sar), strict=True)
-        store.add_target(name, {metric: values[index].tolist() for metric, values in scores})
+        scores = {"SDR": sdr, "SIR": sir, "ISR": isr, "SAR": sar}
+        store.add_target(name, {metric: values[index].tolist() for metric, values in scores.items()})
+        store.scores["targets"][-1]["metrics"] = _rounded(song_ratios(references[name], estimates[name]))
     store.validate()
     return str(store.json)
 
@@ -74,11 +77,11 @@ def evaluate_frames(
 def evaluate_whole(
     references: Mapping[str, Signal], estimates: Mapping[str, Signal], mixture: Signal, rate: int, engine: str
 ) -> str:
-    """BSS Eval v3 scores SDR, SIR, SAR of a song's sources, and NSDR, what the SDR is above that of the mixture.
+    """JSON of a song's BSS Eval v3 scores, uSDR and SI-SDR.
 
-    The JSON is of museval's form, with one frame, whose duration is that of the song; infinite scores are NaN. The
-    engine museval is `museval.metrics.bss_eval_sources`, which is for one channel. NSDR: Ozerov et al.,
-    IEEE TASLP 15(5), 2007.
+    BSS Eval's scores are SDR, SIR, SAR, and NSDR, the SDR minus the SDR of the mixture (A. Ozerov et al., IEEE
+    Transactions on Audio, Speech and Language Processing 15(5), 2007). They are stored as a single frame, as long as
+    the song. The engine museval is `museval.metrics.bss_eval_sources`; it scores one channel only.
     """
     score = bss_eval_sources if engine == "fast" else _museval_sources
     signals = list(references.values())
@@ -88,16 +91,22 @@ def evaluate_whole(
     targets = []
     for index, name in enumerate(references):
         values = {"SDR": sdr[index], "SIR": sir[index], "SAR": sar[index], "NSDR": sdr[index] - before[index]}
-        scores = {metric: round(float(value), 5) if np.isfinite(value) else np.nan for metric, value in values.items()}
-        targets.append({"name": name, "frames": [{"time": 0.0, "duration": duration, "metrics": scores}]})
+        frame = {"time": 0.0, "duration": duration, "metrics": _rounded(values)}
+        whole = _rounded(song_ratios(references[name], estimates[name]))
+        targets.append({"name": name, "frames": [frame], "metrics": whole})
     return json.dumps({"targets": targets}, indent=2)
 
 
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores with five decimals, as in museval; infinite scores become NaN."""
+    return {metric: round(float(score), 5) if np.isfinite(score) else np.nan for metric, score in scores.items()}
+
+
 def _museval_sources(references: list[Signal], estimates: list[Signal]) -> tuple[NDArray[Any], ...]:
-    """SDR, SIR, SAR and the order of estimates by museval, except where it would raise since a source is silent."""
+    """SDR, SIR, SAR (nb_sources,) and permutation by museval; NaN if a source is silent, where museval raises."""
     museval, audio = _audio(references, estimates)
     if audio.shape[2] > 1:
-        raise UserError("evaluation.engine: museval has BSS Eval v3 for one channel only; use fast")
+        raise UserError("evaluation.engine: museval scores one channel only in BSS Eval v3; use fast")
     if not audio.any(axis=1).all():
         return (*np.full((3, len(references)), np.nan), np.arange(len(references)))
     scores = museval.metrics.bss_eval_sources(*np.split(audio[:, :, 0], 2), compute_permutation=False)
@@ -105,7 +114,7 @@ def _museval_sources(references: list[Signal], estimates: list[Signal]) -> tuple
 
 
 def _museval(references: list[Signal], estimates: list[Signal], window: int, hop: int) -> tuple[NDArray[Any], ...]:
-    """SDR, ISR, SIR, SAR by museval, except where it would raise since a source is silent throughout."""
+    """SDR, ISR, SIR, SAR (nb_sources, nb_frames) by museval; NaN if a source is silent, where museval raises."""
     museval, audio = _audio(references, estimates)
     if not audio.sum(axis=2).any(axis=1).all():
         return tuple(np.full((4, len(references), len(frame_spans(audio.shape[1], window, hop))), np.nan))
@@ -114,9 +123,9 @@ def _museval(references: list[Signal], estimates: list[Signal], window: int, hop
 
 
 def _audio(references: list[Signal], estimates: list[Signal]) -> tuple[Any, NDArray[np.float64]]:
-    """museval, and all signals in one array (references and estimates, nb_samples, nb_channels)."""
+    """museval, and all signals (references then estimates, nb_samples, nb_channels)."""
     museval = sigsep.museval()
-    if not hasattr(np.linalg, "linalg"):  # where museval 0.4.1 looks for LinAlgError, and NumPy had it until 2.3
+    if not hasattr(np.linalg, "linalg"):  # museval 0.4.1 catches np.linalg.linalg.LinAlgError, which NumPy 2.3 removed
         np.linalg.linalg = np.linalg  # type: ignore[attr-defined]
     signals = Signals(references, estimates)
     audio = np.zeros((2 * signals.nb_sources, signals.nb_samples, signals.nb_channels))

@@ -1,1 +1,1 @@
-"""Songs to their estimates."""
+"""Separation: from masks to estimates."""

@@ -1,7 +1,7 @@
-"""From soft masks to the spectra of the sources: the mask itself, or the multichannel Wiener filter.
+"""Post-filters, from soft masks to the spectra of the sources: the mask itself, or the multichannel Wiener filter.
 
-A filter is made from a block's mixture spectrum and masks, and is then applied to any of the block's frames. The
-estimates of all sources sum to the mixture where the masks sum to one.
+A filter is built from a block's mixture spectrum and masks and can be applied to any frames of the block. If the masks
+sum to one, the estimates sum to the mixture.
 """
 
 from typing import Any, Literal, Protocol
@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 16  # frames filtered at a time, so that they stay in a core's cache
-SHARE = 1e-4  # of a bin's power that the Wiener filter takes for noise, which keeps its matrices invertible
+CHUNK = 16  # frames filtered at a time, to stay in a core's cache
+SHARE = 1e-4  # regularisation of the Wiener filter, relative to the power of a bin
 
 Name = Literal["mask", "wiener"]
 
@@ -24,8 +24,8 @@ class Filter(Protocol):
 
 def make_filter(name: Name, mixture: NDArray[np.complex64], masks: NDArray[np.float32]) -> Filter:
     """
-    The filter `name` for a `mixture` (nb_frames, nb_bins, nb_channels) and `masks` of its sources, (nb_sources,
-    nb_frames, nb_bins, nb_channels or 1), not negative.
+    The filter `name` for a `mixture` (nb_frames, nb_bins, nb_channels) and non-negative `masks` (nb_sources,
+    nb_frames, nb_bins, nb_channels or 1).
 
     With one channel the Wiener filter is the mask.
     """
@@ -36,16 +36,16 @@ def make_filter(name: Name, mixture: NDArray[np.complex64], masks: NDArray[np.fl
 
 def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """
-    Masks to the power of 1 / `temperature`, scaled to the sum over the sources that they had before.
+    Masks to the power of 1 / `temperature`, rescaled to their sum over the sources.
 
-    Those of kind `softmax` become softmax(y / temperature): temperature scaling [1]_. A network is too sure of itself
-    about songs unlike those that it has learnt from; softer masks, of a temperature above 1, make up for that.
+    Softmax masks become softmax(logits / temperature): temperature scaling [1]_. Networks are overconfident out of
+    domain; a temperature above 1 compensates with softer masks.
 
     .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017
     """
     if temperature == 1:
         return masks
-    largest = masks.max(axis=0)  # by which masks are divided, so that powers of small ones do not underflow
+    largest = masks.max(axis=0)  # divisor against underflow of small powers
     powers = (masks / np.where(largest > 0, largest, 1)) ** np.float32(1 / temperature)
     total = powers.sum(axis=0)
     return powers * (masks.sum(axis=0) / np.where(total > 0, total, 1))
@@ -71,11 +71,11 @@ class Wiener:
 
     .. math:: (v_j R_j + e I / n) (\sum_k v_k R_k + e I)^{-1} x
 
-    with n sources and noise e of a small share of the mixture's power in the bin. The noise keeps matrices
-    invertible where a song's channels are equal, and is shared by the sources, so that estimates sum to x.
+    with n sources and a regularisation e that is a small share of the mixture's power in the bin. It keeps matrices
+    invertible if the channels are equal, and is divided among the sources, so that estimates sum to x.
 
-    The package norbert does the same with a constant e, which ties it to the scale of the spectra; it scales its
-    input in place, and takes 8 times as long.
+    The package norbert has a constant e, which depends on the scale of the spectra; it scales its input in place and
+    takes 8 times as long.
 
     .. [1] S. Uhlich et al., "Improving music source separation based on deep neural networks through data
        augmentation and network blending", ICASSP 2017.

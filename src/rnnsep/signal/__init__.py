@@ -1,1 +1,1 @@
-"""Waveforms and spectrograms."""
+"""Audio files and streams, STFT, the corpus on disk, feature files."""

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import firwin
 
-from rnnsep.signal.stft import Audio
+from rnnsep.signal.streams import Audio
 
 RUN = 32  # resampled samples made by one matrix product per period
 

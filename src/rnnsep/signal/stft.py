@@ -1,9 +1,9 @@
 """Waveform to spectrogram and back.
 
-The STFT is centred (frame m covers the samples around m * hop, zeros outside the signal) and scaled by
-1 / sqrt(sum of the squared taper), so that a spectrogram has about the level of its waveform whatever the
-window. The inverse is overlap-add with the same taper, divided by the summed squared taper: perfect
-reconstruction at every length, and the waveform nearest to a modified spectrogram by least squares [1]_.
+The STFT is centred (frame m is centred on sample m * hop, with zeros outside the signal) and scaled by
+1 / sqrt(sum of the squared taper), so that the level of a spectrogram does not depend on the window. The inverse is
+overlap-add with the same taper, divided by the summed squared taper: perfect reconstruction at every length, and the
+least-squares waveform for a modified spectrogram [1]_.
 
 >>> spectrogram = stft(audio, params)           # (nb_samples, channels) -> (nb_frames, nb_bins, channels)
 >>> block = stft(audio, params, 100, 200)       # frames 100 to 199, computed alone
@@ -16,7 +16,7 @@ reconstruction at every length, and the waveform nearest to a modified spectrogr
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import scipy.fft
@@ -24,23 +24,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rnnsep.params import ParamError, Range
+from rnnsep.signal.streams import Audio
 
-FLOOR = 0.01  # of the largest: the least summed squared taper by which the inverse may have to divide
-BATCH = 1 << 16  # samples transformed at a time, so that they and their spectra stay in a core's cache
-
-
-class Audio(Protocol):
-    """Samples that are read in slices: an array or a file of shape (nb_samples, nb_channels)."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, key: slice, /) -> NDArray[np.float32]: ...
+FLOOR = 0.01  # smallest summed squared taper, relative to the largest, that the inverse may divide by
+BATCH = 1 << 16  # samples transformed at a time, to stay in a core's cache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StftParams:
-    """How spectrograms are made: rate in Hz, window and hop in samples at that rate, channels, taper."""
+    """Section `stft` of params.yaml: sample rate in Hz, window and hop in samples, channels, taper."""
 
     sample_rate: Annotated[int, Range(1000, 384000)]
     window: Annotated[int, Range(2, 65536)]
@@ -57,7 +49,7 @@ class StftParams:
         return 1 if self.channels == "mono" else 2
 
     def nb_frames(self, nb_samples: int) -> int:
-        """Frames of a signal: the first is centred on its first sample, the last on or after its last."""
+        """Number of frames of a signal: the first is centred on its first sample, the last on or after its last."""
         return 1 + -(-(nb_samples - 1) // self.hop)
 
     def check(self) -> None:
@@ -69,7 +61,7 @@ class StftParams:
         if summed.min() < FLOOR * summed.max():
             raise ParamError(
                 "hop",
-                f"{self.hop} leaves samples that the {self.taper} taper of {self.window} hardly sees;"
+                f"{self.hop} is too large for the {self.taper} taper of {self.window} samples;"
                 f" {self.window // 2} or less always works",
             )
 
@@ -125,7 +117,7 @@ class Inverse:
 
     Arguments: the `params` that made the spectrogram, and the length of the signal. Each call takes complex64
     (nb_frames, nb_bins, ...) and returns the float32 samples (nb_samples, ...) that no later frame touches;
-    with the last frame come all that are left. State between calls: one window of samples.
+    the last frame completes all that are left. State between calls: one window of samples.
     """
 
     def __init__(self, params: StftParams, nb_samples: int):
@@ -175,31 +167,3 @@ def _overlap_add(total: NDArray[np.float32], frames: NDArray[np.float32], hop: i
         # (nb_frames * hop) -> (nb_frames, hop)
         place = total[start : start + nb_frames * hop].reshape(nb_frames, hop)
         place[:, : part.shape[1]] += part
-
-
-def with_channels(x: NDArray[Any], nb_channels: int) -> NDArray[Any]:
-    """
-    Samples or spectra (..., channels) with `nb_channels` on the last axis.
-
-    Where the number differs, each channel is the mean of the given ones: so stereo becomes mono, and a song
-    of one channel, or of more than two, the same signal left and right.
-    """
-    given = x.shape[-1]
-    if given == nb_channels:
-        return x
-    mean = sum(x[..., channel] for channel in range(given)) / given
-    return np.repeat(np.asarray(mean, x.dtype)[..., None], nb_channels, axis=-1)
-
-
-class WithChannels:
-    """`audio` with another number of channels (see `with_channels`), as an `Audio` of its own."""
-
-    def __init__(self, audio: Audio, nb_channels: int):
-        self.audio, self.nb_channels = audio, nb_channels
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.audio.shape[0], self.nb_channels
-
-    def __getitem__(self, key: slice, /) -> NDArray[np.float32]:
-        return with_channels(self.audio[key], self.nb_channels)

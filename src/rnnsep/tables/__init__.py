@@ -1,1 +1,1 @@
-"""."""
+"""Scores to tables: medians, means, intervals, tests, and published systems for comparison."""

@@ -1,1 +1,1 @@
-"""The embedded corpus: songs composed and rendered from a seed, by NumPy and SciPy alone."""
+"""Synthetic songs, composed and rendered from a seed."""

@@ -13,7 +13,8 @@ from rnnsep.corpora.synthetic.instruments.drums import render_drums
 from rnnsep.corpora.synthetic.instruments.effects import BANDS, decibels, fade, peaks, rms, room, strip, upsample
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
 from rnnsep.corpora.synthetic.instruments.voice import render_vocals
-from rnnsep.corpora.synthetic.song import Song, compose, generator
+from rnnsep.corpora.synthetic.score import Score
+from rnnsep.corpora.synthetic.song import compose, generator
 from rnnsep.params import Range
 
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -34,7 +35,7 @@ class SyntheticParams:
 class _Desk:
     """How a stem is mixed.
 
-    Level beside the mixture (dB, mean and spread); octave spectrum (dB) and by how much it wanders from octave to
+    Level relative to the mixture (dB, mean and spread); octave spectrum (dB) and its random variation from octave to
     octave (dB); T60 (s) and amplitude of the room.
     """
 
@@ -77,7 +78,7 @@ def song_name(index: int) -> str:
     return f"Synthetic {index:03d} - {_COLOURS[(first * 7 + index) % len(_COLOURS)]} {_PLACES[second]}"
 
 
-def _stems(song: Song, seed: int, index: int, nb_samples: int) -> dict[str, Audio]:
+def _stems(song: Score, seed: int, index: int, nb_samples: int) -> dict[str, Audio]:
     """The four stems, each with its room and spectral balance, at their levels beside the mixture."""
 
     def rng(part: str) -> np.random.Generator:

@@ -17,7 +17,7 @@ def gru(projected: Any, kernel: Any, bias: Any, initial: Any, reverse: bool) -> 
     reverse: run from the last frame to the first.
 
     Returns the state after each frame, (nb_batch, nb_frames, units). Source: Cho et al. 2014
-    (eq. 5 to 8), with the reset gate moved behind the product.
+    (eq. 5 to 8), with the reset gate after the product.
     """
 
     @tf.custom_gradient
@@ -39,7 +39,7 @@ def gru(projected: Any, kernel: Any, bias: Any, initial: Any, reverse: bool) -> 
 
 @compiled
 def _forward(projected: Any, kernel: Any, bias: Any, initial: Any, reverse: bool) -> Tensors:
-    """The states, (nb_batch, nb_frames, units), and the slopes that the way back needs, time first."""
+    """The states, (nb_batch, nb_frames, units), and the slopes for the backward pass, time first."""
     units = kernel.shape[0]
 
     def step(t: Any, carry: Tensors) -> tuple[Tensors, Tensors]:

@@ -1,5 +1,7 @@
-"""The recurrent layers of Keras, with the same weights and the same numbers, made for training on a CPU."""
+"""Recurrent layers with the weights and outputs of Keras' layers that train faster on a CPU."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -11,17 +13,18 @@ from rnnsep.network.recurrence.lstm import lstm
 from rnnsep.network.recurrence.scan import length
 from rnnsep.network.recurrence.vanilla import vanilla
 
+Cell = Literal["gru", "lstm", "vanilla"]
+"""Values of `rnn.cell`; `LAYERS` has the layer of each."""
 
-def cudnn_at_hand() -> bool:
-    """Whether a GPU is there, and the code being traced is not for XLA, which cannot compile cuDNN."""
+
+def has_cudnn_device() -> bool:
+    """Whether there is a GPU and the code being traced is not for XLA, which cannot compile cuDNN."""
     in_xla = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
     return bool(tf.config.list_logical_devices("GPU")) and not in_xla
 
 
 class _Recurrent(keras.layers.Layer):
-    """
-    What the layers share. A Keras layer per direction holds the weights, and runs them where cuDNN can.
-    """
+    """Base class. A Keras layer per direction holds the weights, and computes them on a GPU with cuDNN."""
 
     nb_states = 1
     """State tensors per direction."""
@@ -70,7 +73,7 @@ class _Recurrent(keras.layers.Layer):
             zeros = tf.ensure_shape(zeros, (sequence.shape[0], self.units))
             initial_state = [[zeros] * self.nb_states for _ in self.directions]
         initial_state = [[tf.cast(one, sequence.dtype) for one in states] for states in initial_state]
-        compute = self._with_keras if self.has_cudnn and cudnn_at_hand() else self._with_loop
+        compute = self._with_keras if self.has_cudnn and has_cudnn_device() else self._with_loop
         outputs, states = compute(sequence, initial_state)
         return (outputs, states) if return_state else outputs
 
@@ -212,3 +215,11 @@ class VanillaRNN(_Recurrent):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": self.activation}
+
+
+LAYERS: dict[Cell, Callable[..., keras.layers.Layer]] = {
+    "gru": GRU,
+    "lstm": LSTM,
+    "vanilla": partial(VanillaRNN, activation="relu"),
+}
+"""Classes of recurrent layers, called with `units`, `bidirectional` and `name`."""

@@ -38,7 +38,7 @@ def lstm(projected: Any, kernel: Any, initial: Any, initial_cell: Any, reverse: 
 
 @compiled
 def _forward(projected: Any, kernel: Any, initial: Any, initial_cell: Any, reverse: bool) -> Tensors:
-    """The states, (nb_batch, nb_frames, units), the last cell, and the slopes for the way back, time first."""
+    """The states, (nb_batch, nb_frames, units), the last cell, and the slopes for the backward pass, time first."""
 
     def step(t: Any, carry: Tensors) -> tuple[Tensors, Tensors]:
         h, cell = carry

@@ -1,4 +1,4 @@
-"""A loop over the frames of a sequence, the one thing that a recurrent layer cannot do at once."""
+"""The loop over the frames of a sequence."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ def scan(
     reverse: bool,
 ) -> tuple[Tensors, Tensors]:
     """
-    Run `carry, emitted = step(t, carry)` for every frame t, and stack what it emits.
+    Run `carry, emitted = step(t, carry)` for every frame t and stack the emitted tensors.
 
     nb_emitted: how many tensors `step` emits, each shaped like carry[0], (nb_batch, units).
-    reverse: from the last frame to the first; what is emitted stays in the order of time.
+    reverse: from the last frame to the first; emitted sequences stay in the order of time.
 
     Returns the last carry, and the emitted sequences, each (nb_frames, nb_batch, units).
     """
@@ -39,7 +39,7 @@ def scan(
 
 
 def length(sequence: Any) -> Any:
-    """Number of frames of a (nb_batch, nb_frames, any) sequence: an integer where it is known beforehand."""
+    """Number of frames of a sequence (nb_batch, nb_frames, …): an integer if it is static."""
     return sequence.shape[1] or tf.shape(sequence)[1]
 
 
@@ -56,16 +56,16 @@ def previous(states: Any, initial: Any, reverse: bool) -> Any:
 
 
 def product(inputs: Any, gradients: Any) -> Any:
-    """Gradient of a matrix that multiplies all frames: one product, input' x gradient, over all of them."""
+    """Gradient of a matrix that multiplies all frames, as one product over all frames."""
     rows, columns = inputs.shape[-1], gradients.shape[-1]
     return tf.matmul(tf.reshape(inputs, (-1, rows)), tf.reshape(gradients, (-1, columns)), transpose_a=True)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `function(sequence, ...)`, by XLA where a graph is traced for a known number of frames.
+    `function(sequence, …)`, compiled by XLA when a graph with a static number of frames is traced.
 
-    Elsewhere it stays as it is: XLA compiles anew for every length.
+    Otherwise it is not compiled, since XLA would compile again for every length.
     """
     by_xla = tf.function(function, jit_compile=True, autograph=False)
 

@@ -1,1 +1,1 @@
-"""."""
+"""Instruments: notes to samples."""

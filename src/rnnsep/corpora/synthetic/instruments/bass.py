@@ -4,7 +4,7 @@ import numpy as np
 
 from rnnsep.corpora.synthetic.instruments.effects import bandpass, compress, fade, lowpass, place, rms, saturate
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, cycle, modes, play, pluck, seconds
-from rnnsep.corpora.synthetic.song import Note
+from rnnsep.corpora.synthetic.score import Note
 
 # brightness of the pluck (Hz), where its decay has halved (Hz), T60 (s), plucked point, level of the knock
 STRINGS = {

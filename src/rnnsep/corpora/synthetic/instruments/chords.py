@@ -26,7 +26,7 @@ from rnnsep.corpora.synthetic.instruments.oscillators import (
     pluck,
     seconds,
 )
-from rnnsep.corpora.synthetic.song import Layer, Note
+from rnnsep.corpora.synthetic.score import Layer, Note
 
 # (frequency, nb_samples, velocity) -> mono or stereo sound of one note, before its release
 Voice = Callable[[float, int, float], Audio]

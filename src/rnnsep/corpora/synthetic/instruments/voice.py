@@ -16,7 +16,7 @@ from rnnsep.corpora.synthetic.instruments.effects import (
     upsample,
 )
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, saw
-from rnnsep.corpora.synthetic.song import Note
+from rnnsep.corpora.synthetic.score import Note
 
 HOP = 256  # samples from one control frame to the next
 # Formants of an adult, Hz: vowels, then nasals and glides.

@@ -1,0 +1,138 @@
+"""The recipe of a training: all its settings as one object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from rnnsep.learning.losses import LossName, LossParams
+from rnnsep.learning.sampling import SamplingParams
+from rnnsep.network.input import InputParams
+from rnnsep.network.masks import Activation, MaskParams
+from rnnsep.network.network import NOT_BAND_SPLIT, DefectParams, NetworkParams, RnnParams
+from rnnsep.params import ParamError, Range, changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerParams:
+    """Section `optimizer` of params.yaml."""
+
+    name: Literal["adam", "sgd", "lbfgs"]
+    momentum: Annotated[float, Range(0, 0.9999)]
+    weight_decay: Annotated[float, Range(0)]
+    clip: Annotated[float, Range(1e-9)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingParams:
+    """Section `training` of params.yaml."""
+
+    seed: Annotated[int, Range(0, 2**32 - 1)]
+    epochs: Annotated[int, Range(1)]
+    patience: Annotated[int, Range(1)]
+    learning_rate: Annotated[float, Range(0)]
+    warmup: Annotated[int, Range(0)]
+    schedule: Literal["cosine", "plateau", "constant"]
+    averaging: Annotated[float, Range(0, 0.99999)]
+    networks: Annotated[int, Range(1, 16)]
+    threads: Annotated[int, Range(1, 1024)]
+    precision: Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendingParams:
+    """
+    Section `blending` of params.yaml: a band-split RNN trained in addition to the network.
+
+    Networks of different kinds make different errors, so their average is better than each (Uhlich et al., 2017).
+    """
+
+    bands: Annotated[int, Range(0)]  # 0: off
+    units: Annotated[int, Range(1)]
+    dropout: Annotated[float, Range(0, 0.99)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnhancementParams:
+    """Section `enhancement` of params.yaml: a second network, otherwise like the first."""
+
+    layers: Annotated[int, Range(0)]  # 0: off
+    mask: Activation
+    loss: LossName
+    discrimination: Annotated[float, Range(0, 0.99)]
+    share: Annotated[float, Range(0, 0.9)]  # fraction of training songs reserved for it; 0: both train on all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The sections of params.yaml that the stage train reads."""
+
+    input: InputParams
+    rnn: RnnParams
+    mask: MaskParams
+    defects: DefectParams
+    loss: LossParams
+    sampling: SamplingParams
+    optimizer: OptimizerParams
+    training: TrainingParams
+    blending: BlendingParams
+    enhancement: EnhancementParams
+
+    @property
+    def network(self) -> NetworkParams:
+        """The settings of the first network."""
+        return NetworkParams(input=self.input, rnn=self.rnn, mask=self.mask, defects=self.defects)
+
+    @property
+    def networks(self) -> Sequence[NetworkParams]:
+        """The settings of each network of the ensemble; the band-split RNN of `blending`, if any, is the last."""
+        ensemble = [self.network] * self.training.networks
+        if self.blending.bands:
+            own = {f"rnn.{key}": getattr(self.blending, key) for key in ("bands", "units", "dropout")}
+            ensemble.append(changed(self.network, NOT_BAND_SPLIT | own))
+        return ensemble
+
+    @property
+    def first_epochs(self) -> "Recipe":
+        """The recipe of the pre-training epochs."""
+        return changed(self, {"loss.name": self.loss.pretraining})
+
+    def member(self, number: int) -> "Recipe":
+        """The recipe of network `number` of the ensemble, counted from 1, alone: its settings and its seed."""
+        params = self.networks[number - 1]
+        return changed(self, {"training.seed": self.training.seed + number - 1, "training.networks": 1,
+                              "blending.bands": 0, "input": params.input, "rnn": params.rnn,
+                              "mask": params.mask})  # fmt: skip
+
+    @property
+    def enhancing(self) -> "Recipe":
+        """The recipe of the enhancement network."""
+        own = self.enhancement
+        changes = {"rnn.layers": own.layers, "mask.activation": own.mask, "loss.name": own.loss,
+                   "loss.discrimination": own.discrimination, "loss.pretraining_epochs": 0}  # fmt: skip
+        return changed(self, changes)
+
+    def check(self) -> None:
+        self.network.check()
+        if self.loss.segment and self.sampling.frames % self.loss.segment:
+            raise ParamError("loss.segment", f"must divide sampling.frames ({self.sampling.frames})")
+        if self.optimizer.name == "lbfgs":
+            self._check_deterministic()
+        if self.blending.bands and (self.rnn.bands or self.input.mel):
+            other = "rnn.bands" if self.rnn.bands else "input.mel"
+            raise ParamError("blending.bands", f"must be 0 unless {other} is 0")
+        if self.enhancement.layers and len(self.networks) > 1:
+            key, value = ("training.networks", 1) if self.training.networks > 1 else ("blending.bands", 0)
+            raise ParamError(key, f"must be {value} with an enhancement network (enhancement.layers)")
+
+    def _check_deterministic(self) -> None:
+        """Raise `ParamError` for options that L-BFGS does not have."""
+        options = {
+            "training.averaging": self.training.averaging,
+            "optimizer.weight_decay": self.optimizer.weight_decay,
+            "rnn.dropout": self.rnn.dropout,
+            "input.noise": self.input.noise,
+            "blending.dropout": self.blending.dropout if self.blending.bands else 0,
+        }
+        for key, value in options.items():
+            if value:
+                raise ParamError(key, "must be 0; L-BFGS (optimizer.name) needs a deterministic loss and plain weights")

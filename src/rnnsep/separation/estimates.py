@@ -1,0 +1,50 @@
+"""Estimates of all songs of a split of the corpus."""
+
+from contextlib import ExitStack, suppress
+from functools import cache, partial
+from pathlib import Path
+
+from rnnsep.network.backend import import_tensorflow
+from rnnsep.running.errors import UserError
+from rnnsep.running.workers import map_songs
+from rnnsep.separation.blocks import SeparationParams, Separator, separate
+from rnnsep.signal.corpus import MIXTURE, Corpus, Song
+from rnnsep.signal.writing import audio_sink
+
+
+def separate_corpus(corpus: Path, models: Path, estimates: Path, params: SeparationParams, split: str) -> None:
+    """Write `estimates/<song>/<source>.wav` for the songs of a split. Finished songs are kept.
+
+    Raises `UserError` if there is no such song, or a mixture or the model cannot be read.
+    """
+    described = Corpus.read(corpus)
+    songs = described.of_split(split)
+    if not songs:
+        raise UserError(f"{corpus}: no songs of split {split}; nothing to separate")
+    map_songs(partial(_separate_song, described, models, estimates, params), songs, "separate")
+
+
+def _separate_song(corpus: Corpus, models: Path, folder: Path, params: SeparationParams, song: Song) -> None:
+    model = load_separator(models)
+    paths = [folder / song.name / f"{source}.wav" for source in model.sources]
+    if all(path.exists() for path in paths):
+        return
+    with corpus.stem(song, MIXTURE) as mixture, ExitStack() as stack:
+        sinks = [stack.enter_context(audio_sink(path, song.rate, song.nb_channels)) for path in paths]
+        for block in separate(mixture, song.rate, model, params):
+            for sink, estimate in zip(sinks, block, strict=True):
+                sink.write(estimate)
+
+
+@cache
+def load_separator(folder: Path) -> Separator:
+    """The model of a worker process, on one thread, so that bytes do not depend on the number of workers."""
+    import_tensorflow()  # here, since it takes seconds that the parent process need not spend
+    import tensorflow as tf
+
+    from rnnsep.network.model import load_model
+
+    with suppress(RuntimeError):  # too late if this process has used TensorFlow already
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    return load_model(folder)

@@ -1,0 +1,65 @@
+"""The tables and metrics of a run."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rnnsep.running import files
+from rnnsep.tables import overall, reading, sheets, statistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesParams:
+    shared_array: bool
+
+
+def aggregate(scores: Sequence[Path], tables: Path, metrics: Path, params: TablesParams) -> list[sheets.Sheet]:
+    """Write the tables of several systems to the folder `tables` and the first system's metrics to the file `metrics`.
+
+    The systems' scores are read from the folders `scores`. The tables are songs.csv (a row per system, song and
+    target), summary.csv, summary.md, summary.tex, tests.csv and tests.md, and for BSS Eval v3 overall.csv and
+    overall.md. `metrics` holds `system_metrics`. Returns the sheets with the result.
+    """
+    songs = statistics.song_medians(reading.read_systems(scores))
+    summary, tests = statistics.summarise(songs), statistics.compare(songs)
+    medians = sheets.summary_sheets(summary, intervals=True) + sheets.detail_sheets(summary)
+    files.write_text(tables / "songs.csv", sheets.csv(statistics.by_song(songs)))
+    files.write_text(tables / "summary.csv", sheets.csv(summary))
+    files.write_text(tables / "summary.md", sheets.markdown(medians))
+    files.write_text(tables / "summary.tex", sheets.latex(sheets.summary_sheets(summary)))
+    files.write_text(tables / "tests.csv", sheets.csv(tests))
+    files.write_text(tables / "tests.md", sheets.markdown(sheets.pair_sheets(tests)))
+    means = overall.overall_table(scores, params.shared_array)
+    if not means.empty:
+        files.write_text(tables / "overall.csv", sheets.csv(means))
+        files.write_text(tables / "overall.md", sheets.markdown([overall.overall_sheet(means)]))
+    files.write_json(metrics, system_metrics(summary, means, str(summary["system"].iloc[0])))
+    return sheets.summary_sheets(summary) if means.empty else [overall.overall_sheet(means)]
+
+
+def system_metrics(summary: pd.DataFrame, means: pd.DataFrame, system: str) -> dict[str, dict[str, float | None]]:
+    """What `dvc metrics` and `dvc exp show` list of a system, in dB with five decimals; a missing score is None.
+
+    {"SDR": {"mean": mean over targets of the medians over songs, <target>: median over songs}},
+    {"uSDR": {"mean": mean over targets of the means over songs}}, and {"GNSDR" | "GSIR" | "GSAR": {<target>: score}}
+    if there are `means` (see `overall_table`).
+    """
+    metric = statistics.metrics_of(summary)[0]
+    of_songs = summary[summary["system"] == system].set_index("target")
+    medians = of_songs.loc[of_songs["metric"] == metric, "median"]
+    content = {metric: _rounded({"mean": medians.mean(skipna=False), **medians})}
+    usdr = of_songs.loc[of_songs["metric"] == "uSDR", "mean"]
+    if len(usdr):
+        content["uSDR"] = _rounded({"mean": usdr.mean(skipna=False)})
+    of_corpus = means[means["system"] == system].set_index("target")
+    for name in overall.GLOBAL.values() if len(of_corpus) else ():
+        content[name] = _rounded(of_corpus[name].to_dict())
+    return content
+
+
+def _rounded(scores: dict[Any, float]) -> dict[str, float | None]:
+    return {str(target): None if math.isnan(score) else round(float(score), 5) for target, score in scores.items()}

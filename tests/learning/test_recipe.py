@@ -1,0 +1,63 @@
+"""The settings of a training: what belongs to each network, and what cannot be combined."""
+
+import pytest
+
+from rnnsep.params import ParamError, changed
+from tests.learning.small import RECIPE
+
+LBFGS = {"optimizer.name": "lbfgs", "training.averaging": 0.0, "rnn.dropout": 0.0}
+
+
+def test_the_networks_of_an_ensemble_differ_in_their_seeds_only() -> None:
+    recipe = changed(RECIPE, {"training.networks": 3})
+    assert list(recipe.networks) == [recipe.network] * 3
+    seed = RECIPE.training.seed
+    assert [recipe.member(number).training.seed for number in (1, 2, 3)] == [seed, seed + 1, seed + 2]
+    assert changed(recipe.member(3), {"training.seed": seed}) == RECIPE
+
+
+def test_a_blended_network_is_the_first_with_the_options_of_a_band_split_rnn() -> None:
+    options = {"rnn.bottleneck": 8, "mask.local": (2,), "input.context": 1, "rnn.recurrent": (1,)}
+    recipe = changed(RECIPE, options | {"rnn.bidirectional": True, "training.networks": 2, "blending.bands": 3})
+    *ensemble, blended = recipe.networks
+    assert ensemble == [recipe.network] * 2
+    blended.check()
+    without = {"rnn.bottleneck": 0, "mask.local": None, "input.context": 0, "rnn.recurrent": None}
+    own = {"rnn.bands": 3, "rnn.units": recipe.blending.units, "rnn.dropout": recipe.blending.dropout}
+    assert blended == changed(recipe.network, without | own)
+    assert recipe.member(3).network == blended
+
+
+def test_the_enhancement_network_has_its_own_layers_mask_and_loss() -> None:
+    own = {"enhancement.layers": 1, "enhancement.mask": "abs", "enhancement.loss": "kl",
+           "enhancement.discrimination": 0.2, "loss.pretraining_epochs": 2}  # fmt: skip
+    recipe = changed(RECIPE, own)
+    expected = {"rnn.layers": 1, "mask.activation": "abs", "loss.name": "kl", "loss.discrimination": 0.2,
+                "loss.pretraining_epochs": 0}  # fmt: skip
+    assert recipe.enhancing == changed(recipe, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss.segment": 5}, r"^loss\.segment: must divide sampling\.frames \(32\)"),
+        ({"enhancement.layers": 1, "training.networks": 2}, r"^training\.networks: must be 1"),
+        ({"enhancement.layers": 1, "blending.bands": 3}, r"^blending\.bands: must be 0 with an enhancement"),
+        ({"blending.bands": 3, "rnn.bands": 2}, r"^blending\.bands: must be 0 unless rnn\.bands is 0"),
+        ({"blending.bands": 3, "input.mel": 12}, r"^blending\.bands: must be 0 unless input\.mel is 0"),
+        (LBFGS | {"rnn.dropout": 0.1}, r"^rnn\.dropout: must be 0; L-BFGS"),
+        (LBFGS | {"input.noise": 0.1}, r"^input\.noise: must be 0; L-BFGS"),
+        (LBFGS | {"training.averaging": 0.5}, r"^training\.averaging: must be 0; L-BFGS"),
+        (LBFGS | {"optimizer.weight_decay": 0.5}, r"^optimizer\.weight_decay: must be 0; L-BFGS"),
+        (LBFGS | {"blending.bands": 3, "blending.dropout": 0.1}, r"^blending\.dropout: must be 0; L-BFGS"),
+        ({"mask.mel": True}, r"^mask\.mel: needs the number of bands"),
+    ],
+)
+def test_settings_that_exclude_each_other_are_rejected_by_key(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ParamError, match=message):
+        changed(RECIPE, changes).check()
+
+
+def test_settings_that_fit_are_accepted() -> None:
+    for changes in ({}, LBFGS, LBFGS | {"blending.dropout": 0.1}, {"enhancement.layers": 1}, {"blending.bands": 3}):
+        changed(RECIPE, changes).check()

@@ -1,0 +1,203 @@
+"""Score files: what is read, and messages for files that cannot be right."""
+
+import json
+import math
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnsep.running.errors import UserError
+from rnnsep.signal import sigsep
+from rnnsep.tables import reading, statistics
+from tests.tables.systems import NAN, document, random_system, write
+
+
+def test_reads_every_frame(tmp_path):
+    drawn = random_system(tmp_path / "RNN" / "test", seed=1)
+    frames = reading.read_scores(tmp_path / "RNN")
+    assert set(frames["system"]) == {"RNN"}
+    assert len(frames) == sum(map(len, drawn.values()))
+    for (song, target, metric), those in frames.groupby(["track", "target", "metric"]):
+        np.testing.assert_array_equal(those["score"].to_numpy(), drawn[song, target, metric])
+        if metric in statistics.SONG_METRICS:
+            assert those["frame"].isna().all()
+        else:
+            assert list(those["frame"]) == list(range(len(those)))
+
+
+def test_score_files_may_lie_directly_in_the_folder(tmp_path):
+    drawn = random_system(tmp_path / "flat", seed=1)
+    assert len(reading.read_scores(tmp_path / "flat")) == sum(map(len, drawn.values()))
+
+
+def test_songs_keep_odd_names_and_are_sorted(tmp_path):
+    names = ["Zoë – “Lied” (feat. ß)", "a.b.c", "[brackets] & 100 %", "'quotes'", "日本語"]
+    for name in names:
+        write(tmp_path / "S", name, {"vocals": {"SDR": [1.0]}})
+    songs = statistics.song_medians(reading.read_scores(tmp_path / "S"))
+    assert list(songs["track"]) == sorted(names)
+
+
+def test_leftovers_of_killed_writers_are_ignored(tmp_path):
+    path = write(tmp_path / "S", "song", {"vocals": {"SDR": [1.0]}})
+    path.with_name(".partial-77-0.json").write_text('{"targets": [')
+    assert set(reading.read_scores(tmp_path / "S")["track"]) == {"song"}
+
+
+def test_scores_of_songs_are_their_own_medians_and_have_no_frames(tmp_path):
+    write(tmp_path / "S", "a", {"vocals": {"SDR": [1.0, 3.0]}}, {"vocals": {"uSDR": 5.0, "SI-SDR": NAN}})
+    write(tmp_path / "S", "b", {"vocals": {"SDR": [7.0]}}, {"vocals": {"uSDR": 8.0, "SI-SDR": math.inf}})
+    songs = statistics.song_medians(reading.read_scores(tmp_path / "S"))
+    assert list(songs["metric"]) == ["SDR", "uSDR", "SI-SDR"] * 2
+    np.testing.assert_array_equal(songs["score"].to_numpy(float), [2.0, 5.0, NAN, 7.0, 8.0, NAN])
+    for column, counts in (("valid_frames", [2, None, None, 1, None, None]), ("nan_frames", [0, None, None] * 2)):
+        assert [None if count is pd.NA else count for count in songs[column]] == counts
+
+
+def test_infinite_scores_are_missing_as_in_museval(tmp_path):
+    write(tmp_path / "S", "song", {"vocals": {"SDR": [math.inf, -math.inf, NAN, 2.0]}})
+    (song,) = statistics.song_medians(reading.read_scores(tmp_path / "S")).to_dict("records")
+    assert (song["score"], song["valid_frames"], song["nan_frames"]) == (2.0, 1, 3)
+
+
+def good():
+    return document({"vocals": {"SDR": [1.0, 2.0], "SIR": [3.0, 4.0]}, "bass": {"SDR": [1.0], "SIR": [2.0]}})
+
+
+def broken(change):
+    content = good()
+    change(content)
+    return json.dumps(content)
+
+
+BROKEN = [
+    ("not valid JSON: Expecting value: line 1 column 14", '{"targets": ['),
+    ("not valid JSON: Expecting value: line 1 column 1 ", ""),
+    ("the file has no list of targets", "[1, 2]"),
+    ("the file has no list of targets", broken(lambda c: c.update(targets={"vocals": 1}))),
+    ("holds no targets", broken(lambda c: c.update(targets=[]))),
+    ("a target has no name", broken(lambda c: c["targets"][0].pop("name"))),
+    ("a target has no name", broken(lambda c: c["targets"][0].update(name=3))),
+    ("a target has no name", broken(lambda c: c["targets"].append("vocals"))),
+    ("has the target bass twice", broken(lambda c: c["targets"][0].update(name="bass"))),
+    ("bass has no list of frames", broken(lambda c: c["targets"][1].pop("frames"))),
+    ("bass has no frames", broken(lambda c: c["targets"][1].update(frames=[]))),
+    ("frame 1 of vocals has no metrics", broken(lambda c: c["targets"][0]["frames"][1].pop("metrics"))),
+    (
+        "frame 1 of vocals has other metrics than frame 0",
+        broken(lambda c: c["targets"][0]["frames"][1]["metrics"].pop("SIR")),
+    ),
+    *(
+        (
+            f"SDR in frame 0 of vocals must be a number, not {value!r}",
+            broken(lambda c, value=value: c["targets"][0]["frames"][0]["metrics"].update(SDR=value)),
+        )
+        for value in (None, "1", True)
+    ),
+    (
+        "the metrics of bass must be a mapping, with other names than those of its frames",
+        broken(lambda c: c["targets"][1].update(metrics=[1.0])),
+    ),
+    (
+        "the metrics of bass must be a mapping, with other names than those of its frames",
+        broken(lambda c: c["targets"][1].update(metrics={"SDR": 1.0})),
+    ),
+    ("uSDR of bass must be a number, not None", broken(lambda c: c["targets"][1].update(metrics={"uSDR": None}))),
+]
+
+
+@pytest.mark.parametrize(("message", "text"), BROKEN)
+def test_a_damaged_file_is_one_line_that_names_it(tmp_path, message, text):
+    path = tmp_path / "S" / "Söng.json"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        reading.read_scores(tmp_path / "S")
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf8_is_rejected(tmp_path):
+    (tmp_path / "song.json").write_bytes(b'{"targets": "\xff"}')
+    with pytest.raises(UserError, match="not valid JSON"):
+        reading.read_scores(tmp_path)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.sampled_from(["name", "SDR", "vocals"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["name", "frames", "metrics", "targets", "SDR"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_is_read_is_valid_by_musevals_schema(data, tmp_path_factory):
+    schema = json.loads((Path(sigsep.museval().__file__).parent / "musdb.schema.json").read_text())
+    content = good()
+    place, key = data.draw(
+        st.sampled_from(
+            [
+                (content, "targets"),
+                (content["targets"], 0),
+                (content["targets"][0], "name"),
+                (content["targets"][0], "frames"),
+                (content["targets"][0], "metrics"),
+                (content["targets"][0]["frames"], 1),
+                (content["targets"][0]["frames"][1], "metrics"),
+                (content["targets"][0]["frames"][1]["metrics"], "SDR"),
+            ]
+        )
+    )
+    place[key] = data.draw(json_values)
+    path = tmp_path_factory.mktemp("scores") / "song.json"
+    path.write_text(json.dumps(content))
+    try:
+        reading.read_scores(path.parent)
+    except UserError:
+        return
+    jsonschema.validate(content, schema)
+
+
+def test_folders_without_scores_are_rejected(tmp_path, three):
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        reading.read_scores(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: holds no scores"):
+        reading.read_scores(tmp_path / "empty")
+    with pytest.raises(UserError, match=r"it holds systems, give these: \S+/IRM1 \S+/MIX \S+/RNN$"):
+        reading.read_scores(tmp_path)
+
+
+def test_songs_with_other_targets_or_metrics_are_rejected(tmp_path):
+    write(tmp_path / "S", "a", {"vocals": {"SDR": [1.0]}, "bass": {"SDR": [1.0]}})
+    path = write(tmp_path / "S", "b", {"vocals": {"SDR": [1.0]}})
+    with pytest.raises(UserError, match="b.json: has vocals: SDR, but a.json has bass: SDR; vocals: SDR"):
+        reading.read_scores(tmp_path / "S")
+    path.write_text(json.dumps(document({"bass": {"SDR": [1.0], "SIR": [1.0]}, "vocals": {"SDR": [1.0]}})))
+    with pytest.raises(UserError, match="b.json: has bass: SDR, SIR; vocals: SDR, but"):
+        reading.read_scores(tmp_path / "S")
+
+
+def test_systems_without_a_common_target_are_rejected(tmp_path):
+    write(tmp_path / "A", "a", {"vocals": {"SDR": [1.0]}})
+    write(tmp_path / "B", "a", {"piano": {"SDR": [1.0]}})
+    with pytest.raises(UserError, match=r"B: has no target in common with .*A: piano here, vocals there"):
+        reading.read_systems([tmp_path / "A", tmp_path / "B"])
+
+
+def test_folders_of_the_same_name_are_told_apart(tmp_path):
+    folders = [tmp_path / run / "RNN" for run in ("one", "two")]
+    for folder in folders:
+        write(folder, "song", {"vocals": {"SDR": [1.0]}})
+    frames = reading.read_systems([*folders, folders[0]])
+    assert statistics.systems_of(frames) == ["one/RNN", "two/RNN"]
+    assert len(frames) == 2
