@@ -18,7 +18,7 @@ from tests.repository import Repository
 
 def test_the_pipeline_ends_with_metrics_tables_and_page(repository: Repository) -> None:
     metrics = json.loads((repository.root / "reports" / "metrics.json").read_text())
-    assert list(metrics) == ["SDR"]
+    assert list(metrics) == ["SDR", "uSDR"]
     assert list(metrics["SDR"]) == ["mean", "vocals", "drums", "bass", "other"]
     assert (repository.root / "reports" / "tables" / "summary.md").exists()
     assert (repository.root / "reports" / "index.html").exists()

@@ -126,7 +126,7 @@ def test_misuse_prints_usage(capsys, arguments):
 @pytest.mark.parametrize("arguments", [["--help"], ["scores", "--help"], ["separate", "--help"]])
 def test_help_is_quick_since_it_imports_no_library(arguments):
     code = (
-        "import sys; from rnnsep import cli\n"
+        "import sys; from rnnsep.app import cli\n"
         f"try: cli.main({arguments})\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert not {'numpy', 'pandas', 'scipy', 'tensorflow'} & set(sys.modules)"

@@ -206,7 +206,7 @@ def test_an_enhancement_network_enhances_the_estimates_of_the_first(features: Pa
     first = Model(model.sources, model.stft, model.networks).masks(mixture)
     assert np.abs(first.sum(axis=0) - 1).max() > 1e-3
     seen = (first * np.abs(mixture)).transpose(1, 2, 0, 3).reshape(1, 20, 129, 2)
-    np.testing.assert_allclose(model.enhancer(seen)[:, 0], masks, atol=1e-5)
+    np.testing.assert_allclose(model.enhancer(seen)[:, 0], masks, atol=5e-5)  # ReLU ratios amplify rounding
     # a run that is killed during the second stage resumes there
     (tmp_path / "enhancement.npz").unlink()
     shutil.move(models, tmp_path / "before")

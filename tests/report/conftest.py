@@ -12,7 +12,7 @@ from rnnsep.report.wording import EvaluationShown, SeparationShown
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.writing import write_wav
 from rnnsep.tables.aggregate import TablesParams, aggregate
-from rnnsep.tables.statistics import METRICS
+from rnnsep.tables.statistics import METRICS, SONG_METRICS
 
 ODD = "Zoë & <script>“Co” 'x' \"y\" [1]"
 
@@ -42,9 +42,11 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
                  "metrics": {m: round(float(random.normal(centre + index, 0.1)), 5) for m in METRICS}}
                 for t in range(4)
             ]  # fmt: skip
+            whole = {m: round(float(random.normal(centre + index, 0.1)), 5) for m in SONG_METRICS}
+            targets = [{"name": source, "frames": frames, "metrics": whole} for source in sources]
             path = root / "scores" / system / "test" / f"{song.name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"targets": [{"name": source, "frames": frames} for source in sources]}))
+            path.write_text(json.dumps({"targets": targets}))
     systems = [root / "scores" / system for system in ("RNN", "MIX", "IRM1")]
     aggregate(systems, root / "tables", root / "metrics.json", TablesParams(shared_array=False))
     (root / "models").mkdir()

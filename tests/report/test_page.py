@@ -14,7 +14,7 @@ from rnnsep.report.wording import SeparationShown, headline, network, number, se
 from rnnsep.running.errors import UserError
 from rnnsep.tables import sheets
 from rnnsep.tables.aggregate import TablesParams, aggregate
-from rnnsep.tables.statistics import METRICS
+from rnnsep.tables.statistics import METRICS, SONG_METRICS
 
 
 @pytest.fixture(scope="session")
@@ -103,18 +103,21 @@ def test_tables(text, finished):
         found = summary[(summary["metric"] == metric) & (summary["system"] == "MIX")].set_index("target")
         assert rows[2][2].split()[0] == number(found.loc["bass", "median"])
         assert rows[2][2].split()[1] == number(found.loc["bass", "low"])
-    songs = page.tables[4]
-    assert songs[0] == ["Song", "Source", *METRICS, "vs MIX", "vs IRM1", "frames", "NaN"]
+    for metric, rows in zip(SONG_METRICS, page.tables[4:6], strict=True):
+        found = summary[(summary["metric"] == metric) & (summary["system"] == "MIX")].set_index("target").loc["bass"]
+        assert rows[2][2].split() == [number(found["mean"]), number(found["median"])]
+    songs = page.tables[6]
+    assert songs[0] == ["Song", "Source", *METRICS, *SONG_METRICS, "vs MIX", "vs IRM1", "frames", "NaN"]
     assert len(songs) == 1 + 4 * 2
     assert songs[1][:2] == ["A", "vocals"]
-    assert songs[1][6][0] == "+"
-    assert songs[1][7][0] == "−"
+    assert songs[1][8][0] == "+"
+    assert songs[1][9][0] == "−"
 
 
 def test_odd_names_are_escaped(text):
     odd = "Zoë & <script>“Co” 'x' \"y\" [1]"
     page = Page(text)
-    assert odd in {row[0] for row in page.tables[4]}
+    assert odd in {row[0] for row in page.tables[6]}
     assert sum("“Co”" in words for words in page.words) == 2 + 1  # two sources, one example
 
 
@@ -163,7 +166,8 @@ def test_mir_1k_has_gnsdr_gsir_and_gsar(tmp_path, make_run, write_run):
         for duration, path in zip((1.0, 3.0), sorted((system / "test").iterdir()), strict=True):
             scores = {"SDR": shift + duration, "SIR": 3.0, "SAR": 4.0, "NSDR": shift + duration}
             frames = [{"time": 0.0, "duration": duration, "metrics": scores}]
-            targets = [{"name": name, "frames": frames} for name in ("vocals", "accompaniment")]
+            whole = {"uSDR": shift + 5.0, "SI-SDR": shift + 4.0}
+            targets = [{"name": name, "frames": frames, "metrics": whole} for name in ("vocals", "accompaniment")]
             path.write_text(json.dumps({"targets": targets}))
     aggregate(systems, root / "tables", root / "metrics.json", TablesParams(shared_array=False))
     text = write_run(root, tmp_path / "index.html", version="v3")
@@ -173,9 +177,10 @@ def test_mir_1k_has_gnsdr_gsir_and_gsar(tmp_path, make_run, write_run):
     assert any(words.startswith(sentence) for words in page.words)
     assert page.tables[0][0] == ["system", "target", "GNSDR", "GSIR", "GSAR"]
     assert page.tables[0][1] == ["RNN", "vocals", "2.50", "3.00", "4.00"]
-    assert [rows[0][0] for rows in page.tables[1:5]] == ["system"] * 4
+    assert [rows[0][0] for rows in page.tables[1:8]] == ["system"] * 6 + ["Song"]
+    assert page.tables[5][1] == ["RNN", "5.00 5.00", "5.00 5.00"]  # mean and median of uSDR
     assert "BSS Eval v3, whole songs" in text
-    assert "median over frames" not in text.replace("median over songs of the median over frames", "")
+    assert "median over frames" not in text
 
 
 def test_missing_scores_are_dashes(tmp_path, make_run, write_run):

@@ -116,7 +116,10 @@ def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command = commands.add_parser(
         "scores",
         help="print the scores of systems as a table",
-        description="Print the scores of systems: the median over songs of the median over frames, in dB.",
+        description=(
+            "Print the scores of systems in dB: the median over songs of the median over frames (for the SDR also called"
+            " cSDR); for uSDR and SI-SDR, which are scores of whole songs, the mean (and median) over songs."
+        ),
         epilog="example: rnnsep scores data/scores/RNN data/scores/MIX --against sisec2018 --metric SDR",
     )
     command.add_argument(

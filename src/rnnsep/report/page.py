@@ -56,7 +56,7 @@ def write_page(
         facts=wording.facts(about, model, history, separation, evaluation),
         settings=wording.settings(model),
         sheets=score_sheets(summary, means, compared),
-        meaning=[(metric, wording.MEANING[metric]) for metric in metrics if metric in wording.MEANING],
+        meaning=wording.meanings(metrics, evaluation.version),
         whole=evaluation.version == "v3",
         compared=compared,
         excerpts=about.name == "musdb18-7s",

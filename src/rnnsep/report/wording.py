@@ -30,6 +30,8 @@ MEANING = {
     "SIR": "source to interference ratio: remains of the other sources",
     "SAR": "source to artefacts ratio: artefacts that belong to no source",
     "NSDR": "normalised SDR: SDR minus the SDR of the mixture",
+    "uSDR": "utterance-level SDR: energy of the source over energy of the error, in the whole song",
+    "SI-SDR": "scale-invariant SDR: as uSDR, but the level of the estimate does not count",
 }
 
 
@@ -100,6 +102,12 @@ def distance(songs: pd.DataFrame, system: str, other: str, metric: str) -> pd.Da
     keys = ["track", "target"]
     pair = [songs[songs["system"] == name].set_index(keys)[metric] for name in (system, other)]
     return (pair[0] - pair[1]).rename("distance").reset_index()
+
+
+def meanings(metrics: list[str], version: str) -> list[tuple[str, str]]:
+    """The meaning of each metric in words, without unknown metrics."""
+    notes = {"SDR": "; cSDR: median over frames of the SDR"} if version == "v4" else {}
+    return [(metric, MEANING[metric] + notes.get(metric, "")) for metric in metrics if metric in MEANING]
 
 
 def facts(

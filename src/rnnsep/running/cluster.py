@@ -1,8 +1,8 @@
-"""Songs on a Dask cluster, which is what `DASK_SCHEDULER_ADDRESS` names.
+"""Maps over songs on a Dask cluster (`DASK_SCHEDULER_ADDRESS`).
 
-A task is a few songs in a fresh Python process that a Dask worker starts, in the working directory of the one who
-asks, with its interpreter and its code. So a worker needs nothing but a view of these files at the same path; it may
-outlive changes of the code, and serve several checkouts at a time. What a lost worker had in hand another one does.
+A task is a few songs in a new Python process, started by a Dask worker in the working directory of the caller, with its
+interpreter and its code. So workers only need the same files at the same path; they can stay up while code changes and
+serve several checkouts. Tasks of a lost worker go to another one.
 """
 
 import os
@@ -25,28 +25,28 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
-CHUNKS = 4  # tasks for each thread of the cluster, at least, if there are as many songs: so that none waits for long
-RETRIES = 2  # of a task whose process was killed while its worker was not
-PATIENCE = 10  # s for the scheduler to answer
+CHUNKS = 4  # tasks per thread of the cluster, at least, for an even load
+RETRIES = 2  # of a task whose process was killed but not its worker
+TIMEOUT = 10  # s for the scheduler to answer
 
 
 def on_cluster(
     address: str, function: Callable[[Item], Result], items: Sequence[Item], variables: Mapping[str, str]
 ) -> Iterator[tuple[int, Result]]:
-    """Index and `function(item)` of each of `items`, in the order in which they are ready.
+    """(index, `function(item)`) of each of `items`, in order of completion.
 
-    Tasks run with the environment `variables` set. Raises the first exception of `function`, or `UserError` where
-    there is no cluster, or where its workers do not see the files of this process.
+    Tasks run with the environment `variables`. Raises the first exception of `function`, and `UserError` if there is no
+    cluster or its workers do not see the files of this process.
     """
     try:
         import distributed
     except ImportError:
-        raise UserError(f"{ADDRESS} is set, which needs another extra: uv sync --extra distributed") from None
+        raise UserError(f"{ADDRESS} is set but Dask is not installed; run: uv sync --extra distributed") from None
     try:
-        client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
+        client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError):
         raise UserError(
-            f"{ADDRESS}: no scheduler answers at {address}; unset it to work on this machine alone"
+            f"{ADDRESS}: no scheduler answers at {address}; unset it to use this machine only"
         ) from None
     here = Path.cwd()
     with client, tempfile.NamedTemporaryFile(prefix=".rnnsep-", dir=here) as witness:
@@ -73,7 +73,7 @@ def on_cluster(
 
 
 def _command(variables: Mapping[str, str]) -> list[str]:
-    """A Python process that imports what this one does."""
+    """The command of a Python process with the import path of this one."""
     code = f"import os, sys; os.environ.update({dict(variables)!r}); sys.path[:] = {sys.path!r}"
     return [sys.executable, "-c", f"{code}; from {__name__} import serve; serve()"]
 
@@ -91,11 +91,11 @@ def _outcome(task: Any, here: Path) -> list[Any]:
         lines = [line for line in getattr(error, "stderr", b"").decode(errors="replace").splitlines() if line.strip()]
         said = f" ({lines[-1]})" if lines else ""
         raise UserError(
-            f"songs on the cluster were killed again and again, perhaps for lack of memory{said}; run again with fewer"
-            " threads of a worker, it goes on where it was"
+            f"songs on the cluster were killed repeatedly, perhaps for lack of memory{said}; run again with fewer"
+            " threads per worker to resume"
         ) from None
     except FutureCancelledError:
-        raise UserError("the scheduler was lost; start it and its workers again, the next run goes on") from None
+        raise UserError("the scheduler was lost; restart it and its workers, then run again to resume") from None
     outcome = pickle.loads(done.stdout)  # noqa: S301 - our own task wrote it
     if isinstance(outcome, BaseException):
         raise outcome
@@ -103,9 +103,9 @@ def _outcome(task: Any, here: Path) -> list[Any]:
 
 
 def serve() -> None:
-    """Be a task: (file that must be there, pickled (function, items)) on stdin to a list of results on stdout.
+    """Run a task: (file that must exist, pickled (function, items)) from stdin; results, or an exception, to stdout.
 
-    The place of the list takes the exception that ended it. Prints go to stderr.
+    Prints go to stderr.
     """
     threading.Thread(target=_die_with_worker, args=(os.getppid(),), daemon=True).start()
     with os.fdopen(os.dup(1), "wb") as answer:
@@ -129,7 +129,7 @@ def _outcome_of(witness: str, call: bytes) -> Any:
 
 
 def _die_with_worker(worker: int) -> None:
-    """End this process soon after its parent: the songs are then another worker's."""
+    """End this process soon after its parent, since its songs then go to another worker."""
     while os.getppid() == worker:
         time.sleep(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear atomically."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ PARTIAL = ".partial-"
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+    """A temporary path next to `path`, renamed to it when the block succeeds and removed when it fails.
 
-    The file is synchronised to disk before the rename, so a crash leaves the old file, the new one or none. The
-    temporary name keeps the ending, which some writers go by, but not the length of the name.
+    The file is flushed to disk before the rename, so a crash leaves the old file, the new one or none. The temporary
+    name keeps the ending, by which some writers choose the format.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{PARTIAL}{uuid.uuid4().hex[:16]}-{path.name[-16:]}"
@@ -43,7 +43,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what killed writers left under `folder`. Only for a folder that nobody else writes to."""
+    """Remove the leftovers of killed writers under `folder`, to which nobody else may be writing."""
     for leftover in list(folder.rglob(f"{PARTIAL}*")):
         if leftover.is_dir():
             shutil.rmtree(leftover)
@@ -52,9 +52,9 @@ def remove_partial(folder: Path) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Let a finished file or folder appear at `target` too, over what may stand there.
+    """Let a finished file or folder also appear at `target`, replacing what is there.
 
-    Files are linked, so that this takes no space, or copied where the file system has no links.
+    Files are hard-linked, or copied if the file system has no links.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     linked, old = (source.with_name(f"{PARTIAL}{kind}-{source.name[-16:]}") for kind in ("new", "old"))

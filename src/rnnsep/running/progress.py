@@ -9,7 +9,7 @@ from tqdm import tqdm
 class Progress:
     """Counts to `total` under a label, with the time left.
 
-    Away from a terminal it prints about ten lines, or none where `lines` is false.
+    Without a terminal it prints about ten lines, or none if `lines` is false.
     """
 
     def __init__(self, label: str, total: int, lines: bool = True):

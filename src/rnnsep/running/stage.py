@@ -1,16 +1,16 @@
-"""A stage of dvc.yaml as a process: its parameters checked, its outs whole, its work resumable.
+"""A stage of dvc.yaml as a process: checked parameters, atomic outputs, resumable work.
 
-`run(Parameters, main)` is all that a stage script calls. It
+A stage script calls `run(Parameters, main)`, which
 
 1. reads the stage's entry in dvc.yaml and checks that its params are exactly what `Parameters` reads;
 2. parses params.yaml into `Parameters`;
-3. takes the stage's lock and opens a scratch folder `.cache/<stage>/<key>`, where the key is a hash of the declared
-   params, code and data, so that state of another run is never taken up;
-4. calls `main(parameters, *paths)`, with the paths of the command line, each out replaced by a path in the scratch
+3. takes the stage's lock and opens a scratch folder `.cache/<stage>/<key>`; the key is a hash of the declared params,
+   code and data, so that the state of a different run is never reused;
+4. calls `main(parameters, *paths)` with the paths of the command line, each output replaced by a path in the scratch
    folder, which still holds what a killed run had finished;
-5. refuses to go on where params, code or data were changed meanwhile, since DVC would record the new ones;
-6. links the outs to their places. The scratch folder stays until DVC has recorded them, since DVC, killed before that,
-   removes them and runs the stage again.
+5. stops if params, code or data were changed meanwhile, since DVC would record the new ones;
+6. links the outputs to their places. The scratch folder stays until DVC has recorded them: if DVC is killed before, it
+   removes the outputs and runs the stage again.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ from rnnsep.running.errors import UserError
 P = TypeVar("P")
 
 SCRATCH = Path(".cache")
-FINISHED = "finished"  # beside the scratch folders of a stage: the key of the one that was published last
+FINISHED = "finished"  # a file next to the scratch folders of a stage: the key of the last one that was published
 DVC_LOCK = Path("dvc.lock")  # DVC writes it whenever it has recorded the outs of a stage
 
 
 def run(parameters: type[P], main: Callable[..., None], helps: Callable[[], bool] = lambda: False) -> None:
-    """Run the stage whose script this process was started with (see the module's text). Exits 1 on `UserError`.
+    """Run the stage of this process's script (see above). Exits with 1 on `UserError`.
 
-    Where `helps()`, this process is one that helps another, which runs the stage: what it writes itself is dropped.
+    If `helps()`, another process runs the stage and this one only helps: its outputs are discarded.
     """
     name = Path(sys.argv[0]).stem
     try:
@@ -48,7 +48,7 @@ def run(parameters: type[P], main: Callable[..., None], helps: Callable[[], bool
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; what is finished is kept, dvc repro goes on from there", file=sys.stderr)
+        print(f"{name}: interrupted; finished work is kept, dvc repro resumes", file=sys.stderr)
         sys.exit(130)
 
 
@@ -64,7 +64,7 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
         stage, parsed = _read(name, parameters)
         outs = _outs(stage)
         if missing := set(outs) - set(arguments):
-            raise UserError(f"its outs are those of dvc.yaml, so {min(missing)} must be given, as in: {stage['cmd']}")
+            raise UserError(f"the output {min(missing)} of dvc.yaml is not an argument; run: {stage['cmd']}")
         _remove_recorded()
         state = _state(stage, parsed)
         scratch = SCRATCH / name / _key(stage, parsed)
@@ -72,12 +72,12 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
         files.remove_partial(scratch)
         place = {out: scratch / out.name for out in outs}
         main(parsed, *(place.get(argument, argument) for argument in arguments))
-        files.remove_partial(scratch)  # of a worker that was given up for lost while it was not
+        files.remove_partial(scratch)  # of a worker that was considered lost
         for what, now in _state(*_read(name, parameters)).items():
             if now != state.get(what):
                 raise UserError(
-                    f"{what} was changed while this stage ran, so its results are not those of what is there now;"
-                    " run again, or undo the change and run again: then what is finished is taken up"
+                    f"{what} was changed while this stage ran, so its results are outdated; run again"
+                    " (undo the change first to keep the finished work)"
                 )
         for out in outs:
             files.publish(place[out], out)
@@ -86,12 +86,12 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Hold the stage's lock. A second run waits for it, and then takes up what the first has finished."""
+    """Hold the stage's lock. A second run waits for it and then uses what the first has finished."""
     lock = FileLock(SCRATCH / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{name}: another run of this stage is at work here; waiting for it", flush=True)
+        print(f"{name}: another run of this stage is active here; waiting for it", flush=True)
         lock.acquire()
     try:
         yield
@@ -111,7 +111,7 @@ def _read(name: str, parameters: type[P]) -> tuple[dict[str, Any], P]:
 
 
 def _outs(stage: dict[str, Any]) -> list[Path]:
-    """Paths of a stage's outs, metrics and plots; an entry is a path, or a mapping of one path to its flags."""
+    """Paths of a stage's outputs, metrics and plots; an entry is a path, or a mapping of a path to its flags."""
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
     return [Path(next(iter(entry)) if isinstance(entry, dict) else entry) for entry in entries]
 
@@ -121,12 +121,12 @@ def _deps(stage: dict[str, Any]) -> list[Path]:
     deps = [Path(dep) for dep in stage.get("deps", [])]
     for dep in deps:
         if not dep.exists():
-            raise UserError(f"{dep}: no such file or folder; dvc repro makes what is missing")
+            raise UserError(f"{dep}: no such file or folder; dvc repro creates what is missing")
     return deps
 
 
 def _key(stage: dict[str, Any], parsed: Any) -> str:
-    """Of the command, the parameters, and the contents of all deps."""
+    """A hash of the command, the parameters and the contents of all dependencies."""
     content = [stage["cmd"], asdict(parsed), files.digest(_deps(stage))]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -141,7 +141,7 @@ def _state(stage: dict[str, Any], parsed: Any) -> dict[str, Any]:
 
 
 def _remove_recorded() -> None:
-    """Remove what finished stages left in their scratch folders, where DVC has recorded outs since then."""
+    """Remove the scratch folders of finished stages whose outputs DVC has recorded."""
     for finished in SCRATCH.glob(f"*/{FINISHED}"):
         if DVC_LOCK.exists() and DVC_LOCK.stat().st_mtime_ns > finished.stat().st_mtime_ns:
             shutil.rmtree(finished.parent / finished.read_text(encoding="utf-8"), ignore_errors=True)

@@ -1,8 +1,7 @@
-"""One executor for all maps over songs.
+"""Parallel maps over songs, by a local pool of processes or a Dask cluster (`DASK_SCHEDULER_ADDRESS`).
 
-A local pool of processes, or a Dask cluster where `DASK_SCHEDULER_ADDRESS` names one. Neither that nor the number of
-workers (`RNNSEP_WORKERS`, or what cores and memory allow) is a parameter: they may change neither results nor what DVC
-runs again.
+Neither the cluster nor the number of workers (`RNNSEP_WORKERS`, or as many as cores and memory allow) is a parameter,
+since they change no results.
 """
 
 import multiprocessing
@@ -39,7 +38,7 @@ def nb_cores() -> int:
 
 
 def nb_workers() -> int:
-    """Processes for a map over songs: `RNNSEP_WORKERS`, else one for each core, but no more than memory holds."""
+    """Number of processes for a map: `RNNSEP_WORKERS`, else one per core, as far as memory allows."""
     given = os.environ.get("RNNSEP_WORKERS", "")
     if not given:
         return max(1, min(nb_cores(), available_memory() // MEMORY))
@@ -49,7 +48,7 @@ def nb_workers() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that new processes may take: what is free, or the limit of the container where that is less."""
+    """Bytes available to new processes: free memory, or the container's limit if that is less."""
     free = [psutil.virtual_memory().available]
     for path in LIMITS:
         with suppress(OSError, ValueError):  # no such container, or "max"
@@ -60,10 +59,9 @@ def available_memory() -> int:
 def map_songs(function: Callable[[Item], Result], items: Iterable[Item], label: str) -> list[Result]:
     """`[function(item) for item in items]`, in parallel processes, each with one BLAS thread, with progress.
 
-    The processes are those of a Dask cluster where `DASK_SCHEDULER_ADDRESS` is set (see `cluster`), else they are
-    here. `function` must be importable by name (a module's function, or a `functools.partial` of one). Its first
-    exception ends the map; what other items finished before stays on disk. Raises `UserError` where a worker here was
-    killed; the songs of one on a cluster are given to another.
+    With `DASK_SCHEDULER_ADDRESS` the processes are those of a Dask cluster (see `cluster`). `function` must be
+    importable by name (a module's function, or a `functools.partial` of one). Its first exception ends the map. Raises
+    `UserError` if a local worker was killed; songs of a lost worker of a cluster go to another one.
     """
     items = list(items)
     results: dict[int, Result] = {}
@@ -75,7 +73,7 @@ def map_songs(function: Callable[[Item], Result], items: Iterable[Item], label: 
 
 
 def _executor(nb_items: int) -> Callable[..., Iterator[tuple[int, Any]]]:
-    """What calls a function on a sequence of items, and yields index and result as they come."""
+    """A function that maps a function over items and yields (index, result) in order of completion."""
     if os.environ.get(cluster.ADDRESS) and nb_items:
         one_thread = dict.fromkeys(THREAD_VARIABLES, "1")
         return partial(cluster.on_cluster, os.environ[cluster.ADDRESS], variables=one_thread)
@@ -96,7 +94,7 @@ def _in_processes(size: int, function: Callable[[Item], Result], items: Sequence
             yield futures[future], future.result()
     except BrokenProcessPool:
         raise UserError(
-            "a worker process was killed, perhaps for lack of memory; run again, it goes on where it was"
+            "a worker process was killed, perhaps for lack of memory; run again to resume"
             " (RNNSEP_WORKERS=1 needs least memory)"
         ) from None
     finally:
@@ -105,7 +103,7 @@ def _in_processes(size: int, function: Callable[[Item], Result], items: Sequence
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Limit BLAS libraries that are loaded (threadpoolctl) and those yet to be, here or in a worker (environment)."""
+    """Limit loaded BLAS libraries (threadpoolctl) and those that will be loaded, also in workers (environment)."""
     environment = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
