@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +68,10 @@ def test_leaf_keys_go_down_to_the_values() -> None:
         ({"layers": 0}, "rnn.layers: must be at least 1, not 0"),
         ({"layers": 2.5}, "rnn.layers: must be a whole number, not 2.5"),
         ({"layers": True}, "rnn.layers: must be a whole number, not True"),
-        ({"layers": "3"}, "rnn.layers: must be a whole number, not '3'"),
+        ({"layers": "3a"}, "rnn.layers: must be a whole number, not '3a'"),
+        ({"layers": "2.5"}, "rnn.layers: must be a whole number, not '2.5'"),
+        ({"inner": {"seconds": "inf"}}, "rnn.inner.seconds: must be a number, not 'inf'"),
+        ({"inner": {"seconds": "1e999"}}, "rnn.inner.seconds: must be a number, not '1e999'"),
         ({"layers": 10, "bidirectional": True}, "rnn.layers: too many"),
         ({"cell": "rnn"}, "rnn.cell: must be one of gru, lstm, not 'rnn'"),
         ({"path": 3}, "rnn.path: must be text, not 3"),
@@ -86,12 +90,49 @@ def test_a_bad_value_is_one_line_that_names_the_key(change: dict[str, Any], mess
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-5", 1e-5), ("1e-05", 1e-5), ("1E-3", 1e-3), (".5", 0.5), ("1_000", 1000), ("+3", 3), ("3.0", 3), ("3.", 3)],
+)
+def test_numbers_are_read_as_people_and_dvc_write_them(text: str, number: float) -> None:
+    @dataclass(frozen=True)
+    class Numbers:
+        rate: float
+        rates: tuple[float, ...]
+
+    document = yaml.safe_load(f"{{rate: {text}, rates: [{text}, 1]}}")
+    assert params.parse(Numbers, document) == Numbers(rate=number, rates=(number, 1.0))
+
+
+@pytest.mark.parametrize(("text", "number"), [("3.0", 3), ("1_000", 1000), ("+3", 3), ("1e3", 1000), ("1E+2", 100)])
+def test_whole_numbers_are_read_as_people_and_dvc_write_them(text: str, number: int) -> None:
+    section = params.parse(Section, GOOD | {"layers": yaml.safe_load(text)}, "rnn")
+    assert section.layers == number
+    assert type(section.layers) is int
+
+
 def test_select_takes_only_its_own_keys_out_of_a_document() -> None:
     document = {"rnn": GOOD | {"of_another_stage": 1}, "training": {"epochs": 3}}
     assert params.select(Document, document).rnn.layers == 3
 
 
-def test_unknown_keys_of_a_document_are_refused_by_name() -> None:
+def test_an_old_key_is_one_line_with_its_new_name() -> None:
+    with pytest.raises(ParamError, match=r"training\.optimizer: was renamed; use optimizer\.name$"):
+        params.refuse_unknown({"training": {"optimizer": "sgd"}}, ["training.seed"], Path("params.yaml"))
+    with pytest.raises(ParamError, match=r"rnn\.mask: was renamed; use mask\.activation$"):
+        params.check_declared(Document, ["rnn"], {"rnn": GOOD | {"mask": "relu"}})
+    with pytest.raises(ParamError, match=r"params\.yaml: rnn\.defects\.reset: was renamed; use defects\.reset$"):
+        params.refuse_unknown({"rnn": {"defects": {"reset": 4}}}, ["rnn.layers"], Path("params.yaml"))
+
+
+def test_changed_replaces_dotted_keys_only() -> None:
+    document = Document(rnn=params.parse(Section, GOOD, "rnn"))
+    other = params.changed(document, {"rnn.layers": 5, "rnn.inner.seconds": 3.0})
+    assert (other.rnn.layers, other.rnn.inner.seconds) == (5, 3.0)
+    assert params.changed(other, {"rnn.layers": 3, "rnn.inner.seconds": 2.0}) == document
+
+
+def test_unknown_keys_of_a_document_are_rejected_by_name() -> None:
     with pytest.raises(ParamError, match=r"params.yaml: rnn.layrs: unknown key; did you mean rnn.layers\?"):
         params.refuse_unknown({"rnn": {"layrs": 5}}, {"rnn.layers", "rnn.units"}, Path("params.yaml"))
 

@@ -16,6 +16,7 @@ import difflib
 import math
 import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -147,6 +148,20 @@ def changed(parameters: T, changes: Mapping[str, Any]) -> T:
     return parameters
 
 
+def number_of(value: Any) -> int | float | None:
+    """The number that `value` is or, as text, stands for; None for anything else.
+
+    YAML 1.1 reads numbers such as 1e-5 and 1E3, which people and DVC write, as text.
+    """
+    if type(value) in (int, float):
+        return cast(float, value)
+    if isinstance(value, str) and any(character.isdigit() for character in value):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(value)
+    return None
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises `UserError`, naming the line, for a file that cannot be read."""
     try:
@@ -265,9 +280,11 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         return tuple(_value(args[0], item, f"{key}[{index}]") for index, item in enumerate(value))
     if is_dataclass(hint):
         return parse(hint, value, key)  # type: ignore[arg-type]
-    if hint is float and type(value) in (int, float) and math.isfinite(value):
-        return float(value)
-    if hint is not float and type(value) is hint:
+    if hint in (int, float):
+        number = number_of(value)
+        if number is not None and math.isfinite(number) and (hint is float or number == int(number)):
+            return hint(number)
+    elif type(value) is hint:
         return value
     kind = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[hint]
     raise ParamError(key, f"must be {kind}, not {value!r}")

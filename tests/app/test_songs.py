@@ -1,5 +1,6 @@
 """Songs of a user's own: what comes out for every kind of file."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnsep.app import cli, songs
+from rnnsep.app import arrays, cli, songs
+from rnnsep.app import models as module
 from rnnsep.app.arrays import separate_audio
 from rnnsep.app.models import PACKAGED, ModelFiles, find_model
 from rnnsep.app.songs import Options, separate_files, with_residual
@@ -26,6 +28,7 @@ from rnnsep.network.model import Model, load_model, save_model
 from rnnsep.network.network import make_network
 from rnnsep.params import changed
 from rnnsep.running.errors import UserError
+from rnnsep.signal import writing
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.streams import Decoded, open_audio
@@ -231,17 +234,17 @@ def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[np.gene
 
 def test_without_a_model_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(songs, "PACKAGED", tmp_path / "none")
+    monkeypatch.setattr(module, "PACKAGED", tmp_path / "none")
     with pytest.raises(UserError, match="run dvc repro"):
         separate_audio(np.zeros(10), 44100)
 
 
-def test_the_model_is_the_users_own_or_else_the_packages_and_named(
+def test_the_model_is_the_users_own_or_the_packaged_one_and_is_named(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(models, tmp_path / "package" / "models")
-    monkeypatch.setattr(songs, "PACKAGED", tmp_path / "package" / "models")
+    monkeypatch.setattr(module, "PACKAGED", tmp_path / "package" / "models")
     soundfile.write("song.wav", music(0.1, 8000, 1), 8000)
     assert cli.main(["separate", "song.wav", "-o", "out"]) == 0
     assert capsys.readouterr().err == f"rnnsep: separating with the model in {tmp_path / 'package' / 'models'}\n"
@@ -268,7 +271,7 @@ def test_the_package_brings_a_model_that_separates_songs_it_has_not_heard(
         assert error < 0.6 * without, source
 
 
-def test_all_networks_of_a_model_count_when_it_is_told_from_another(models: Path, tmp_path: Path) -> None:
+def test_the_digest_of_a_model_covers_all_its_networks(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path / "models")
     digests = {ModelFiles.read(models).digest, ModelFiles.read(tmp_path / "models").digest}
     assert len(digests) == 1
@@ -278,7 +281,7 @@ def test_all_networks_of_a_model_count_when_it_is_told_from_another(models: Path
     assert len(digests) == 3
 
 
-def test_what_was_made_otherwise_is_refused_and_left_as_it_is(models: Path, tmp_path: Path) -> None:
+def test_files_made_with_other_options_are_not_replaced(models: Path, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name, seed in (("song.wav", 0), ("b/song.wav", 1)):
         soundfile.write(tmp_path / name, music(0.2, 8000, 1, seed), 8000)
@@ -299,10 +302,10 @@ def test_what_was_made_otherwise_is_refused_and_left_as_it_is(models: Path, tmp_
     ):
         outcome = attempt(path, **changes)
         assert outcome.message == (
-            f"{out / 'song' / 'vocals.wav'}: is of another song or was made otherwise; --overwrite replaces it"
+            f"{out / 'song' / 'vocals.wav'}: is of another song or other options; --overwrite replaces it"
         )
     assert listed(out) == ["song/vocals.wav"]
-    assert attempt("song.wav").state == "written"  # the other sources, beside the one that is there
+    assert attempt("song.wav").state == "written"  # the other sources
     assert attempt("song.wav", sources=("drums",)).state == "kept"
     assert (out / "song" / "vocals.wav").read_bytes() == before
     assert attempt("b/song.wav", overwrite=True).state == "written"
@@ -331,16 +334,68 @@ def test_its_own_outputs_are_no_songs(models: Path, tmp_path: Path) -> None:
         assert [(outcome.path.name, outcome.state) for outcome in outcomes] == [("song.wav", state)]
 
 
-def test_songs_of_one_name_and_songs_given_twice(models: Path, tmp_path: Path) -> None:
+def test_songs_that_differ_in_their_endings_are_all_separated_and_none_twice(models: Path, tmp_path: Path) -> None:
     for name in ("song.wav", "song.flac"):
         soundfile.write(tmp_path / name, music(0.1, 8000, 1), 8000)
     inputs = [tmp_path / "song.wav", tmp_path, tmp_path / "song.wav"]
     outcomes = separate_files(inputs, tmp_path / "out", models, OPTIONS)
     assert [(outcome.path.name, outcome.state) for outcome in outcomes] == [
         ("song.wav", "written"),
-        ("song.flac", "failed"),
+        ("song.flac", "written"),
     ]
-    assert str(tmp_path / "song.wav") in outcomes[1].message
+    outcomes = separate_files([tmp_path], tmp_path / "both", models, OPTIONS)
+    assert {outcome.folder.name for outcome in outcomes if outcome.state == "written"} == {"song.wav", "song.flac"}
+
+
+def test_one_place_for_two_songs_is_an_error_of_the_second(models: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "song.wav", music(0.1, 8000, 1), 8000)
+    inputs = [tmp_path / "a" / "song.wav", tmp_path / "b" / "song.wav"]
+    written, failed = separate_files(inputs, tmp_path / "out", models, OPTIONS)
+    assert (written.state, failed.state) == ("written", "failed")
+    assert str(inputs[0]) in failed.message
+
+
+def test_hidden_and_system_files_are_no_songs_and_linked_folders_are_searched(models: Path, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    for folder in (album, album / "@eaDir", album / "__MACOSX", album / ".@__thumb", tmp_path / "linked"):
+        folder.mkdir()
+        soundfile.write(folder / "song.wav", music(0.1, 8000, 1), 8000)
+    for name in ("._song.wav", ".DS_Store", "Thumbs.db", "desktop.ini"):
+        (album / name).write_bytes(b"no audio")
+    (album / "disc 2").symlink_to(tmp_path / "linked")
+    (album / "circle").symlink_to(album)
+    outcomes = separate_files([album], tmp_path / "out", models, OPTIONS)
+    assert {str(outcome.folder.relative_to(tmp_path / "out")) for outcome in outcomes} == {"song", "disc 2/song"}
+    assert all(outcome.state == "written" for outcome in outcomes)
+
+
+def test_a_name_that_is_not_utf8_is_one_line_and_the_others_are_separated(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    shutil.copy(tmp_path / "song.wav", odd)
+    assert cli.main(["separate", str(tmp_path), "-o", str(tmp_path / "out"), "--model", str(models)]) == 1
+    said = capsys.readouterr()
+    assert "caf\\udce9.wav': the name is not UTF-8; rename the file" in said.err
+    assert (tmp_path / "out" / "song" / "vocals.wav").exists()
+
+
+def test_estimates_above_full_scale_are_reported_or_kept_in_float(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song = 3 / 0.35 * music(0.2, 8000, 1)
+    soundfile.write(tmp_path / "song.wav", song, 8000, subtype="FLOAT")
+    arguments = ["separate", str(tmp_path / "song.wav"), "--model", str(models), "-o"]
+    assert cli.main([*arguments, str(tmp_path / "whole")]) == 0
+    said = capsys.readouterr().err
+    assert "warning" in said and "above full scale and clipped: vocals (+" in said and "use --subtype FLOAT" in said
+    assert cli.main([*arguments, str(tmp_path / "float"), "--subtype", "FLOAT"]) == 0
+    assert capsys.readouterr().err == ""
+    parts = [soundfile.read(path)[0] for path in (tmp_path / "float" / "song").glob("*.wav")]
+    np.testing.assert_allclose(sum(parts), song[:, 0], atol=1e-4)
 
 
 def test_a_model_is_named_only_where_it_is_used(
@@ -360,16 +415,16 @@ def test_a_model_is_named_only_where_it_is_used(
         (["song.wav", "--model", "void"], "void/model.json: No such file or directory; run dvc repro to train a model"),
         (["song.wav", "--temperature", "0"], "temperature: must be from 0.1 to 10, not 0.0"),
         (["song.wav", "--temperature", "nan"], "temperature: must be a number, not nan"),
-        (["song.wav", "--format", "flac", "--subtype", "FLOAT"], "flac holds no floating point; give"),
-        (["song.wav", "--residual", "--subtype", "FLOAT"], "a residual is exact to the last bit"),
-        (["nine.wav", "--format", "flac"], "nine.wav: flac holds 8 channels at most, not 9; give --format wav"),
+        (["song.wav", "--format", "flac", "--subtype", "FLOAT"], "FLAC has no floating point; use"),
+        (["song.wav", "--residual", "--subtype", "FLOAT"], "--residual is exact to the last bit"),
+        (["nine.wav", "--format", "flac"], "nine.wav: FLAC holds at most 8 channels, not 9; use --format wav"),
         (["song.wav", "-o", "song.wav"], "song.wav/song: Not a directory"),
-        (["slow.wav"], "slow.wav: has a rate of 50 Hz; from 100 to 1000000 Hz can be separated"),
-        (["nan.wav"], "nan.wav: NaN or infinity, first at sample 3; mend or remove the song"),
+        (["slow.wav"], "slow.wav: the rate is 50 Hz; 100 to 1000000 Hz can be separated"),
+        (["nan.wav"], "nan.wav: NaN or infinity, first at sample 3; fix or remove the song"),
         (["cut.wav"], "cut.wav: truncated: "),
     ],
 )
-def test_what_the_user_can_mend_is_one_line(
+def test_errors_of_the_user_are_one_line(
     models: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -417,7 +472,7 @@ def test_blocks_of_a_long_song_are_joined(
     models: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocks much shorter than the song, from a compressed file, with the residual: nothing is lost or cut."""
-    monkeypatch.setattr(songs, "BLOCK", 1.0)
+    monkeypatch.setattr(arrays, "BLOCK", 1.0)
     options = replace(OPTIONS, subtype="PCM_24", residual=True)
     (outcome,) = separate_files([folder / "album" / "song.m4a"], tmp_path, models, options)
     total = sum(np.asarray(AudioFile(path)) for path in sorted(outcome.folder.iterdir()))
@@ -427,7 +482,7 @@ def test_blocks_of_a_long_song_are_joined(
 def test_a_song_of_more_than_4_gb_gets_a_header_that_can_tell(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(songs, "LARGEST_WAV", 100)
+    monkeypatch.setattr(writing, "LARGEST_WAV", 100)
     soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
     for state in ("written", "kept"):
         (outcome,) = separate_files([tmp_path / "song.wav"], tmp_path / "out", models, OPTIONS)

@@ -172,7 +172,7 @@ def test_a_stalled_connection_is_given_up_and_resumed(
     assert server.ranges[-1] == "bytes=40000-"
 
 
-def test_without_ranges_a_file_is_begun_anew(server: Server, path: Path) -> None:
+def test_without_ranges_a_file_restarts(server: Server, path: Path) -> None:
     server.script = [good(40_000), good(60_000, ranges=False), good(ranges=False)]
     fetch(archive(server), path)
     assert fetched(path) == CONTENT
@@ -180,7 +180,7 @@ def test_without_ranges_a_file_is_begun_anew(server: Server, path: Path) -> None
 
 def test_a_file_that_always_ends_early_is_given_up_and_kept(server: Server, path: Path) -> None:
     server.script = [good(40_000, ranges=False) for _ in range(20)]
-    with pytest.raises(UserError, match="ended early; what came is kept"):
+    with pytest.raises(UserError, match="ended early; the partial download is kept"):
         fetch(archive(server), path)
     assert len(server.requests) == 1 + download.ATTEMPTS
     assert not path.exists()
@@ -219,7 +219,7 @@ def test_versions_without_tag_are_told_by_the_checksum(server: Server, path: Pat
     assert server.ranges == [None, "bytes=40000-", None]
 
 
-def test_a_damaged_part_is_fetched_anew(server: Server, path: Path) -> None:
+def test_a_damaged_part_is_downloaded_again(server: Server, path: Path) -> None:
     path.parent.mkdir()
     (path.parent / "songs.zip.part").write_bytes(CHANGED[:40_000])
     (path.parent / "songs.zip.tag").write_text('"1"')
@@ -227,7 +227,7 @@ def test_a_damaged_part_is_fetched_anew(server: Server, path: Path) -> None:
     assert fetched(path) == CONTENT
 
 
-def test_a_part_that_is_too_long_is_fetched_anew(server: Server, path: Path) -> None:
+def test_a_part_that_is_too_long_is_downloaded_again(server: Server, path: Path) -> None:
     path.parent.mkdir()
     (path.parent / "songs.zip.part").write_bytes(CONTENT + b"more")
     fetch(archive(server), path)
@@ -236,12 +236,12 @@ def test_a_part_that_is_too_long_is_fetched_anew(server: Server, path: Path) -> 
 
 def test_a_wrong_checksum_leaves_nothing(server: Server, path: Path) -> None:
     server.content = CHANGED
-    with pytest.raises(UserError, match="its md5 is .*, not .*; what came was removed"):
+    with pytest.raises(UserError, match="its md5 is .*, not .*; the download was removed"):
         fetch(archive(server), path)
     assert not list(path.parent.glob("*.zip")) + list(path.parent.glob("*.part"))
 
 
-def test_another_size_is_refused_before_it_is_fetched(server: Server, path: Path) -> None:
+def test_another_size_is_rejected_before_it_is_fetched(server: Server, path: Path) -> None:
     server.content = CONTENT * 2
     with pytest.raises(UserError, match="another version: 200000 bytes, not 100000"):
         fetch(archive(server), path)
@@ -289,7 +289,7 @@ def test_a_full_disk_is_one_clear_line_and_what_came_is_resumed(server: Server, 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_500, hard))
     try:
-        with pytest.raises(UserError, match="cannot be written: File too large; what came is kept"):
+        with pytest.raises(UserError, match="cannot be written: File too large; the partial download is kept"):
             fetch(archive(server), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -301,7 +301,7 @@ def test_a_full_disk_is_one_clear_line_and_what_came_is_resumed(server: Server, 
 def test_a_killed_download_is_resumed(server: Server, path: Path) -> None:
     server.script = [good(SIZE // 2, stall=True)]
     code = (
-        "import sys; from pathlib import Path; from rnnsep.corpora import download;"
+        "import sys; from pathlib import Path; from rnnsep.corpora import downloads as download;"
         "download.CHUNK = 1000;"
         "download.fetch(download.Archive(sys.argv[1], int(sys.argv[2]), sys.argv[3]), Path(sys.argv[4]))"
     )
@@ -354,46 +354,46 @@ def link(name: str, kind: int) -> zipfile.ZipInfo:
 HARMFUL: list[tuple[Entries, str]] = [
     ([("/etc/passwd", b"x")], "absolute"),
     ([("C:/windows", b"x")], "absolute"),
-    ([("../x", b"x")], "leave"),
-    ([("a/../../x", b"x")], "leave"),
-    ([("..\\x", b"x")], "leave"),
+    ([("../x", b"x")], "leaves"),
+    ([("a/../../x", b"x")], "leaves"),
+    ([("..\\x", b"x")], "leaves"),
     ([(link("a", stat.S_IFLNK), b"/etc/passwd")], "link"),
     ([(link("a", stat.S_IFIFO), b"")], "link or device"),
-    ([("A", b"x"), ("a", b"y")], "place of another"),
-    ([("é", b"x"), (unicodedata.normalize("NFD", "é"), b"y")], "place of another"),
-    ([("a", b"x"), ("a/b", b"y")], "place of another"),
-    ([("a/b", b"x"), ("a", b"y")], "place of another"),
-    ([(".", b"x")], "no name"),
-    ([("a", bytes(10_000_000))], "unlikely size"),
+    ([("A", b"x"), ("a", b"y")], "same path as another"),
+    ([("é", b"x"), (unicodedata.normalize("NFD", "é"), b"y")], "same path as another"),
+    ([("a", b"x"), ("a/b", b"y")], "same path as another"),
+    ([("a/b", b"x"), ("a", b"y")], "same path as another"),
+    ([(".", b"x")], "not a file name"),
+    ([("a", bytes(10_000_000))], "implausible size"),
     ([(f"{i}", b"") for i in range(11)], "number of files"),
 ]
 
 
-def test_an_empty_zip_is_refused(tmp_path: Path) -> None:
+def test_an_empty_zip_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no files"):
         unpack(zipped(tmp_path / "songs.zip", [("train/", b"")]), tmp_path / "songs")
 
 
 @pytest.mark.parametrize(("entries", "reason"), HARMFUL)
-def test_a_harmful_zip_is_refused_before_anything_is_written(
+def test_a_malicious_zip_is_rejected_before_anything_is_written(
     tmp_path: Path, entries: Entries, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "MEMBERS", 10)
     path = zipped(tmp_path / "in" / "songs.zip", [("good", b"x" * 1000), *entries])
-    with pytest.raises(UserError, match=f"refused: .*{reason}"):
+    with pytest.raises(UserError, match=f"rejected: .*{reason}"):
         unpack(path, tmp_path / "in" / "songs")
     assert [file.name for file in tmp_path.rglob("*")] == ["in", "songs.zip"]
 
 
-def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
+def test_the_same_name_twice_is_rejected(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate"):
         path = zipped(tmp_path / "songs.zip", [("a", b"x"), ("a", b"y")])
-    with pytest.raises(UserError, match="place of another"):
+    with pytest.raises(UserError, match="same path as another"):
         unpack(path, tmp_path / "songs")
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_encrypted_files_are_refused(tmp_path: Path) -> None:
+def test_encrypted_files_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "songs.zip"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("a", b"x")
@@ -402,13 +402,13 @@ def test_encrypted_files_are_refused(tmp_path: Path) -> None:
         unpack(path, tmp_path / "songs")
 
 
-def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_zip_is_rejected(tmp_path: Path) -> None:
     content = zipped(tmp_path / "good.zip", [("a", CONTENT)]).read_bytes()
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 255
     for damaged in (b"", b"no zip", content[: len(content) // 2], bytes(flipped)):
         (tmp_path / "songs.zip").write_bytes(damaged)
-        with pytest.raises(UserError, match=r"songs\.zip: not a whole zip"):
+        with pytest.raises(UserError, match=r"songs\.zip: not a complete zip"):
             unpack(tmp_path / "songs.zip", tmp_path / "songs")
         assert not (tmp_path / "songs").exists()
 

@@ -39,11 +39,11 @@ def test_other_files_and_hidden_ones_are_passed_over(small_tree: Path) -> None:
 
 def test_a_song_without_stems_is_named(tmp_path: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
     write_tree(tmp_path, {"train/lonely": {"mixture": noise(0)}})
-    with pytest.raises(UserError, match="lonely: holds no stem"):
+    with pytest.raises(UserError, match="lonely: has no stem"):
         folder.recordings(tmp_path)
 
 
-def test_a_stem_in_two_formats_is_refused(small_tree: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
+def test_a_stem_in_two_formats_is_rejected(small_tree: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
     (small_tree / "train" / "a" / "drums.flac").write_bytes(b"")
     with pytest.raises(UserError, match="drums is there as wav and as flac"):
         folder.recordings(small_tree)

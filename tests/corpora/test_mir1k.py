@@ -69,7 +69,7 @@ def test_voice_is_right_and_stems_sum_to_the_mean_of_channels(
     np.testing.assert_array_equal(audio["mixture"][:, 0], clip.mean(axis=1))
 
 
-def test_a_clip_that_differs_from_the_manifest_is_refused(
+def test_a_clip_that_differs_from_the_manifest_is_rejected(
     divided: Path, noise: Callable[..., NDArray[np.int16]]
 ) -> None:
     soundfile.write(divided / "test" / "Ani_1_02.flac", noise(99), 16000)
@@ -77,7 +77,7 @@ def test_a_clip_that_differs_from_the_manifest_is_refused(
         mir1k.recordings(divided)
 
 
-def test_a_manifest_of_another_kind_is_refused(divided: Path) -> None:
+def test_a_manifest_of_another_kind_is_rejected(divided: Path) -> None:
     (divided / "manifest.csv").write_text("file,hash\na,b\n")
     with pytest.raises(UserError, match=r"manifest\.csv: cannot be read"):
         mir1k.recordings(divided)

@@ -1,4 +1,4 @@
-"""Songs into the tree: nothing changed, sums exact, damage refused, finished songs left alone."""
+"""Songs into the tree: nothing changed, sums exact, damage rejected, finished songs left alone."""
 
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -120,7 +120,7 @@ def test_any_name_works(tmp_path: Path, noise: Noise, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "reason"), [("x" * 241, "240 bytes"), ("ñ" * 121, "240 bytes"), ("\udcff", "UTF-8")])
-def test_a_name_that_is_no_file_name_everywhere_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+def test_a_name_that_is_no_file_name_everywhere_is_rejected(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         make_songs([Recording(name, "train", "train", {"x": Stem(tmp_path)})], ["x"], tmp_path / "out")
 
@@ -145,7 +145,7 @@ def test_a_missing_stem_is_named_before_anything_is_made(tmp_path: Path, noise: 
     assert not (tmp_path / "out").exists()
 
 
-def test_two_songs_of_one_name_are_refused(tmp_path: Path, noise: Noise) -> None:
+def test_two_songs_of_one_name_are_rejected(tmp_path: Path, noise: Noise) -> None:
     song = recording(tmp_path / "a", x=noise(0))
     with pytest.raises(UserError, match="two songs are called 'a'"):
         make_songs([song, song], ["x"], tmp_path / "out")

@@ -177,7 +177,7 @@ def test_samples_far_beyond_full_scale_are_one_line(tmp_path: Path) -> None:
     song = Song("Loud", "train", "train", 8000, 1000, 1)
     write_wav(tmp_path / "train" / "Loud" / "vocals.wav", [1e6 * np.ones((1000, 1), np.float32)], 8000, "FLOAT")
     Corpus(tmp_path, "loud", ("vocals",), (song,)).write()
-    with pytest.raises(UserError, match=r"vocals\.wav: samples are far beyond full scale"):
+    with pytest.raises(UserError, match=r"vocals\.wav: samples are far above full scale"):
         write_features(tmp_path, tmp_path / "features", PARAMS)
 
 

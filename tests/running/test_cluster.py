@@ -80,7 +80,7 @@ def test_a_song_that_kills_its_process_each_time_is_one_clear_line() -> None:
 
 
 @pytest.mark.usefixtures("on_two_workers")
-def test_workers_that_do_not_see_these_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_do_not_see_these_files_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path / "elsewhere")
     monkeypatch.setattr(cluster.tempfile, "NamedTemporaryFile", partial(fake_witness, tmp_path / "witness"))
     with pytest.raises(UserError, match=r"a worker does not see .*elsewhere; all need .*elsewhere at the same path"):

@@ -213,7 +213,7 @@ MEMORY = """
 import resource, sys
 import numpy as np
 sys.path.insert(0, sys.argv[1])
-from test_separate import Bands, PARAMS, separate
+from test_blocks import Bands, PARAMS, separate
 
 class Endless:
     def __init__(self, nb_samples):

@@ -76,7 +76,7 @@ def test_a_missing_corpus_names_the_stage(tmp_path: Path) -> None:
         lambda content: content.update(songs=None),
     ],
 )
-def test_a_damaged_corpus_is_refused(corpus: Corpus, change: Callable[[Any], Any]) -> None:
+def test_a_damaged_corpus_is_rejected(corpus: Corpus, change: Callable[[Any], Any]) -> None:
     path = corpus.root / "corpus.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)

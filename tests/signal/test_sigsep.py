@@ -19,7 +19,7 @@ Noise = Callable[..., NDArray[np.int16]]
 
 def test_both_are_imported_where_no_program_is_on_path() -> None:
     code = (
-        "from rnnsep.corpora import sigsep; import sys;"
+        "from rnnsep.signal import sigsep; import sys;"
         "assert sigsep.museval().evaluate; assert sigsep.musdb().DB; assert sigsep.musdb() is sys.modules['musdb'];"
         "assert 'stempeg' not in sys.modules"
     )
@@ -36,7 +36,7 @@ def test_a_wav_is_read_in_parts(tmp_path: Path, noise: Noise) -> None:
     assert audio.dtype == np.float64
 
 
-def test_another_rate_is_refused(tmp_path: Path, noise: Noise) -> None:
+def test_another_rate_is_rejected(tmp_path: Path, noise: Noise) -> None:
     soundfile.write(tmp_path / "a.wav", noise(0), 8000)
     with pytest.raises(ValueError, match="8000 Hz"):
         sigsep.read_stems(str(tmp_path / "a.wav"), sample_rate=44100)

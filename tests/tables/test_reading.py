@@ -43,9 +43,11 @@ def test_songs_keep_odd_names_and_are_sorted(tmp_path):
     assert list(songs["track"]) == sorted(names)
 
 
-def test_leftovers_of_killed_writers_are_ignored(tmp_path):
-    path = write(tmp_path / "S", "song", {"vocals": {"SDR": [1.0]}})
-    path.with_name(".partial-77-0.json").write_text('{"targets": [')
+def test_hidden_files_and_leftovers_of_killed_writers_are_ignored(tmp_path):
+    path = write(tmp_path / "S" / "test", "song", {"vocals": {"SDR": [1.0]}})
+    for name in (".partial-77-0.json", "._song.json", ".DS_Store", "Thumbs.db"):
+        path.with_name(name).write_text('{"targets": [')
+    (path.parent / "@eaDir").mkdir()
     assert set(reading.read_scores(tmp_path / "S")["track"]) == {"song"}
 
 

@@ -117,8 +117,8 @@ def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "scores",
         help="print the scores of systems as a table",
         description=(
-            "Print the scores of systems in dB: the median over songs of the median over frames (for the SDR also called"
-            " cSDR); for uSDR and SI-SDR, which are scores of whole songs, the mean (and median) over songs."
+            "Print the scores of systems in dB: the median over songs of the median over frames (for the SDR also"
+            " called cSDR); for uSDR and SI-SDR, which are scores of whole songs, the mean (and median) over songs."
         ),
         epilog="example: rnnsep scores data/scores/RNN data/scores/MIX --against sisec2018 --metric SDR",
     )

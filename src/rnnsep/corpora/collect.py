@@ -18,7 +18,7 @@ from rnnsep.signal.corpus import MIXTURE, Corpus
 from rnnsep.signal.writing import write_wav
 
 DOWNLOADS = Path("data/downloads")
-VALIDATION = 10  # one in so many training songs validates where the corpus itself names none
+VALIDATION = 10  # one in VALIDATION training songs is used for validation if the corpus names none
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def make_corpus(params: CorpusParams, root: Path) -> None:
     try:
         _make_corpus(params, root)
     except OSError as error:
-        raise UserError(f"{error.filename or root}: {error.strerror}; mend that and run again") from None
+        raise UserError(f"{error.filename or root}: {error.strerror}; fix this and run again") from None
 
 
 def _make_corpus(params: CorpusParams, root: Path) -> None:

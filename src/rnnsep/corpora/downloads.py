@@ -1,8 +1,7 @@
-"""Archives from the network: fetched with resume, verified, and only then unpacked.
+"""Downloads of archives: resumable, verified before they are unpacked.
 
-`<name>.zip.part` is what has arrived so far, `<name>.zip.tag` how the server names that version (its ETag or date).
-The zip gets its name when its size and checksum are right, the unpacked folder when all of it is there. The zip is
-then removed.
+`<name>.zip.part` is a partial download, `<name>.zip.tag` the version of the file on the server (ETag or date). The archive
+is renamed once size and checksum are verified, and removed once the folder is completely unpacked.
 """
 
 import hashlib
@@ -25,15 +24,15 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
 
-CHUNK = 1_000_000  # bytes read at a time, the unit of progress
-STALL = 60.0  # seconds without a byte after which a connection is given up
-ATTEMPTS = 6  # in a row that bring nothing new
-PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
-LONGEST_PAUSE = 120.0  # seconds, whatever the server asks for
-BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP states that pass
-UNPACKED = 20  # times the size of a zip that its files may have together
-MEMBERS = 10_000  # entries of a zip
-ADVICE = "; or set corpus.path to a copy that you have"
+CHUNK = 1_000_000  # bytes read at a time; the unit of progress
+STALL = 60.0  # s without data before a connection is closed
+ATTEMPTS = 6  # consecutive attempts without new data
+PAUSE = 1.0  # s before the second attempt; doubled before each further one
+LONGEST_PAUSE = 120.0  # s, whatever the server requests
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # temporary HTTP errors
+UNPACKED = 20  # largest ratio of unpacked to packed size
+MEMBERS = 10_000  # largest number of entries
+ADVICE = "; or set corpus.path to an existing copy"
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Archive:
 
 
 def fetch_folder(name: str, archive: Archive, downloads: Path) -> Path:
-    """The folder `downloads/name` with the verified contents of `archive`, from the network if need be.
+    """The folder `downloads/name` with the verified contents of `archive`, downloaded if necessary.
 
-    Raises `UserError` where it cannot be had, is not what `archive` says, or is no harmless zip.
+    Raises `UserError` if the download fails, differs from `archive`, or is a malicious zip.
     """
     folder, path = downloads / name, downloads / f"{name}.zip"
     with _disk(downloads):
@@ -60,9 +59,9 @@ def fetch_folder(name: str, archive: Archive, downloads: Path) -> Path:
 
 
 def fetch(archive: Archive, path: Path) -> None:
-    """Make `path` the file that `archive` describes, going on with what an earlier call left.
+    """Download `archive` to `path`, resuming a partial download.
 
-    Raises `UserError` where the server refuses, fails repeatedly, or has another file.
+    Raises `UserError` if the server refuses, fails repeatedly, or has another file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -70,22 +69,22 @@ def fetch(archive: Archive, path: Path) -> None:
         return
     resumed = _transfer(archive, part)
     mismatch = _mismatch(archive, part)
-    if mismatch and resumed:  # the older half may be to blame
+    if mismatch and resumed:  # the resumed part may be damaged
         part.unlink()
         _transfer(archive, part)
         mismatch = _mismatch(archive, part)
     if mismatch:
         part.unlink()
-        raise UserError(f"{archive.url}: {mismatch}; what came was removed, run again{ADVICE}")
+        raise UserError(f"{archive.url}: {mismatch}; the download was removed, run again{ADVICE}")
     part.replace(path)
     _tag(part).unlink(missing_ok=True)
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack zip `path` to `folder`, which appears whole.
+    """Unpack zip `path` to `folder` atomically.
 
-    Nothing is written unless all its names are new, relative and inside, no file is a link or encrypted, and they
-    are together not larger than `UNPACKED` times the zip.
+    Malicious archives are rejected before anything is written: names that are absolute, leave the folder or repeat,
+    links, encrypted files, or an unpacked size above `UNPACKED` times that of the zip.
     """
     scratch = folder.with_name(f"{folder.name}.unpacking")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -102,15 +101,15 @@ def unpack(path: Path, folder: Path) -> None:
                         shutil.copyfileobj(packed, file, CHUNK)
                     progress.advance()
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: not a whole zip: {error}; remove it and run again") from None
+        raise UserError(f"{path}: not a complete zip: {error}; remove it and run again") from None
     scratch.replace(folder)
 
 
 def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
-    """The files of a zip, or `UserError` where one of its entries is suspect."""
+    """The files of a zip. Raises `UserError` for a suspicious entry."""
     entries = archive.infolist()
     if len(entries) > MEMBERS or sum(entry.file_size for entry in entries) > UNPACKED * path.stat().st_size:
-        raise UserError(f"{path}: refused: it would unpack to an unlikely size or number of files")
+        raise UserError(f"{path}: rejected: it would unpack to an implausible size or number of files")
     members = [entry for entry in entries if not entry.filename.endswith("/")]
     occupied = {_folded(PurePosixPath(member.filename)) for member in members} - {"."}
     seen: set[str] = set()
@@ -118,32 +117,32 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         name, kind = PurePosixPath(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
         reason = ""
         if not name.parts or "\0" in entry.orig_filename:
-            reason = "no name of a file"
+            reason = "not a file name"
         elif name.is_absolute() or ":" in name.parts[0]:
             reason = "an absolute path"
         elif ".." in name.parts or "\\" in entry.orig_filename:
-            reason = "a path that may leave the folder"
+            reason = "a path that leaves the folder"
         elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             reason = "a link or device"
         elif entry.flag_bits & 1:
             reason = "encrypted"
         elif _folded(name) in seen or any(_folded(parent) in occupied for parent in name.parents):
-            reason = "in the place of another"
+            reason = "the same path as another file"
         if reason:
-            raise UserError(f"{path}: refused: {entry.orig_filename!r} is {reason}")
+            raise UserError(f"{path}: rejected: {entry.orig_filename!r} is {reason}")
         seen.add(_folded(name))
     if not members:
-        raise UserError(f"{path}: refused: it holds no files")
+        raise UserError(f"{path}: rejected: it holds no files")
     return members
 
 
 def _folded(name: PurePosixPath) -> str:
-    """What names of the same file have in common on file systems that fold case or composed letters."""
+    """A name with case and composed letters folded, as some file systems do."""
     return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def _transfer(archive: Archive, part: Path) -> bool:
-    """Bring `part` to the archive's size in as many connections as it takes; whether that was more than one."""
+    """Complete `part` in as many connections as necessary; returns whether a partial download was resumed."""
     if _size(part) > archive.size:
         part.unlink()
     most, failures, resumed = _size(part), 0, False
@@ -168,13 +167,13 @@ def _transfer(archive: Archive, part: Path) -> bool:
             break
         most, failures = (_size(part), 0) if _size(part) > most else (most, failures + 1)
         if failures == ATTEMPTS:
-            raise UserError(f"{archive.url}: {reason}; what came is kept, run again to go on from there{ADVICE}")
+            raise UserError(f"{archive.url}: {reason}; the partial download is kept, run again to resume{ADVICE}")
         time.sleep(min(pause, LONGEST_PAUSE))
     return resumed
 
 
 def _attempt(archive: Archive, part: Path) -> None:
-    """One connection: append to `part` where the server goes on with the same file, else begin it anew."""
+    """One connection: append to `part` if the server continues the same file, else restart it."""
     start, tag = _size(part), _tag(part)
     headers = {"User-Agent": "rnnsep"}
     if start:
@@ -202,12 +201,12 @@ def _attempt(archive: Archive, part: Path) -> None:
 
 
 def _start(response: HTTPResponse, archive: Archive, wanted: int) -> int:
-    """The byte at which a response begins: `wanted` or 0. Raises `UserError` where the whole has another size."""
+    """The byte at which a response starts: `wanted` or 0. Raises `UserError` if the total size differs."""
     start, total = 0, response.length
     if response.status == 206:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
         if span is None or int(span[1]) != wanted:
-            raise HTTPException("the server sends another part than the one asked for")
+            raise HTTPException("the server sends another part than requested")
         start, total = wanted, int(span[2])
     if total is not None and total != archive.size:
         raise UserError(f"{archive.url}: another version: {total} bytes, not {archive.size}{ADVICE}")
@@ -215,13 +214,13 @@ def _start(response: HTTPResponse, archive: Archive, wanted: int) -> int:
 
 
 def _version(response: HTTPResponse) -> str:
-    """What If-Range may hold: a strong ETag, else the date, else nothing."""
+    """A value for If-Range: a strong ETag, else the date, else nothing."""
     tag = str(response.headers.get("ETag", ""))
     return tag if tag and not tag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
 
 
 def _mismatch(archive: Archive, path: Path) -> str:
-    """In words, how a file differs from what `archive` says; empty where it does not."""
+    """A description of how a file differs from `archive`; empty if it does not."""
     if _size(path) != archive.size:
         return f"has {_size(path)} bytes, not {archive.size}"
     algorithm, _, expected = archive.checksum.partition(":")
@@ -240,8 +239,8 @@ def _tag(part: Path) -> Path:
 
 @contextmanager
 def _disk(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line."""
+    """Turn errors of the file system into one line."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}; what came is kept") from None
+        raise UserError(f"{path}: cannot be written: {error.strerror}; the partial download is kept") from None

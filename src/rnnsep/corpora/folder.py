@@ -33,7 +33,7 @@ def recordings(path: Path) -> list[Recording]:
                     raise UserError(f"{file}: {file.stem} is there as wav and as flac; remove one")
                 stems[file.stem] = Stem(file)
             if not stems.keys() - {"mixture"}:
-                raise UserError(f"{song}: holds no stem besides the mixture, wav or flac; add one or remove the song")
+                raise UserError(f"{song}: has no stem apart from the mixture (WAV or FLAC); add one or remove the song")
             songs.append(Recording(song.name, subset, split, stems))
     return songs
 

@@ -54,7 +54,7 @@ class BalancedClip(Recording):
 def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
     """The clips under `path`, mixed as `mixing` says.
 
-    Raises `UserError` where there are none or one differs from manifest.csv.
+    Raises `UserError` if there are none or one differs from manifest.csv.
     """
     published = next((place for place in (path / "Wavfile", path / "MIR-1K" / "Wavfile") if place.is_dir()), None)
     if published is not None:
@@ -93,7 +93,7 @@ def _verify(manifest: Path, clips: list[tuple[Literal["train", "test"], Path]]) 
     for _, clip in clips:
         AudioFile(clip).close()
         if clip.stem in expected and _hash(clip) != expected[clip.stem]:
-            raise UserError(f"{clip}: its samples differ from those in manifest.csv; get the clip anew")
+            raise UserError(f"{clip}: its samples differ from those in manifest.csv; download it again")
 
 
 def _hash(clip: Path) -> str:

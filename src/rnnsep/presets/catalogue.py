@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from rnnsep.params import read_yaml
+from rnnsep.params import number_of, read_yaml
 from rnnsep.running.errors import UserError
 
 BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+-]*")  # text that DVC's grammar takes as it is, in any shell
@@ -45,10 +45,18 @@ def assignments(options: Iterable[str]) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"-S {option}: give key=value")
         try:
-            result[key] = yaml.safe_load(text)
+            result[key] = _with_numbers(yaml.safe_load(text))
         except yaml.YAMLError:
             raise UserError(f"-S {option}: {text} is not a value in YAML") from None
     return result
+
+
+def _with_numbers(value: Any) -> Any:
+    """`value` with texts that stand for numbers as numbers, in lists too."""
+    if isinstance(value, list):
+        return [_with_numbers(item) for item in value]
+    number = number_of(value)
+    return value if number is None else number
 
 
 def _folder() -> Any:

@@ -45,9 +45,7 @@ def on_cluster(
     try:
         client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError):
-        raise UserError(
-            f"{ADDRESS}: no scheduler answers at {address}; unset it to use this machine only"
-        ) from None
+        raise UserError(f"{ADDRESS}: no scheduler answers at {address}; unset it to use this machine only") from None
     here = Path.cwd()
     with client, tempfile.NamedTemporaryFile(prefix=".rnnsep-", dir=here) as witness:
         if not client.nthreads():

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from rnnsep.running import files
 from rnnsep.running.errors import UserError
+from rnnsep.running.listing import listed
 
 
 def read_systems(folders: Sequence[Path]) -> pd.DataFrame:
@@ -67,15 +67,14 @@ def score_files(folder: Path) -> list[Path]:
         raise UserError(f"{folder}: no such folder; give a folder of score files")
     paths = _json_files(folder / "test") or _json_files(folder)
     if not paths:
-        systems = sorted(path.parent for path in folder.glob("*/test") if _json_files(path))
+        systems = [path for path in listed(folder) if path.is_dir() and _json_files(path / "test")]
         hint = f"; it holds systems, give these: {' '.join(map(str, systems))}" if systems else ""
         raise UserError(f"{folder}: holds no scores (test/<song>.json or <song>.json){hint}")
     return paths
 
 
 def _json_files(folder: Path) -> list[Path]:
-    paths = (path for path in folder.glob("*.json") if not path.name.startswith(files.PARTIAL))
-    return sorted(paths, key=lambda path: path.stem)
+    return sorted((path for path in listed(folder) if path.suffix == ".json"), key=lambda path: path.stem)
 
 
 def system_names(folders: Sequence[Path]) -> dict[Path, str]:

@@ -79,7 +79,7 @@ def song_name(index: int) -> str:
 
 
 def _stems(song: Score, seed: int, index: int, nb_samples: int) -> dict[str, Audio]:
-    """The four stems, each with its room and spectral balance, at their levels beside the mixture."""
+    """The four stems, each with its room and spectral balance, at their levels in the mixture."""
 
     def rng(part: str) -> np.random.Generator:
         return generator(seed, index, part)

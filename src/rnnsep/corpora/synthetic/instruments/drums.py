@@ -19,7 +19,7 @@ from rnnsep.corpora.synthetic.instruments.effects import (
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, modes, seconds
 from rnnsep.corpora.synthetic.score import Hit
 
-# Ideal circular membrane: frequencies of its modes beside the lowest.
+# Ideal circular membrane: frequencies of its modes relative to the lowest.
 MEMBRANE = np.array([1.0, 1.594, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])
 
 

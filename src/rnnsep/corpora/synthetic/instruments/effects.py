@@ -12,7 +12,7 @@ def decibels(value: float) -> float:
 
 
 def rms(x: Audio) -> float:
-    """Root mean square of all values that are not negligible beside the loudest."""
+    """Root mean square of all values that are not negligible relative to the loudest."""
     power = x.ravel() ** 2
     return float(np.sqrt(power.sum() / np.count_nonzero(power >= 1e-6 * power.max()) + 1e-24))
 
@@ -82,13 +82,13 @@ def upsample(curve: Audio, hop: int, nb_samples: int) -> Audio:
 
 
 def saturate(x: Audio, drive: float) -> Audio:
-    """Soft clipping by tanh; `drive` is the input's rms beside the bend."""
+    """Soft clipping by tanh; `drive` is the input's RMS relative to the bend."""
     gain = drive / (rms(x) + 1e-12)
     return np.tanh(gain * x) / gain
 
 
 def compress(x: Audio, ratio: float, threshold: float = -6.0, release: float = 0.12) -> Audio:
-    """Feed-forward compressor, both channels by one gain; `threshold` in dB beside the signal's rms."""
+    """Feed-forward compressor, both channels by one gain; `threshold` in dB relative to the signal's RMS."""
     hop = 128
     nb_blocks = -(-len(x) // hop)
     power = np.zeros(nb_blocks * hop)
