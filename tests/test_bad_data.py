@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from tests.corpora.test_corpus import SYNTHETIC
 
 from rnnsep.corpora.collect import CorpusParams, make_corpus
 from rnnsep.features.extraction import write_features
@@ -28,6 +27,7 @@ from rnnsep.signal.corpus import Corpus
 from rnnsep.signal.features import open_features
 from rnnsep.signal.stft import StftParams
 from rnnsep.tables.aggregate import TablesParams, aggregate
+from tests.corpora.test_collect import SYNTHETIC
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
 SCORES = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
@@ -41,7 +41,18 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def corpus_of(folder: Path, root: Path) -> Corpus:
-    make_corpus(CorpusParams("folder", str(folder), None, "published", "own", SYNTHETIC), root)  # type: ignore[arg-type]
+    make_corpus(
+        CorpusParams(
+            name="folder",
+            path=str(folder),
+            sources=None,
+            lengths="exact",
+            mixing="published",
+            validation="own",
+            synthetic=SYNTHETIC,
+        ),
+        root,
+    )  # type: ignore[arg-type]
     return Corpus.read(root)
 
 

@@ -33,6 +33,7 @@ def section(**changes: Any) -> CorpusParams:
             "name": "folder",
             "path": None,
             "sources": None,
+            "lengths": "exact",
             "mixing": "published",
             "validation": "own",
             "synthetic": SYNTHETIC,
@@ -84,7 +85,9 @@ def test_sources_are_chosen_and_ordered(small_tree: Path, tmp_path: Path) -> Non
 def test_validation_songs_are_a_tenth_chosen_by_name(
     tmp_path: Path, noise: Noise, write_tree: Callable[..., Path]
 ) -> None:
-    songs = {f"{subset}/{i}": {"x": noise(0, 10, 1)} for subset in ("train", "test") for i in range(20)}
+    songs = {
+        f"{subset}/{i}": {"x": noise(0, 10, 1), "y": noise(1, 10, 1)} for subset in ("train", "test") for i in range(20)
+    }
     write_tree(tmp_path / "in", songs)
     chosen = {song.name for song in made(tmp_path / "in", tmp_path / "out").songs if song.split == "valid"}
     assert len(chosen) == 2
@@ -164,7 +167,10 @@ def halve(path: str) -> Callable[[Path], Any]:
         (remove("train"), "no songs in train/"),
         (remove("test"), "no songs in test/"),
         (remove("train/a/drums.wav"), r"train/a: has no drums\.wav"),
-        (write("train/a/drums.wav", np.zeros((801, 2))), r"drums\.wav: drums has 801 samples but mixture 800"),
+        (
+            write("train/a/drums.wav", np.zeros((801, 2))),
+            r"length in 1 song; .*a \(drums 801, mixture 800",
+        ),
         (write("train/a/drums.wav", np.zeros((800, 1))), "1 channels but"),
         (write("train/a/drums.wav", np.zeros((800, 2)), 44100), "44100 Hz but"),
         (write("train/a/drums.wav", np.full((800, 2), np.nan)), "NaN"),
@@ -222,7 +228,7 @@ def test_validation_alone_is_no_training(small_tree: Path, tmp_path: Path) -> No
         ({"path": 3}, r"corpus\.path: must be text"),
         ({"path": ".", "sources": []}, r"corpus\.sources: must name at least one"),
         ({"path": ".", "sources": ["a", "a"]}, r"corpus\.sources: names a source twice"),
-        ({"path": ".", "sources": ["mixture"]}, r"corpus\.sources: the mixture is no source"),
+        ({"path": ".", "sources": ["mixture"]}, r"corpus\.sources: mixture is not a source"),
         ({"path": ".", "sources": "vocals"}, r"corpus\.sources: must be a list"),
         ({"path": ".", "sources": [1]}, r"corpus\.sources\[0\]: must be text"),
     ],
@@ -233,13 +239,15 @@ def test_impossible_params_are_one_clear_line(changes: dict[str, Any], line: str
 
 
 def test_an_unknown_source_is_named_with_those_there_are(small_tree: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"corpus\.sources: no song has 'drum'; there are .*drums"):
+    with pytest.raises(UserError, match=r"corpus\.sources: no song has 'drum'; the songs have .*drums"):
         made(small_tree, tmp_path / "out", sources=["drum"])
 
 
 def test_any_rate_channels_and_names(tmp_path: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
     names = ("it's [mono] {1}", "Ænima – ñandú 🎵", "-rf\n", "10 samples")
-    songs = {f"{subset}/{n}": {"x y": noise(0, 10, 1)} for n in names for subset in ("train", "test")}
+    songs = {
+        f"{subset}/{n}": {"x y": noise(0, 10, 1), "z": noise(1, 10, 1)} for n in names for subset in ("train", "test")
+    }
     write_tree(tmp_path / "in", songs, rate=11025, suffix=".flac")
     result = made(tmp_path / "in", tmp_path / "out")
     assert {song.name for song in result.songs} == set(names)

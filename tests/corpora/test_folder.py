@@ -45,8 +45,33 @@ def test_a_song_without_stems_is_named(tmp_path: Path, noise: Noise, write_tree:
 
 def test_a_stem_in_two_formats_is_rejected(small_tree: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
     (small_tree / "train" / "a" / "drums.flac").write_bytes(b"")
-    with pytest.raises(UserError, match="drums is there as wav and as flac"):
+    with pytest.raises(UserError, match=r"drums\.flac and drums\.wav are both its drums; remove one"):
         folder.recordings(small_tree)
+
+
+@pytest.mark.parametrize("name", ["mix", "Mixture", "MIX"])
+def test_mix_in_any_case_is_the_mixture(small_tree: Path, name: str) -> None:
+    for mixture in small_tree.rglob("mixture.wav"):
+        mixture.rename(mixture.with_stem(name))
+    (small_tree / "train" / "a" / "drums.wav").rename(small_tree / "train" / "a" / "Drums.WAV")
+    for song in folder.recordings(small_tree):
+        assert set(song.names) == {"mixture", "drums", "vocals"}
+
+
+def test_two_mixtures_are_rejected(small_tree: Path) -> None:
+    (small_tree / "train" / "a" / "mix.wav").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a: mix\.wav and mixture\.wav are both its mixture; remove one"):
+        folder.recordings(small_tree)
+
+
+def test_hidden_and_system_entries_are_neither_songs_nor_stems(small_tree: Path) -> None:
+    before = folder.recordings(small_tree)
+    for name in ("._drums.wav", "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (small_tree / "train" / "a" / name).write_bytes(b"no audio")
+    for name in ("@eaDir", "__MACOSX", ".@__thumb"):
+        (small_tree / "train" / name).mkdir()
+        (small_tree / "train" / name / "drums.wav").write_bytes(b"no audio")
+    assert folder.recordings(small_tree) == before
 
 
 def test_links_to_songs_work(small_tree: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rnnsep.corpora import musdb18
 from rnnsep.corpora.downloads import Archive
-from rnnsep.corpora.tree import make_songs
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile, decode
+from tests.corpora.test_tree import make
 
 SONGS = ("train/A - B", "train/ANiMAL - Rockshow", "test/C - D")
 STEMS = ("mixture", "drums", "bass", "other", "vocals")
@@ -67,7 +67,7 @@ def test_stems_are_decoded_and_the_mixture_is_the_file_s_own(
     songs = musdb18.recordings("musdb18-7s", shared_data / "musdb18-7s", tmp_path)
     assert len(songs) == 108
     assert sum(song.split == "valid" for song in songs) == 14
-    (song,) = make_songs(songs[-1:], ["vocals", "drums"], tmp_path / "out")
+    (song,) = make(songs[-1:], ["vocals", "drums"], tmp_path / "out")
     assert (song.rate, song.nb_channels) == (44100, 2)
     path = next(iter(songs[-1].stems.values())).path
     for name, stream in {"mixture": 0, "drums": 1, "vocals": 4}.items():

@@ -4,14 +4,15 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from rnnsep.corpora.tree import Recording, Stem, make_songs
+from rnnsep.corpora.components import Choice
+from rnnsep.corpora.tree import Lengths, Recording, Stem, make_songs
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.writing import write_wav
@@ -22,6 +23,10 @@ Noise = Callable[..., NDArray[np.int16]]
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
+
+
+def make(songs: Sequence[Any], sources: Sequence[str], root: Path, lengths: Lengths = "exact") -> Any:
+    return make_songs(songs, Choice(tuple(sources)), root, lengths)
 
 
 def recording(folder: Path, **stems: NDArray[np.generic]) -> Recording:
@@ -43,7 +48,7 @@ def contents(root: Path) -> dict[str, bytes]:
 def test_stems_come_as_they_are(tmp_path: Path, noise: Noise) -> None:
     loud = noise(2).astype(np.float32) / 1000
     song = recording(tmp_path / "in" / "a", mixture=noise(0), bass=noise(1), voice=loud)
-    (made,) = make_songs([song], ["voice", "bass"], tmp_path / "out")
+    (made,) = make([song], ["voice", "bass"], tmp_path / "out")
     assert (made.name, made.split, made.rate, made.nb_samples, made.nb_channels) == ("a", "train", 8000, 800, 2)
     assert sorted(contents(tmp_path / "out")) == [f"train/a/{n}.wav" for n in ("bass", "mixture", "voice")]
     np.testing.assert_array_equal(read(tmp_path / "out", "a", "bass") * 32768, noise(1))
@@ -52,7 +57,7 @@ def test_stems_come_as_they_are(tmp_path: Path, noise: Noise) -> None:
 
 def test_a_missing_mixture_is_the_exact_sum_even_above_full_scale(tmp_path: Path) -> None:
     loud = np.full((100, 1), 30000, np.int16)
-    make_songs([recording(tmp_path / "a", x=loud, y=loud, z=loud)], ["x"], tmp_path / "out")
+    make([recording(tmp_path / "a", x=loud, y=loud, z=loud)], ["x"], tmp_path / "out")
     np.testing.assert_array_equal(read(tmp_path / "out", "a", "mixture") * 32768, 90000)
     assert len(contents(tmp_path / "out")) == 2
 
@@ -60,19 +65,19 @@ def test_a_missing_mixture_is_the_exact_sum_even_above_full_scale(tmp_path: Path
 def test_accompaniment_is_all_but_the_voice(tmp_path: Path, noise: Noise) -> None:
     song = recording(tmp_path / "a", mixture=noise(0), vocals=noise(1), drums=noise(2), bass=noise(3))
     other = recording(tmp_path / "b", mixture=noise(0), vocals=noise(1), accompaniment=noise(4), bass=noise(3))
-    make_songs([song, other], ["vocals", "accompaniment"], tmp_path / "out")
+    make([song, other], ["vocals", "accompaniment"], tmp_path / "out")
     np.testing.assert_array_equal(read(tmp_path / "out", "a", "accompaniment") * 32768, noise(2) + noise(3))
     np.testing.assert_array_equal(read(tmp_path / "out", "b", "accompaniment") * 32768, noise(4))
 
 
 def test_gains_make_mono_stems_that_sum_exactly(tmp_path: Path) -> None:
-    extremes = np.array([[32767, 32767], [-32768, -32768], [1, 0], [0, 1], [-1, 2]], np.int16)
+    extremes = np.array([[32767, 32767], [-32768, -32768], [20000, -9000], [0, 1], [-1, 2]], np.int16)
     path = recording(tmp_path / "a", both=extremes)
     stems = {
         name: Stem(tmp_path / "a" / "both.wav", gains=gains)
         for name, gains in {"mixture": (0.5, 0.5), "left": (0.5, 0.0), "right": (0.0, 0.5)}.items()
     }
-    make_songs([Recording("a", "train", "train", stems)], ["left", "right"], tmp_path / "out")
+    make([Recording("a", "train", "train", stems)], ["left", "right"], tmp_path / "out")
     left, right, mixture = (read(tmp_path / "out", "a", name) for name in ("left", "right", "mixture"))
     np.testing.assert_array_equal(left + right, mixture)
     np.testing.assert_array_equal(left * 65536, extremes[:, :1])
@@ -83,20 +88,20 @@ def test_gains_make_mono_stems_that_sum_exactly(tmp_path: Path) -> None:
 def test_a_finished_song_is_left_alone_and_a_changed_one_made_again(tmp_path: Path, noise: Noise) -> None:
     songs = [recording(tmp_path / "in" / name, x=noise(0), y=noise(1)) for name in "ab"]
     root = tmp_path / "out"
-    make_songs(songs, ["x", "y"], root)
+    make(songs, ["x", "y"], root)
     before = contents(root)
     stamps = {path: path.stat().st_mtime_ns for path in root.rglob("*.wav")}
-    make_songs(songs, ["x", "y"], root)
+    make(songs, ["x", "y"], root)
     assert stamps == {path: path.stat().st_mtime_ns for path in root.rglob("*.wav")}
 
     later = 2 * max(stamps.values())
     os.utime(tmp_path / "in" / "a" / "x.wav", ns=(later, later))
-    make_songs(songs, ["x", "y"], root)
+    make(songs, ["x", "y"], root)
     assert contents(root) == before
     changed = {path.parent.name for path in root.rglob("*.wav") if path.stat().st_mtime_ns != stamps[path]}
     assert changed == {"a"}
 
-    make_songs(songs, ["x"], root)
+    make(songs, ["x"], root)
     assert not (root / "train" / "b" / "y.wav").exists()
 
 
@@ -104,17 +109,17 @@ def test_a_song_that_fails_leaves_the_others(tmp_path: Path, noise: Noise) -> No
     good = recording(tmp_path / "in" / "a", x=noise(0))
     bad = recording(tmp_path / "in" / "b", x=np.full((9, 1), np.nan, np.float32))
     with pytest.raises(UserError, match="NaN"):
-        make_songs([good, bad], ["x"], tmp_path / "out")
+        make([good, bad], ["x"], tmp_path / "out")
     assert (tmp_path / "out" / "train" / "a" / "x.wav").exists()
     assert not (tmp_path / "out" / "train" / "b").exists()
     recording(tmp_path / "in" / "b", x=noise(1))
-    assert len(make_songs([good, bad], ["x"], tmp_path / "out")) == 2
+    assert len(make([good, bad], ["x"], tmp_path / "out")) == 2
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"train"}
 
 
 @pytest.mark.parametrize("name", ['it\'s "so" [live] {1}', "Ænima – ñandú 🎵", "-rf", "a\nb", ".. .", "x" * 240])
 def test_any_name_works(tmp_path: Path, noise: Noise, name: str) -> None:
-    (song,) = make_songs([recording(tmp_path / "in" / name, x=noise(0))], ["x"], tmp_path / "out")
+    (song,) = make([recording(tmp_path / "in" / name, x=noise(0))], ["x"], tmp_path / "out")
     assert song.name == name
     np.testing.assert_array_equal(read(tmp_path / "out", name, "x") * 32768, noise(0))
 
@@ -122,7 +127,7 @@ def test_any_name_works(tmp_path: Path, noise: Noise, name: str) -> None:
 @pytest.mark.parametrize(("name", "reason"), [("x" * 241, "240 bytes"), ("ñ" * 121, "240 bytes"), ("\udcff", "UTF-8")])
 def test_a_name_that_is_no_file_name_everywhere_is_rejected(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
-        make_songs([Recording(name, "train", "train", {"x": Stem(tmp_path)})], ["x"], tmp_path / "out")
+        make([Recording(name, "train", "train", {"x": Stem(tmp_path)})], ["x"], tmp_path / "out")
 
 
 def test_stems_must_be_alike(tmp_path: Path, noise: Noise) -> None:
@@ -131,36 +136,36 @@ def test_stems_must_be_alike(tmp_path: Path, noise: Noise) -> None:
         (noise(1, 800, 1), "1 channels"),
     ]:
         with pytest.raises(UserError, match=what):
-            make_songs([recording(tmp_path / "a", mixture=noise(0), x=other)], ["x"], tmp_path / "out")
+            make([recording(tmp_path / "a", mixture=noise(0), x=other)], ["x"], tmp_path / "out")
     song = recording(tmp_path / "a", mixture=noise(0), x=noise(1))
     soundfile.write(tmp_path / "a" / "x.wav", noise(1), 16000)
     with pytest.raises(UserError, match=r"x\.wav: x has 16000 Hz but mixture 8000"):
-        make_songs([song], ["x"], tmp_path / "out")
+        make([song], ["x"], tmp_path / "out")
 
 
 def test_a_missing_stem_is_named_before_anything_is_made(tmp_path: Path, noise: Noise) -> None:
     songs = [recording(tmp_path / "a", x=noise(0), y=noise(1)), recording(tmp_path / "b", x=noise(0))]
     with pytest.raises(UserError, match=r"train/b: has no y\.wav"):
-        make_songs(songs, ["x", "y"], tmp_path / "out")
+        make(songs, ["x", "y"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_two_songs_of_one_name_are_rejected(tmp_path: Path, noise: Noise) -> None:
     song = recording(tmp_path / "a", x=noise(0))
     with pytest.raises(UserError, match="two songs are called 'a'"):
-        make_songs([song, song], ["x"], tmp_path / "out")
+        make([song, song], ["x"], tmp_path / "out")
 
 
 def test_streams_are_cut_to_the_shortest_only_by_a_decoder_s_padding(tmp_path: Path, noise: Noise) -> None:
     recording(tmp_path / "a", mixture=noise(0, 9000), x=noise(1, 9000 - 1024))
     stems = {name: Stem(tmp_path / "a" / f"{name}.wav", stream=0) for name in ("mixture", "x")}
-    (song,) = make_songs([Recording("a", "train", "train", stems)], ["x"], tmp_path / "out")
+    (song,) = make([Recording("a", "train", "train", stems)], ["x"], tmp_path / "out")
     assert song.nb_samples == 9000 - 1024
     np.testing.assert_array_equal(read(tmp_path / "out", "a", "mixture") * 32768, noise(0, 9000)[: 9000 - 1024])
 
     recording(tmp_path / "a", x=noise(1, 5000))
     with pytest.raises(UserError, match="5000 samples"):
-        make_songs([Recording("b", "train", "train", stems)], ["x"], tmp_path / "out")
+        make([Recording("b", "train", "train", stems)], ["x"], tmp_path / "out")
 
 
 @dataclass(frozen=True)
@@ -173,11 +178,14 @@ class Silence:
     names: Sequence[str] = ("mixture", "x")
     paths: Sequence[Path] = ()
 
-    def write(self, folder: Path, names: Collection[str]) -> None:
+    def formats(self) -> dict[str, tuple[int, int]]:
+        return {}
+
+    def write(self, folder: Path, names: Collection[str], lengths: str) -> None:  # noqa: ARG002
         for name in names:
             write_wav(folder / f"{name}.wav", [np.zeros((10, 1))], 8000)
 
 
 def test_songs_can_be_computed(tmp_path: Path) -> None:
-    (song,) = make_songs([Silence()], ["x"], tmp_path / "out")
+    (song,) = make([Silence()], ["x"], tmp_path / "out")
     assert (song.subset, song.nb_samples) == ("test", 10)

@@ -12,7 +12,8 @@ from rnnsep.report.wording import EvaluationShown, SeparationShown
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.writing import write_wav
 from rnnsep.tables.aggregate import TablesParams, aggregate
-from rnnsep.tables.statistics import METRICS, SONG_METRICS
+from rnnsep.tables.statistics import METRICS
+from tests.tables.systems import SONG_METRICS
 
 ODD = "Zoë & <script>“Co” 'x' \"y\" [1]"
 

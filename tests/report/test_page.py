@@ -14,7 +14,8 @@ from rnnsep.report.wording import SeparationShown, headline, network, number, se
 from rnnsep.running.errors import UserError
 from rnnsep.tables import sheets
 from rnnsep.tables.aggregate import TablesParams, aggregate
-from rnnsep.tables.statistics import METRICS, SONG_METRICS
+from rnnsep.tables.statistics import METRICS
+from tests.tables.systems import SONG_METRICS
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from rnnsep.tables.statistics import METRICS, SONG_METRICS
+from rnnsep.tables.statistics import METRICS
 
 NAN = math.nan
 SOURCES = ("vocals", "drums", "bass", "other")
+SONG_METRICS = ("uSDR", "SI-SDR")
 
 
 def document(scores, songs=None):

@@ -8,7 +8,7 @@ import pytest
 
 from rnnsep.tables import reading, sheets, statistics
 from rnnsep.tables.aggregate import TablesParams, aggregate
-from tests.tables.systems import NAN, SOURCES, write
+from tests.tables.systems import NAN, SONG_METRICS, SOURCES, write
 
 PARAMS = TablesParams(shared_array=False)
 
@@ -47,7 +47,7 @@ def test_tables_hold_the_distances_to_mix_and_irm1_and_all_other_metrics(three, 
         for other in ("MIX", "IRM1"):
             distance = (scores["RNN"]["SDR"] - scores[other]["SDR"]).median()
             assert tests.loc[("SDR", target, "RNN", other), "difference"] == pytest.approx(distance, abs=5.1e-6)
-        for metric in (*statistics.METRICS, *statistics.SONG_METRICS):
+        for metric in (*statistics.METRICS, *SONG_METRICS):
             found = summary.loc[(metric, target, "RNN")]
             assert found["median"] == pytest.approx(scores["RNN"][metric].median(), abs=5.1e-6)
             assert found["mean"] == pytest.approx(scores["RNN"][metric].mean(), abs=5.1e-6)
@@ -68,7 +68,7 @@ def test_tables_read_back_as_they_were(three, tmp_path):
         "track",
         "target",
         *statistics.METRICS,
-        *statistics.SONG_METRICS,
+        *SONG_METRICS,
         "valid_frames",
         "nan_frames",
     ]

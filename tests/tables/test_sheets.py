@@ -84,7 +84,7 @@ def test_scores_of_songs_are_printed_as_mean_and_median(three):
 
 
 def test_headings_name_csdr_and_scores_of_whole_songs(tmp_path):
-    write(tmp_path / "v4", "a", {"vocals": {"SDR": [1.0, 2.0], "SIR": [1.0, 2.0]}})
+    write(tmp_path / "v4", "a", {"vocals": {"SDR": [1.0, 2.0], "SIR": [1.0, 2.0]}}, {"vocals": {"new metric": 1.0}})
     write(tmp_path / "v3", "a", {"vocals": {"SDR": [1.0], "NSDR": [1.0]}})
     headings = {}
     for name in ("v4", "v3"):
@@ -93,6 +93,7 @@ def test_headings_name_csdr_and_scores_of_whole_songs(tmp_path):
     assert headings["v4"] == [
         "SDR (dB): median over songs of the median over frames (cSDR)",
         "SIR (dB): median over songs of the median over frames",
+        "new metric (dB): mean over songs (median over songs)",
     ]
     assert headings["v3"] == ["SDR (dB): median over songs", "NSDR (dB): median over songs"]
 

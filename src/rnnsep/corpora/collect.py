@@ -1,17 +1,18 @@
 """The section `corpus` of params.yaml, and the one function that makes any corpus."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from rnnsep.corpora import folder, mir1k, musdb18
+from rnnsep.corpora.components import ACCOMPANIMENT, choose, own_sources
 from rnnsep.corpora.synthetic import render as synthetic
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE
 from rnnsep.corpora.synthetic.render import SyntheticParams
-from rnnsep.corpora.tree import Original, make_songs
+from rnnsep.corpora.tree import Lengths, Original, make_songs
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import MIXTURE, Corpus
@@ -21,17 +22,18 @@ DOWNLOADS = Path("data/downloads")
 VALIDATION = 10  # one in VALIDATION training songs is used for validation if the corpus names none
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CorpusParams:
-    """Which songs and which sources.
+    """Section `corpus` of params.yaml.
 
-    `path` is an existing copy of the corpus; `sources` chooses and orders sources, None standing for all; `mixing` is
-    an option of MIR-1K; `validation` is "own", "none", or a pattern of the names of training songs.
+    `path` is an existing copy of the corpus; `sources` selects and orders sources (None: all); `mixing` is an option
+    of MIR-1K; `validation` is "own", "none", or a pattern of names of training songs.
     """
 
     name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
     path: str | None
     sources: tuple[str, ...] | None
+    lengths: Lengths
     mixing: mir1k.Mixing
     validation: str
     synthetic: SyntheticParams
@@ -47,13 +49,13 @@ class CorpusParams:
             if len(set(self.sources)) < len(self.sources):
                 raise ParamError("sources", "names a source twice")
             if MIXTURE in self.sources:
-                raise ParamError("sources", "the mixture is no source")
+                raise ParamError("sources", "mixture is not a source")
 
 
 def make_corpus(params: CorpusParams, root: Path) -> None:
-    """Make the tree and corpus.json under `root`. Songs that are already there are left as they are.
+    """Make the tree and corpus.json under `root`. Finished songs are kept.
 
-    Raises `UserError` for whatever is wrong with the songs, the choice of sources, or the disk.
+    Raises `UserError` for faulty songs, an impossible choice of sources, or errors of the disk.
     """
     try:
         _make_corpus(params, root)
@@ -66,10 +68,14 @@ def _make_corpus(params: CorpusParams, root: Path) -> None:
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):
             raise UserError(f"corpus {params.name}: no songs in {subset}/; training and scores need both subsets")
-    sources = params.sources or _own_sources(originals)
-    _refuse_unknown(sources, originals)
+    named = params.sources or own_sources(originals)
+    _refuse_unknown(named, originals)
+    choice = choose(named, originals)
+    if choice.rest is not None:
+        print(f"sources: {', '.join(choice.named)}, and {choice.rest} for everything else in the songs", flush=True)
     root.mkdir(parents=True, exist_ok=True)
-    Corpus(root, params.name, sources, make_songs(originals, sources, root)).write()
+    songs = make_songs(originals, choice, root, params.lengths)
+    Corpus(root, params.name, choice.sources, songs).write()
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,11 @@ class Composition:
         """See `tree.Original`."""
         return replace(self, split=split)
 
-    def write(self, folder: Path, names: Collection[str]) -> None:
+    def formats(self) -> Mapping[str, tuple[int, int]]:
+        """See `tree.Original`."""
+        return {}
+
+    def write(self, folder: Path, names: Collection[str], lengths: Lengths) -> None:  # noqa: ARG002
         """See `tree.Original`."""
         stems = synthetic.render(self.params.seed, self.index, self.params.seconds)
         for name in names:
@@ -120,7 +130,7 @@ def _originals(params: CorpusParams) -> Sequence[Original]:
 
 
 def _compositions(params: SyntheticParams) -> list[Composition]:
-    """Test songs have the first indices, so that they stay the same whatever the number of training songs."""
+    """Test songs have the first indices, so that they do not depend on the number of training songs."""
     first_train = params.test_songs + params.valid_songs
     return [
         *(Composition(index, "test", "test", params) for index in range(params.test_songs)),
@@ -155,13 +165,8 @@ def _tenth(names: list[str]) -> set[str]:
     return set(train[: max(1, round(len(train) / VALIDATION))])
 
 
-def _own_sources(originals: Sequence[Original]) -> tuple[str, ...]:
-    """Names of all stems of all songs, in the order in which they are met."""
-    return tuple(dict.fromkeys(name for original in originals for name in original.names if name != MIXTURE))
-
-
 def _refuse_unknown(sources: Sequence[str], originals: Sequence[Original]) -> None:
-    known = {*_own_sources(originals), "accompaniment"}
+    known = {*own_sources(originals), ACCOMPANIMENT}
     for source in sources:
         if source not in known:
-            raise ParamError("corpus.sources", f"no song has {source!r}; there are {', '.join(sorted(known))}")
+            raise ParamError("corpus.sources", f"no song has {source!r}; the songs have {', '.join(sorted(known))}")

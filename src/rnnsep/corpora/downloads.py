@@ -1,7 +1,7 @@
 """Downloads of archives: resumable, verified before they are unpacked.
 
-`<name>.zip.part` is a partial download, `<name>.zip.tag` the version of the file on the server (ETag or date). The archive
-is renamed once size and checksum are verified, and removed once the folder is completely unpacked.
+`<name>.zip.part` is a partial download, `<name>.zip.tag` the version of the file on the server (ETag or date). The
+archive is renamed once size and checksum are verified, and removed once the folder is completely unpacked.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""A tree of the user's own: `<subset>/<song>/{mixture,<source>...}.wav`, wav or flac, any rate, any sources.
+"""The user's own songs: `<subset>/<song>/{mixture,<source>...}.wav`, WAV or FLAC, any rate, any sources.
 
-The subsets are `train`, `test` and, if the user has chosen the songs for validation, `valid`. A mixture may be
-left out; it is then the sum of the song's stems.
+The subsets are `train`, `test` and, optionally, `valid` for validation songs. A missing mixture is the sum of the stems.
+Case does not matter in the names of files, and `mix` is another name of the mixture.
 """
 
 from pathlib import Path
@@ -9,8 +9,11 @@ from typing import Literal
 
 from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.running.errors import UserError
+from rnnsep.running.listing import listed
+from rnnsep.signal.corpus import MIXTURE
 
 SUFFIXES = (".wav", ".flac")
+MIXTURES = (MIXTURE, "mix")
 FOLDERS: tuple[tuple[str, Literal["train", "test"], Literal["train", "valid", "test"]], ...] = (
     ("test", "test", "test"),
     ("train", "train", "train"),
@@ -19,30 +22,25 @@ FOLDERS: tuple[tuple[str, Literal["train", "test"], Literal["train", "valid", "t
 
 
 def recordings(path: Path) -> list[Recording]:
-    """The songs under `path`. Raises `UserError` where a song has one stem twice, or none."""
+    """The songs under `path`. Raises `UserError` if a song has one stem twice, or none."""
     songs = []
     for folder, subset, split in FOLDERS:
-        for song in _listed(path / folder):
-            if not song.is_dir():
-                continue
-            stems: dict[str, Stem] = {}
-            for file in _listed(song):
-                if file.suffix.lower() not in SUFFIXES:
-                    continue
-                if file.stem in stems:
-                    raise UserError(f"{file}: {file.stem} is there as wav and as flac; remove one")
-                stems[file.stem] = Stem(file)
-            if not stems.keys() - {"mixture"}:
-                raise UserError(f"{song}: has no stem apart from the mixture (WAV or FLAC); add one or remove the song")
-            songs.append(Recording(song.name, subset, split, stems))
+        for song in listed(path / folder):
+            if song.is_dir():
+                songs.append(Recording(song.name, subset, split, _stems(song)))
     return songs
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What is in a folder, hidden files left out; nothing where it does not exist."""
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be listed: {error.strerror}") from None
+def _stems(song: Path) -> dict[str, Stem]:
+    stems: dict[str, Stem] = {}
+    for file in listed(song):
+        if file.suffix.lower() not in SUFFIXES:
+            continue
+        name = file.stem.casefold()
+        name = MIXTURE if name in MIXTURES else name
+        if name in stems:
+            raise UserError(f"{song}: {stems[name].path.name} and {file.name} are both its {name}; remove one")
+        stems[name] = Stem(file)
+    if not stems.keys() - {MIXTURE}:
+        raise UserError(f"{song}: has no stem apart from the mixture (WAV or FLAC); add one or remove the song")
+    return stems

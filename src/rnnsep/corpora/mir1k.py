@@ -20,8 +20,9 @@ from typing import Literal
 import numpy as np
 import soundfile
 
-from rnnsep.corpora.tree import Recording, Stem
+from rnnsep.corpora.tree import Lengths, Recording, Stem
 from rnnsep.running.errors import UserError
+from rnnsep.running.listing import listed
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.writing import write_wav
 
@@ -38,7 +39,7 @@ Mixing = Literal["published", "unit-norm"]
 class BalancedClip(Recording):
     """A clip whose voice and accompaniment have the same L2 norm, so that they are mixed at 0 dB."""
 
-    def write(self, folder: Path, names: Collection[str]) -> None:
+    def write(self, folder: Path, names: Collection[str], lengths: Lengths) -> None:  # noqa: ARG002
         """See `tree.Original`. A silent source stays silent. Files are float, since a peak may exceed full scale."""
         audio, rate = {}, 0
         for name in ("vocals", "accompaniment"):
@@ -56,7 +57,8 @@ def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
 
     Raises `UserError` if there are none or one differs from manifest.csv.
     """
-    published = next((place for place in (path / "Wavfile", path / "MIR-1K" / "Wavfile") if place.is_dir()), None)
+    places = (path / "Wavfile", path / "MIR-1K" / "Wavfile")
+    published = path if path.name == "Wavfile" else next((place for place in places if place.is_dir()), None)
     if published is not None:
         clips = [(_subset(clip), clip) for clip in _clips(published)]
     else:
@@ -69,7 +71,7 @@ def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
 
 
 def _clips(folder: Path) -> list[Path]:
-    return sorted(clip for clip in folder.glob("*") if clip.suffix.lower() in SUFFIXES and clip.name[0] != ".")
+    return [clip for clip in listed(folder) if clip.suffix.lower() in SUFFIXES]
 
 
 def _subset(clip: Path) -> Literal["train", "test"]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from rnnsep.corpora.downloads import Archive, fetch_folder
 from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.running.errors import UserError
+from rnnsep.running.listing import is_hidden
 from rnnsep.signal import sigsep
 
 ARCHIVES = {
@@ -44,6 +45,8 @@ def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]
     validation = database.setup["validation_tracks"]
     songs = []
     for track in database.tracks:
+        if is_hidden(Path(track.path).name):
+            continue
         stems = {"mixture": _stem(track, is_wav)}
         stems |= {source: _stem(track.sources[source], is_wav) for source in track.sources}
         subset: Literal["train", "test"] = track.subset

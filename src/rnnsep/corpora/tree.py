@@ -1,30 +1,37 @@
-"""The tree that every corpus is left as: `<subset>/<song>/{mixture,<source>...}.wav`, song by song."""
+"""The tree of WAV files that every corpus becomes: `<subset>/<song>/{mixture,<source>...}.wav`."""
 
 import hashlib
+import math
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsep.corpora.components import Choice, Weights
+from rnnsep.corpora.overlap import difference, products, sum_of_others
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import map_songs
 from rnnsep.signal.audio import BLOCK, AudioFile, decode
 from rnnsep.signal.corpus import MIXTURE, Song
 from rnnsep.signal.writing import write_wav
 
-SCRATCH = ".unfinished"  # songs are made in this folder of the root and then moved to their places
+SCRATCH = ".unfinished"  # folder of the root in which songs are made before they are moved
 LONGEST = 240  # bytes in a name, so that `<name>.json` is a possible file name too
-PADDING = 2048  # samples by which decoders may disagree on the length of AAC streams: two frames
+PADDING = 2048  # samples by which decoders may differ in the length of AAC streams: two frames
+TOLERANCE = -20.0  # dB; larger differences of mixture and sum are reported; those of MUSDB18 (AAC) are -35 to -24 dB
+
+Lengths = Literal["exact", "trim", "pad"]
 
 
 class Original(Protocol):
-    """A song as its corpus has it, before it is in the tree."""
+    """A song as its corpus provides it."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +41,7 @@ class Original(Protocol):
     def split(self) -> Literal["train", "valid", "test"]: ...
     @property
     def names(self) -> Sequence[str]:
-        """Names of its stems, "mixture" among them where it has one of its own."""
+        """Names of its stems, and "mixture" if it has one of its own."""
         ...
 
     @property
@@ -46,16 +53,20 @@ class Original(Protocol):
         """The same song, for training, for validation or for test."""
         ...
 
-    def write(self, folder: Path, names: Collection[str]) -> None:
+    def formats(self) -> Mapping[str, tuple[int, int]]:
+        """Samples and channels of those stems whose headers declare them."""
+        ...
+
+    def write(self, folder: Path, names: Collection[str], lengths: Lengths) -> None:
         """Write `<name>.wav` to `folder` for each of `names`, all of one rate, length and number of channels."""
         ...
 
 
 @dataclass(frozen=True)
 class Stem:
-    """Audio on disk: a wav or flac file, or stream `stream` of another container.
+    """Audio on disk: a WAV or FLAC file, or stream `stream` of another container.
 
-    With `gains`, one weight for each channel, it is the mono signal of the weighted sum.
+    With `gains`, one weight per channel, it is the mono signal of the weighted sum.
     """
 
     path: Path
@@ -98,10 +109,20 @@ class Recording:
         """See `Original`."""
         return replace(self, split=split)
 
-    def write(self, folder: Path, names: Collection[str]) -> None:
+    def formats(self) -> Mapping[str, tuple[int, int]]:
+        """See `Original`."""
+        found = {}
+        for name, stem in self.stems.items():
+            if stem.stream is None:
+                with AudioFile(stem.path) as audio:
+                    nb_channels = audio.nb_channels if stem.gains is None else 1
+                    found[name] = audio.nb_samples, nb_channels
+        return found
+
+    def write(self, folder: Path, names: Collection[str], lengths: Lengths) -> None:
         """See `Original`. Streams that differ by no more than a decoder's padding are cut to the shortest.
 
-        Raises `UserError` where stems differ in rate, channels or length.
+        Raises `UserError` if stems differ in rate or channels, or in length unless `lengths` is trim or pad.
         """
         for name in names:
             rate, subtype, blocks = self.stems[name].read()
@@ -110,7 +131,9 @@ class Recording:
             except ValueError:
                 raise UserError(f"{self.stems[name].path}: holds no audio") from None
         if any(stem.stream is not None for stem in self.stems.values()):
-            _cut_padding(folder, names)
+            _equalise(folder, names, "trim", PADDING)
+        if lengths != "exact":
+            _equalise(folder, names, lengths)
         first, *others = names
         with AudioFile(folder / f"{first}.wav") as reference:
             for name in others:
@@ -127,15 +150,14 @@ class Recording:
                             )
 
 
-def make_songs(originals: Sequence[Original], sources: Sequence[str], root: Path) -> tuple[Song, ...]:
-    """Write all songs to the tree under `root`, several at a time, and describe them.
+def make_songs(originals: Sequence[Original], choice: Choice, root: Path, lengths: Lengths) -> tuple[Song, ...]:
+    """Write all songs to the tree under `root`, in parallel, and describe them.
 
-    A song that is already there, complete and newer than its files, is left as it is. `accompaniment`, where a song
-    has no such stem, is the sum of its stems other than vocals; a mixture that it lacks is the sum of all stems.
-    Sums are float wav files, since they may exceed full scale.
+    A song that is complete and newer than its files is kept. Sums of stems are float WAV files, since they may exceed
+    full scale. Prints a warning for songs whose mixture differs from the sum of the sources.
 
-    Raises `UserError` for a song that lacks a source, for names that are no file names or stand for two songs, and
-    for whatever is wrong with the audio.
+    Raises `UserError` for a song that lacks a source, for a name that is no file name or stands for two songs, for a
+    source that is the sum of others, and for faulty audio.
     """
     originals = sorted(originals, key=lambda original: (original.subset, original.name))
     for before, after in pairwise(originals):
@@ -143,30 +165,77 @@ def make_songs(originals: Sequence[Original], sources: Sequence[str], root: Path
             raise UserError(f"{after.subset}: two songs are called {after.name!r}; rename one")
     for original in originals:
         _check_name(original.name)
-        _components(original, sources)
+        choice.components(original)
+    _check_formats(originals, lengths)
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    unfinished = [original for original in originals if not _finished(original, sources, root)]
-    map_songs(partial(_make_song, tuple(sources), root), unfinished, "corpus")
+    unfinished = [original for original in originals if not _finished(original, choice.sources, root)]
+    differences = map_songs(partial(_make_song, choice, root, lengths), unfinished, "corpus")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
+    _warn_of_differences(unfinished, differences)
     return tuple(_described(original, root) for original in originals)
 
 
-def _make_song(sources: Sequence[str], root: Path, original: Original) -> None:
+def _check_formats(originals: Sequence[Original], lengths: Lengths) -> None:
+    """Raise `UserError`, naming all songs, for stems of unequal length or with more channels than can be scored."""
+    unequal, surround = [], []
+    for original in originals:
+        formats = original.formats()
+        if len({nb_samples for nb_samples, _ in formats.values()}) > 1:
+            counts = ", ".join(f"{name} {nb_samples}" for name, (nb_samples, _) in formats.items())
+            unequal.append(f"{original.subset}/{original.name} ({counts} samples)")
+        most = max((nb_channels for _, nb_channels in formats.values()), default=0)
+        if most > 2:
+            surround.append(f"{original.subset}/{original.name} ({most} channels)")
+    if surround:
+        raise UserError(f"corpus: only mono and stereo can be scored; mix these songs down: {'; '.join(surround)}")
+    if unequal and lengths == "exact":
+        raise UserError(
+            f"corpus: stems differ in length in {_songs(len(unequal))}; fix them, or set corpus.lengths to trim or pad:"
+            f" {'; '.join(unequal)}"
+        )
+
+
+def _warn_of_differences(originals: Sequence[Original], differences: Sequence[float]) -> None:
+    """Print one line with the songs whose mixture differs from the sum of their sources, and by how many dB."""
+    pairs = zip(originals, differences, strict=True)
+    those = [(original, decibels) for original, decibels in pairs if decibels > TOLERANCE]
+    if those:
+        listed = "; ".join(f"{one.subset}/{one.name} ({decibels:.1f} dB)" for one, decibels in those)
+        print(
+            f"warning: the mixture differs from the sum of the sources in {_songs(len(those))} (difference relative to"
+            f" the mixture): {listed}",
+            flush=True,
+        )
+
+
+def _make_song(choice: Choice, root: Path, lengths: Lengths, original: Original) -> float:
+    """Make a song and return the difference of its mixture to the sum of its sources in dB."""
     scratch = root / SCRATCH / hashlib.sha256(f"{original.subset}/{original.name}".encode()).hexdigest()
     scratch.mkdir(parents=True)
-    components = _components(original, sources)
-    own = tuple(dict.fromkeys(name for parts in components.values() for name in parts))  # mixture first
-    original.write(scratch, own)
-    for name, parts in components.items():
-        if parts != (name,):
-            _write_sum(scratch, name, parts)
-    for name in own:
+    components = choice.components(original)
+    stems = tuple(dict.fromkeys(name for weights in components.values() for name in weights))  # mixture first
+    original.write(scratch, stems, lengths)
+    for name, weights in components.items():
+        if weights != {name: 1}:
+            _write_sum(scratch, name, weights, stems[0])
+    for name in stems:
         if name not in components:
             (scratch / f"{name}.wav").unlink()
+    with ExitStack() as stack:
+        audio = [stack.enter_context(AudioFile(scratch / f"{name}.wav")) for name in components]
+        gram = products(audio)
+    names = list(components)[1:]
+    if (found := sum_of_others(gram[1:, 1:])) is not None:
+        index, others = found
+        raise UserError(
+            f"{original.subset}/{original.name}: {names[index]} equals {' + '.join(names[other] for other in others)};"
+            " remove it, or name sources that do not overlap in corpus.sources"
+        )
     folder = root / original.subset / original.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(exist_ok=True)
     scratch.replace(folder)
+    return difference(gram)
 
 
 def _finished(original: Original, sources: Sequence[str], root: Path) -> bool:
@@ -184,40 +253,32 @@ def _described(original: Original, root: Path) -> Song:
     return Song(original.name, original.subset, original.split, rate, nb_samples, nb_channels)
 
 
-def _components(original: Original, sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """For the mixture and each source, the stems of `original` that it is the sum of."""
-    stems = tuple(name for name in original.names if name != MIXTURE)
-    components = {MIXTURE: (MIXTURE,) if MIXTURE in original.names else stems}
-    for source in sources:
-        others = tuple(name for name in stems if name != "vocals")
-        if source in stems:
-            components[source] = (source,)
-        elif source == "accompaniment" and others:
-            components[source] = others
-        else:
-            raise UserError(
-                f"{original.subset}/{original.name}: has no {source}.wav; add it, remove the song,"
-                " or leave that source out of corpus.sources"
-            )
-    return components
+def _write_sum(folder: Path, name: str, weights: Weights, like: str) -> None:
+    """Write the weighted sum of stems as `name`.wav; silence like the stem `like` for a sum of none."""
+    terms = {AudioFile(folder / f"{stem}.wav"): weight for stem, weight in (weights or {like: 0}).items()}
+    first = next(iter(terms))
+    starts = range(0, first.nb_samples, BLOCK)
+    blocks = (sum(np.float32(w) * audio[at : at + BLOCK] for audio, w in terms.items()) for at in starts)
+    write_wav(folder / f"{name}.wav", blocks, first.rate, "FLOAT")  # type: ignore[arg-type]  # no sum is 0
 
 
-def _write_sum(folder: Path, name: str, parts: Sequence[str]) -> None:
-    audios = [AudioFile(folder / f"{part}.wav") for part in parts]
-    starts = range(0, audios[0].nb_samples, BLOCK)
-    blocks = (sum(audio[start : start + BLOCK] for audio in audios) for start in starts)
-    write_wav(folder / f"{name}.wav", blocks, audios[0].rate, "FLOAT")  # type: ignore[arg-type]  # no sum is 0
+def _equalise(folder: Path, names: Collection[str], how: Literal["trim", "pad"], most: float = math.inf) -> None:
+    """Trim files to the shortest or pad them to the longest, unless lengths differ by more than `most` samples."""
+    counts = [AudioFile(folder / f"{name}.wav").nb_samples for name in names]
+    length = min(counts) if how == "trim" else max(counts)
+    if not 0 < max(counts) - min(counts) <= most:
+        return
+    for name in names:
+        audio = AudioFile(folder / f"{name}.wav")
+        kept = min(audio.nb_samples, length)
+        blocks = [range(start, min(start + BLOCK, kept)) for start in range(0, kept, BLOCK)]
+        silence = np.zeros((length - kept, audio.nb_channels), np.float32)
+        parts = (audio[block.start : block.stop] for block in blocks)
+        write_wav(audio.path, chain(parts, [silence] if len(silence) else []), audio.rate, audio.subtype)
 
 
-def _cut_padding(folder: Path, names: Collection[str]) -> None:
-    lengths = {name: AudioFile(folder / f"{name}.wav").nb_samples for name in names}
-    shortest = min(lengths.values())
-    if shortest < max(lengths.values()) <= shortest + PADDING:
-        for name in names:
-            audio = AudioFile(folder / f"{name}.wav")
-            starts = range(0, shortest, BLOCK)
-            blocks = (audio[start : min(start + BLOCK, shortest)] for start in starts)
-            write_wav(audio.path, blocks, audio.rate, audio.subtype)
+def _songs(count: int) -> str:
+    return f"{count} song{'s' * (count != 1)}"
 
 
 def _check_name(name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rnnsep.tables.statistics import SONG_METRICS, metrics_of, systems_of, targets_of
+from rnnsep.tables.statistics import metrics_of, of_whole_songs, systems_of, targets_of
 
 MISSING = "—"
 MARK = "†"
@@ -29,28 +29,26 @@ class Sheet:
 def summary_sheets(summary: pd.DataFrame, intervals: bool = False, targets: Sequence[str] | None = None) -> list[Sheet]:
     """A sheet per metric: a row per system, a column per target (default: all) and the number of songs.
 
-    A cell is the median over songs, with its interval if `intervals`. For the metrics of `SONG_METRICS` it is the mean
-    over songs, as in papers, and the median.
+    A cell is the median over songs, with its interval if `intervals`. For scores of whole songs, such as uSDR, it is
+    the mean over songs, as in papers, and the median.
     """
     targets = targets_of(summary) if targets is None else targets
     marked = set(scored_twice(summary)) if "vocals" in targets else set()
     sheets = []
     for metric in metrics_of(summary):
         part = summary[(summary["metric"] == metric) & summary["target"].isin(targets)]
-        cells = part.assign(figures=_figures(part, metric, intervals)).pivot(
-            index="system", columns="target", values="figures"
-        )
+        cells = part.assign(figures=_figures(part, intervals)).pivot(index="system", columns="target", values="figures")
         cells = cells.reindex(index=systems_of(part), columns=list(targets)).fillna(MISSING)
         cells["songs"] = part.groupby("system")["songs"].max().astype(str)
-        marks = set() if metric in SONG_METRICS else marked
+        marks = set() if of_whole_songs(part) else marked
         cells.insert(0, "system", [f"{system} {MARK}" if system in marks else system for system in cells.index])
         notes = [f"{MARK} {TWICE}"] * bool(marks) + [UNEQUAL] * (cells["songs"].nunique() > 1)
         sheets.append(Sheet(_heading(part, metric, intervals), cells, 1, tuple(notes)))
     return sheets
 
 
-def _figures(part: pd.DataFrame, metric: str, intervals: bool) -> list[str]:
-    if metric in SONG_METRICS:
+def _figures(part: pd.DataFrame, intervals: bool) -> list[str]:
+    if of_whole_songs(part):
         pairs = zip(part["mean"], part["median"], strict=True)
         return [MISSING if math.isnan(mean) else f"{number(mean)} ({number(median)})" for mean, median in pairs]
     medians = [number(median) for median in part["median"]]
@@ -63,7 +61,7 @@ def _figures(part: pd.DataFrame, metric: str, intervals: bool) -> list[str]:
 
 
 def _heading(part: pd.DataFrame, metric: str, intervals: bool) -> str:
-    if metric in SONG_METRICS:
+    if of_whole_songs(part):
         return f"{metric} (dB): mean over songs (median over songs)"
     one_frame = part["valid_frames"].fillna(0) == part["songs"]
     frames = "" if one_frame.all() else " of the median over frames"

@@ -20,8 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-METRICS = ("SDR", "ISR", "SIR", "SAR")  # of frames, by BSSEval v4
-SONG_METRICS = ("uSDR", "SI-SDR")  # of whole songs
+METRICS = ("SDR", "ISR", "SIR", "SAR")  # of BSSEval v4
 TARGETS = ("vocals", "drums", "bass", "other", "accompaniment")
 NB_RESAMPLES = 10_000
 
@@ -133,9 +132,14 @@ def targets_of(table: pd.DataFrame) -> list[str]:
 
 
 def metrics_of(table: pd.DataFrame) -> list[str]:
-    """The metrics of a table: first those of `METRICS`, then others as they appear, then those of `SONG_METRICS`."""
-    found = _ordered(table["metric"], METRICS)
-    return [metric for metric in found if metric not in SONG_METRICS] + [m for m in SONG_METRICS if m in found]
+    """The metrics of a table: first those of `METRICS`, then others in their order of appearance."""
+    return _ordered(table["metric"], METRICS)
+
+
+def of_whole_songs(table: pd.DataFrame) -> bool:
+    """Whether the rows of one metric in a table of songs or systems are scores of whole songs, such as uSDR."""
+    # published scores have no numbers of frames either
+    return bool(table["valid_frames"].isna().all() and not table["metric"].isin(METRICS).any())
 
 
 def _ordered(values: Iterable[str], known: Sequence[str]) -> list[str]:
