@@ -1,7 +1,7 @@
 """The user's own songs: `<subset>/<song>/{mixture,<source>...}.wav`, WAV or FLAC, any rate, any sources.
 
-The subsets are `train`, `test` and, optionally, `valid` for validation songs. A missing mixture is the sum of the stems.
-Case does not matter in the names of files, and `mix` is another name of the mixture.
+The subsets are `train`, `test` and, optionally, `valid` for validation songs. A missing mixture is the sum of the
+stems. Case does not matter in the names of files, and `mix` is another name of the mixture.
 """
 
 from pathlib import Path
@@ -23,12 +23,12 @@ FOLDERS: tuple[tuple[str, Literal["train", "test"], Literal["train", "valid", "t
 
 def recordings(path: Path) -> list[Recording]:
     """The songs under `path`. Raises `UserError` if a song has one stem twice, or none."""
-    songs = []
-    for folder, subset, split in FOLDERS:
-        for song in listed(path / folder):
-            if song.is_dir():
-                songs.append(Recording(song.name, subset, split, _stems(song)))
-    return songs
+    return [
+        Recording(song.name, subset, split, _stems(song))
+        for folder, subset, split in FOLDERS
+        for song in listed(path / folder)
+        if song.is_dir()
+    ]
 
 
 def _stems(song: Path) -> dict[str, Stem]:

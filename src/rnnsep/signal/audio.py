@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from rnnsep.running.errors import UserError
 
 BLOCK = 1 << 16  # samples read or written at a time
+OPEN_OPTIONS = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # gone since PyAV 19
 FRAMES = 64  # of a codec, about 1024 samples each, decoded at a time
 
 _UNKNOWN = 0xFFFFFF00  # data sizes from here on mean "until the end" in streamed WAV files
@@ -161,7 +162,7 @@ def _audio_streams(path: Path) -> Iterator[tuple[Any, list[Any]]]:
     """An open container and its audio streams."""
     try:
         # without file:, ffmpeg could take the name for another protocol
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(f"file:{path}", **OPEN_OPTIONS)
     except (av.FFmpegError, OSError) as error:
         known = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
         raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {_line(error)}") from None
