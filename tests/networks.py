@@ -1,34 +1,41 @@
-"""The parameters of a small network; tests change what they need with `params.changed`."""
+"""The parameters of a small network; tests change what they need with `params.changed`.
 
-from rnnsep.network.input import InputParams
-from rnnsep.network.masks import MaskParams
-from rnnsep.network.network import DefectParams, NetworkParams, RnnParams
+Parameters that are not listed here have their values of params.yaml, so that a new parameter changes no test.
+"""
 
-SMALL = NetworkParams(
-    input=InputParams(
-        compression="log",
-        bandwidth=4000.0,
-        pooling=None,
-        mel=0,
-        level=False,
-        standardise=True,
-        side=False,
-        context=0,
-        noise=0.0,
-        scale=1.0,
-    ),
-    rnn=RnnParams(
-        cell="gru",
-        layers=2,
-        units=6,
-        bidirectional=False,
-        recurrent=None,
-        residual=False,
-        bottleneck=0,
-        bands=0,
-        shared=True,
-        dropout=0.0,
-    ),
-    mask=MaskParams(activation="softmax", mel=False, local=None),
-    defects=DefectParams(half_mixture=False, reset=0),
+from pathlib import Path
+
+from rnnsep.learning.recipe import Recipe
+from rnnsep.params import changed, read_yaml, select
+
+DEFAULT = select(Recipe, read_yaml(Path(__file__).resolve().parents[1] / "params.yaml"))
+SMALL = changed(
+    DEFAULT.network,
+    {
+        "input.compression": "log",
+        "input.bandwidth": 4000.0,
+        "input.pooling": None,
+        "input.mel": 0,
+        "input.level": False,
+        "input.standardise": True,
+        "input.side": False,
+        "input.context": 0,
+        "input.noise": 0.0,
+        "input.scale": 1.0,
+        "rnn.cell": "gru",
+        "rnn.layers": 2,
+        "rnn.units": 6,
+        "rnn.bidirectional": False,
+        "rnn.recurrent": None,
+        "rnn.residual": False,
+        "rnn.bottleneck": 0,
+        "rnn.bands": 0,
+        "rnn.shared": True,
+        "rnn.dropout": 0.0,
+        "mask.activation": "softmax",
+        "mask.mel": False,
+        "mask.local": None,
+        "defects.half_mixture": False,
+        "defects.reset": 0,
+    },
 )

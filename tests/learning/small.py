@@ -1,53 +1,61 @@
-"""A small training; tests change what they need of its recipe with `params.changed`."""
+"""A small training; tests change what they need of its recipe with `params.changed`.
+
+Parameters that are not listed here have their values of params.yaml, so that a new parameter changes no test.
+"""
 
 from pathlib import Path
 
-from rnnsep.learning.losses import LossParams
-from rnnsep.learning.recipe import (
-    BlendingParams,
-    EnhancementParams,
-    OptimizerParams,
-    Recipe,
-    TrainingParams,
-)
-from rnnsep.learning.sampling import SamplingParams
 from rnnsep.learning.training import train
 from rnnsep.params import changed
-from tests.networks import SMALL
+from tests.networks import DEFAULT, SMALL
 
 RECIPE = changed(
-    Recipe(
-        input=SMALL.input,
-        rnn=SMALL.rnn,
-        mask=SMALL.mask,
-        defects=SMALL.defects,
-        loss=LossParams(
-            name="sdr",
-            discrimination=0.0,
-            pretraining="mask",
-            pretraining_epochs=0,
-            power=1.0,
-            segment=0,
-            scale=1.0,
-        ),
-        sampling=SamplingParams(frames=32, batch=4, steps=6, remix=0.5, gain=3.0, equaliser=0.0, swap=0.5, shift=0.0),
-        optimizer=OptimizerParams(name="adam", momentum=0.9, weight_decay=0.0, clip=1.0),
-        training=TrainingParams(
-            seed=1,
-            epochs=3,
-            patience=3,
-            learning_rate=0.01,
-            warmup=3,
-            schedule="cosine",
-            averaging=0.9,
-            networks=1,
-            threads=2,
-            precision="float32",
-        ),
-        blending=BlendingParams(bands=0, units=4, dropout=0.0),
-        enhancement=EnhancementParams(layers=0, mask="relu", loss="magnitude", discrimination=0.0, share=0.0),
-    ),
-    {"rnn.units": 16, "rnn.dropout": 0.2},
+    DEFAULT,
+    {
+        "input": SMALL.input,
+        "rnn": SMALL.rnn,
+        "mask": SMALL.mask,
+        "defects": SMALL.defects,
+        "rnn.units": 16,
+        "rnn.dropout": 0.2,
+        "loss.name": "sdr",
+        "loss.discrimination": 0.0,
+        "loss.pretraining": "mask",
+        "loss.pretraining_epochs": 0,
+        "loss.power": 1.0,
+        "loss.segment": 0,
+        "loss.scale": 1.0,
+        "sampling.frames": 32,
+        "sampling.batch": 4,
+        "sampling.steps": 6,
+        "sampling.remix": 0.5,
+        "sampling.gain": 3.0,
+        "sampling.equaliser": 0.0,
+        "sampling.swap": 0.5,
+        "sampling.shift": 0.0,
+        "optimizer.name": "adam",
+        "optimizer.momentum": 0.9,
+        "optimizer.weight_decay": 0.0,
+        "optimizer.clip": 1.0,
+        "training.seed": 1,
+        "training.epochs": 3,
+        "training.patience": 3,
+        "training.learning_rate": 0.01,
+        "training.warmup": 3,
+        "training.schedule": "cosine",
+        "training.averaging": 0.9,
+        "training.networks": 1,
+        "training.threads": 2,
+        "training.precision": "float32",
+        "blending.bands": 0,
+        "blending.units": 4,
+        "blending.dropout": 0.0,
+        "enhancement.layers": 0,
+        "enhancement.mask": "relu",
+        "enhancement.loss": "magnitude",
+        "enhancement.discrimination": 0.0,
+        "enhancement.share": 0.0,
+    },
 )
 SHORT = {"sampling.frames": 8, "sampling.steps": 2}
 

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnsep.learning.sampling import Batch, Sampler, SamplingParams, curves
+from rnnsep.learning.sampling import Batch, Sampler, curves
+from rnnsep.params import changed
 from rnnsep.signal.features import Features, FeatureSong, open_features
 from rnnsep.signal.stft import StftParams
+from tests.learning.small import RECIPE
 
-PARAMS = SamplingParams(frames=16, batch=3, steps=4, remix=0.5, gain=6.0, equaliser=0.0, swap=0.5, shift=0.0)
+PARAMS = changed(RECIPE.sampling, {"frames": 16, "batch": 3, "steps": 4, "gain": 6.0})
 
 
 class Numbered(Features):

@@ -75,7 +75,7 @@ def test_an_error_keeps_its_message() -> None:
 
 @pytest.mark.usefixtures("on_two_workers")
 def test_a_song_that_kills_its_process_each_time_is_one_clear_line() -> None:
-    with pytest.raises(UserError, match=r"killed again and again.*\(song 0 is too large\); run again"):
+    with pytest.raises(UserError, match=r"killed repeatedly.*\(song 0 is too large\); run again"):
         map_songs(die, range(1), "songs")
 
 
@@ -106,7 +106,7 @@ SEPARATION = SeparationParams(filter="mask", temperature=1.0, block=1.0)
 
 
 def test_no_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE", 0.1)
+    monkeypatch.setattr(cluster, "TIMEOUT", 0.1)
     for bad in ("tcp://127.0.0.1:1", "nonsense://x"):
         monkeypatch.setenv(cluster.ADDRESS, bad)
         with pytest.raises(UserError, match=rf"^DASK_SCHEDULER_ADDRESS: no scheduler answers at {bad}; unset it"):

@@ -153,13 +153,13 @@ def test_nothing_is_published_for_inputs_that_changed_meanwhile(
 
 def test_a_missing_dep_is_one_line(project: Path) -> None:
     (project / "data" / "numbers").unlink()
-    message = "count: data/numbers: no such file or folder; dvc repro makes what is missing\n"
+    message = "count: data/numbers: no such file or folder; dvc repro creates what is missing\n"
     assert run(project) == (1, "", message)
 
 
 def test_other_outs_than_those_of_dvc_yaml_are_one_line(project: Path) -> None:
     message = (
-        "count: its outs are those of dvc.yaml, so data/counted must be given, as in:"
+        "count: the output data/counted of dvc.yaml is not an argument; run:"
         " python stages/count.py data/numbers data/counted\n"
     )
     assert run(project, out="elsewhere") == (1, "", message)
@@ -193,7 +193,7 @@ def test_a_worker_given_up_for_lost_leaves_nothing_in_an_out(project: Path) -> N
 def test_an_interrupt_says_how_to_go_on(project: Path) -> None:
     code, _, err = run(project, KILL_AFTER="1", KILL_WITH="SIGINT")
     assert code == 130
-    assert err == "count: interrupted; what is finished is kept, dvc repro goes on from there\n"
+    assert err == "count: interrupted; finished work is kept, dvc repro resumes\n"
 
 
 @pytest.mark.parametrize("change", ["params", "code", "data"])
@@ -229,13 +229,13 @@ def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None
     ("file", "content", "message"),
     [
         ("params.yaml", "count:\n  step: 0\n", "count: count.step: must be at least 1, not 0"),
-        ("params.yaml", "count:\n  stop: 1\n", "count: params.yaml: count.stop: unknown key; did you mean count.step?"),
+        ("params.yaml", "count:\n  stop: 1\n", "count: count.step: missing; add it to params.yaml"),
         ("params.yaml", "count: {}\n", "count: count.step: missing; add it to params.yaml"),
         ("params.yaml", "[", "count: params.yaml: not valid YAML: "),
         (
             "dvc.yaml",
             PIPELINE.replace("count.step", "count.stop"),
-            "count: dvc.yaml: the params of stage count are not those that it reads: count.step, count.stop",
+            "count: dvc.yaml: params: count.stop is declared, but the stage does not read it",
         ),
     ],
 )

@@ -103,10 +103,10 @@ def _read(name: str, parameters: type[P]) -> tuple[dict[str, Any], P]:
     """The stage's entry in dvc.yaml, and its parameters from params.yaml."""
     pipeline = params.read_yaml(Path("dvc.yaml"))["stages"]
     document = params.read_yaml(Path("params.yaml"))
-    entries = [entry for stage in pipeline.values() for entry in stage.get("params", [])]
-    params.refuse_unknown(document, entries, Path("params.yaml"))
     stage = pipeline[name]
     params.check_declared(parameters, stage.get("params", []), document)
+    entries = [entry for stage in pipeline.values() for entry in stage.get("params", [])]
+    params.refuse_unknown(document, entries, Path("params.yaml"))
     return stage, params.select(parameters, document)
 
 
