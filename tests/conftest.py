@@ -1,13 +1,16 @@
 """What several test files share."""
 
+import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
@@ -19,6 +22,7 @@ settings.register_profile(
 )
 settings.load_profile("rnnsep")
 
+NAME = "a repository [x]"
 Tree = Mapping[str, Mapping[str, NDArray[np.generic]]]
 
 
@@ -69,11 +73,22 @@ def small_tree(tmp_path: Path, noise: Callable[..., NDArray[np.int16]], write_tr
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository in which the whole pipeline has run, with one worker, and the results are committed.
 
-    Further runs in it have two workers.
+    The processes of pytest-xdist share one run, of which each has a copy. Further runs have two workers.
     """
-    repository = make_repository(tmp_path_factory.mktemp("end to end") / "a repository [x]")
-    repository.environment["RNNSEP_WORKERS"] = "1"
-    repository.stages = re.findall(r"^Running stage '(\w+)'", repository.dvc("repro"), re.MULTILINE)
-    repository.commit("first results")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    first, stages = shared / "first run", shared / "stages.json"
+    with FileLock(shared / "first run.lock"):
+        if not stages.exists():
+            first.mkdir()
+            made = make_repository(first / NAME)
+            made.environment["RNNSEP_WORKERS"] = "1"
+            ran = re.findall(r"^Running stage '(\w+)'", made.dvc("repro"), re.MULTILINE)
+            made.commit("first results")
+            stages.write_text(json.dumps(ran))
+    root = tmp_path_factory.mktemp("end to end") / NAME
+    shutil.copytree(first / NAME, root, symlinks=True)
+    repository = Repository(root)
+    repository.stages = json.loads(stages.read_text())
     repository.environment["RNNSEP_WORKERS"] = "2"
     return repository

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,18 +68,16 @@ def test_a_parameter_there_and_back_is_restored_without_running(repository: Repo
     assert repository.run("git", "status", "--porcelain") == ""
 
 
+SPOILT = "raise RuntimeError('the code of the workspace')\n"
+CHANGE = ("-S", "tables.shared_array=true")
+
+
 @pytest.fixture
 def spoilt(repository: Repository) -> Iterator[Path]:
-    """A module that the stage aggregate needs, for a test to spoil; it is mended afterwards."""
-    module = repository.root / "src/rnnsep/tables/overall.py"
-    text = module.read_text(encoding="utf-8")
-    yield module
-    module.write_text(text, encoding="utf-8")
+    """A module of the stage aggregate for a test to spoil; all code is restored afterwards."""
+    yield repository.root / "src/rnnsep/tables/overall.py"
+    repository.run("git", "checkout", "--quiet", "src", "stages")
     repository.dvc("queue", "stop", "--kill")
-
-
-SPOILT = "raise RuntimeError('the code of the workspace')\n"
-CHANGE = ("-S", "evaluation.shared_array=true")
 
 
 def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repository, spoilt: Path) -> None:
@@ -92,21 +89,30 @@ def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repositor
     assert "queued" in repository.dvc("exp", "list", "--name-only")
 
 
-def test_a_temporary_experiment_runs_the_code_that_it_began_with(repository: Repository, spoilt: Path) -> None:
-    before = set((repository.root / ".dvc/tmp").glob("exps/**/scoring/overall.py"))
+def test_a_temporary_experiment_runs_the_code_that_it_began_with(
+    repository: Repository, spoilt: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    script = repository.root / "stages" / "aggregate.py"
+    script.write_text(f"open({str(gate)!r}).readline()  # until the workspace is spoilt\n{script.read_text()}")
     command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", "temporary", *CHANGE]
     with subprocess.Popen(
         [*command, "--single-item", "aggregate"], cwd=repository.root, env=repository.environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as process:  # fmt: skip
-        while process.poll() is None:
-            if set((repository.root / ".dvc/tmp").glob("exps/**/scoring/overall.py")) - before:
-                spoilt.write_text(SPOILT)
+    ) as process, open(os.open(gate, os.O_RDWR), "w") as opened:  # fmt: skip
+        assert process.stdout is not None
+        before = ""
+        for line in process.stdout:
+            before += line
+            if "Running stage 'aggregate'" in line:  # in a copy of the repository, which is made by now
                 break
-            time.sleep(0.01)
-        output, _ = process.communicate()
+        spoilt.write_text(SPOILT)
+        opened.write("go\n")
+        opened.flush()
+        output = before + process.stdout.read()
     assert process.returncode == 0, output
-    assert spoilt.read_text() == SPOILT, "the copy was seen"
+    assert "Running stage 'aggregate'" in output
     assert "temporary" in repository.dvc("exp", "list", "--name-only")
 
 

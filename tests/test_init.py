@@ -4,14 +4,14 @@ import sys
 import pytest
 
 import rnnsep
-from rnnsep.app.songs import separate_audio
+from rnnsep.app.arrays import separate_audio
 
 
-def test_separate_is_at_hand_in_the_package() -> None:
+def test_the_package_has_separate() -> None:
     assert rnnsep.separate is separate_audio
 
 
-def test_other_names_are_not() -> None:
+def test_the_package_has_no_other_names() -> None:
     with pytest.raises(AttributeError, match="module 'rnnsep' has no attribute 'seperate'"):
         rnnsep.seperate  # noqa: B018
 
