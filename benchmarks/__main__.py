@@ -12,7 +12,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 HEAD = """# Benchmarks
 
-Written by `uv run --group bench python -m benchmarks`. Each table sets sides beside each other that ran in turn,
+Written by `uv run --group bench python -m benchmarks`. Each table compares sides that ran alternately,
 each in a process of its own with one thread unless it says otherwise; times are medians of the rounds, and a ratio is
 the median of the rounds' ratios of CPU time. Absolute times hold for the machine named; ratios travel better.
 """

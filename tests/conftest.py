@@ -28,7 +28,7 @@ Tree = Mapping[str, Mapping[str, NDArray[np.generic]]]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of research audio beside the repository."""
+    """The folder of research audio next to the repository."""
     path = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not path.is_dir():
         pytest.skip("no research audio in ../shared/data")

@@ -44,8 +44,9 @@ from tests.networks import SMALL
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
-ELSEWHERE = (  # needs more than a clone, or goes on in the background
+ELSEWHERE = (  # needs more than a clone, or runs in the background
     "musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest", "10.0.0.", "bucket", "--queue", "queue start",
+    "--run",
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
@@ -111,7 +112,7 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
                 for (key, _), value in zip(changes, values, strict=True):
                     put(document, key, value)
                 for name in PIPELINE:
-                    params.select(load_script(name).Parameters, document)
+                    params.select(next(iter(load_script(name).main.__annotations__.values())), document)
     elif program == "dask":
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
     elif [program, *arguments][:2] == ["python", "stages/train.py"]:
@@ -222,7 +223,7 @@ def test_quick_commands_run_in_order(
     for words in commands(page):
         variables, _, plain = bare(words)
         if plain[0] == "rnnsep":  # in this process, which has imported TensorFlow already
-            assert cli.main(plain[1:]) == 0
+            assert cli.main([word for word in plain[1:] if word != "--run"]) == 0
         elif not is_long(plain):
             run(root, plain, **variables)
     for code in blocks(page, "python"):

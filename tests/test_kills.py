@@ -1,4 +1,4 @@
-"""The pipeline killed again and again: it goes on by itself and ends with the bytes of a run that was never killed.
+"""The pipeline killed repeatedly: it resumes by itself and ends with the bytes of a run that was never killed.
 
 Each kill is drawn: the stage, how far it is, whom (DVC's whole process group, DVC alone, the stage's process or one of
 its workers) and the signal. How far is told by what is printed and by what lies in the scratch folder, plus up to a
@@ -32,7 +32,7 @@ OUTS = {  # by the name that they have in the scratch folder
     for name in ("data/corpus", "data/features", "data/estimates", "data/scores/RNN", "data/scores/MIX",
                  "data/scores/IRM1")
 }  # fmt: skip
-INDICES = ("corpus.json", "features.json", "model.json")  # written by each process anew
+INDICES = ("corpus.json", "features.json", "model.json")  # written again by each process
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def drawn(order: list[str], seed: int) -> list[Kill]:
 
 
 class Run:
-    """`dvc repro` in a repository, started anew whenever it has ended, and what it prints."""
+    """`dvc repro` in a repository, restarted whenever it has ended, and what it prints."""
 
     def __init__(self, repository: Repository, order: list[str]):
         self.repository, self.order = repository, order

@@ -38,7 +38,7 @@ class Model:
     """
     Trained networks with the sources that they separate and the STFT that they were trained on.
 
-    networks: an ensemble, whose masks are averaged; the last one may be of another kind.
+    networks: an ensemble; its masks are averaged. The last one may be of another kind.
     enhancer: enhances the ensemble's estimates of all sources (Grais et al., 2017).
     """
 

@@ -33,12 +33,12 @@ def changes(name: str) -> dict[str, Any]:
 
 
 def assignment(key: str, value: Any) -> str:
-    """`key=value` in the grammar of `dvc exp run -S`, for any value that YAML has besides a mapping."""
+    """`key=value` in the grammar of `dvc exp run -S`, for any YAML value except a mapping."""
     return f"{key}={_text(value)}"
 
 
 def assignments(options: Iterable[str]) -> dict[str, Any]:
-    """Changes from texts `key=value`, whose values are read as YAML. Raises `UserError` where one is none."""
+    """Changes from texts `key=value`, whose values are read as YAML. Raises `UserError` if one is none."""
     result = {}
     for option in options:
         key, equals, text = option.partition("=")

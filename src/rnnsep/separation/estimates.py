@@ -15,6 +15,8 @@ from rnnsep.signal.writing import audio_sink
 def separate_corpus(corpus: Path, models: Path, estimates: Path, params: SeparationParams, split: str) -> None:
     """Write `estimates/<song>/<source>.wav` for the songs of a split. Finished songs are kept.
 
+    Files have 16 bits if the mixture has, and are float otherwise.
+
     Raises `UserError` if there is no such song, or a mixture or the model cannot be read.
     """
     described = Corpus.read(corpus)
@@ -30,7 +32,8 @@ def _separate_song(corpus: Corpus, models: Path, folder: Path, params: Separatio
     if all(path.exists() for path in paths):
         return
     with corpus.stem(song, MIXTURE) as mixture, ExitStack() as stack:
-        sinks = [stack.enter_context(audio_sink(path, song.rate, song.nb_channels)) for path in paths]
+        subtype = "PCM_16" if mixture.subtype == "PCM_16" else "FLOAT"  # whose estimates could be clipped or coarse
+        sinks = [stack.enter_context(audio_sink(path, song.rate, song.nb_channels, subtype)) for path in paths]
         for block in separate(mixture, song.rate, model, params):
             for sink, estimate in zip(sinks, block, strict=True):
                 sink.write(estimate)

@@ -1,4 +1,4 @@
-"""The songs that corpus.json lists, in the tree `<subset>/<song>/{mixture,<source>...}.wav`."""
+"""The corpus on disk: corpus.json and the tree `<subset>/<song>/{mixture,<source>...}.wav`."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ MIXTURE = "mixture"
 
 @dataclass(frozen=True)
 class SplitParams:
-    """What separation reads of section `evaluation` of params.yaml."""
+    """The key of section `evaluation` that the stage separate reads."""
 
     split: Literal["test", "valid"]  # the songs that are separated and scored
 
@@ -36,7 +36,7 @@ class Song:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A folder of songs with the names of their sources; songs are sorted by subset, then by name."""
+    """A folder of songs and the names of their sources; songs are sorted by subset and name."""
 
     root: Path
     name: str
@@ -45,23 +45,23 @@ class Corpus:
 
     @classmethod
     def read(cls, root: Path) -> "Corpus":
-        """The corpus in folder `root`. Raises `UserError` where its corpus.json is missing or damaged."""
+        """The corpus in folder `root`. Raises `UserError` if its corpus.json is missing or damaged."""
         path = Path(root) / NAME
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             songs = tuple(params.parse(Song, song, "song") for song in content["songs"])
             corpus = cls(Path(root), str(content["name"]), tuple(content["sources"]), songs)
         except OSError as error:
-            raise UserError(f"{path}: {error.strerror}; dvc repro download makes it") from None
+            raise UserError(f"{path}: {error.strerror}; run dvc repro download") from None
         except (ValueError, LookupError, TypeError, RecursionError, UserError) as error:
             raise UserError(f"{path}: damaged ({error}); remove it and run dvc repro download") from None
         for part in (*corpus.sources, *(song.name for song in songs)):
             if not isinstance(part, str) or part in ("", ".", "..") or "/" in part:
-                raise UserError(f"{path}: damaged ({part!r} is no name of a file)")
+                raise UserError(f"{path}: damaged ({part!r} is not a file name)")
         return corpus
 
     def write(self) -> None:
-        """Write corpus.json, which is a setup file of musdb at the same time.
+        """Write corpus.json, which is also a setup file of musdb.
 
         `musdb.DB(root, setup_file="corpus.json", is_wav=True)` then reads the corpus and its split.
         """

@@ -51,7 +51,7 @@ def projection_filters(correlations: Array, targets: Array) -> Array:
 def solve(correlations: Array, targets: Array) -> Array:
     """Solve sum over b, j of correlations[a - b, i, j] filters[b, j] = targets[a, i], shapes as above.
 
-    Negative lags are the transposes of positive ones. Raises `LinAlgError` where the matrix is not positive definite.
+    Negative lags are the transposes of positive ones. Raises `LinAlgError` if the matrix is not positive definite.
     """
     nb_taps, size, nb_targets = targets.shape
     # the first block row (i, b, j): correlations[-b, i, j] = correlations[b, j, i]
