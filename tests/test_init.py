@@ -1,5 +1,8 @@
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +24,26 @@ def test_importing_the_package_loads_nothing_else() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.translate(str.maketrans("", "", "[]',\n")).split())
     assert not loaded & {"numpy", "tensorflow", "keras", "pandas"}
+
+
+def test_the_users_settings_of_keras_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".keras").mkdir()
+    settings = {"floatx": "float16", "epsilon": 0.1, "backend": "torch", "image_data_format": "channels_first"}
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
+    code = (
+        "import rnnsep.network.network, keras; "
+        "c = keras.config; print(c.backend(), c.floatx(), c.image_data_format(), c.epsilon())"
+    )
+    environment = os.environ | {"HOME": str(tmp_path), "KERAS_BACKEND": "jax"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["tensorflow", "float32", "channels_last", "1e-07"]
+
+
+def test_a_python_without_the_packages_is_one_line(tmp_path: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(Path(rnnsep.__file__).parents[1])!r}); import rnnsep.running.stage"
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("lacks the packages of rnnsep; use `uv run dvc …`, or activate the environment\n")
+    assert done.stderr.count("\n") == 1

@@ -3,13 +3,17 @@
 `rnnsep.separate(audio, rate)` separates samples that are in memory (see `rnnsep.app.arrays`).
 """
 
+import os
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 if find_spec("tensorflow") is None or find_spec("yaml") is None:  # DVC was started outside of the environment
-    import sys
-
     raise SystemExit(f"{sys.executable} lacks the packages of rnnsep; use `uv run dvc …`, or activate the environment")
+
+# results must not depend on the user's own settings of Keras, which it reads when it is imported
+os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(Path(__file__).parent / "network" / "keras")}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,18 +9,18 @@ def said(code: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def test_tensorflow_starts_in_silence_and_errors_are_heard_after_it() -> None:
+def test_tensorflow_starts_without_messages_and_later_ones_are_printed() -> None:
     code = """
 import os, sys
 from rnnsep.network.backend import import_tensorflow
 import_tensorflow()
 print("tensorflow" in sys.modules)
-os.write(2, b"heard")
+os.write(2, b"printed")
 """
-    assert said(code) == ("True\n", "heard")
+    assert said(code) == ("True\n", "printed")
 
 
-def test_what_led_to_an_exception_is_not_lost() -> None:
+def test_messages_before_an_exception_are_printed() -> None:
     code = """
 import os
 from rnnsep.network.backend import quiet
@@ -32,3 +32,25 @@ with quiet():
     assert out == ""
     assert errors.startswith("no such library\nTraceback")
     assert errors.endswith("ImportError: broken\n")
+
+
+def test_the_reason_of_a_process_that_aborts_is_printed() -> None:
+    code = """
+import os
+from rnnsep.network.backend import quiet
+with quiet():
+    os.write(2, b"this CPU has no AVX")
+    os.abort()
+"""
+    assert said(code) == ("", "this CPU has no AVX")
+
+
+def test_messages_of_a_block_that_ends_well_are_not_printed() -> None:
+    code = """
+import os, sys
+from rnnsep.network.backend import quiet
+with quiet():
+    os.write(2, b"noise")
+    print("more", file=sys.stderr, end="")
+"""
+    assert said(code) == ("", "")

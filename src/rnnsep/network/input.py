@@ -10,6 +10,9 @@ import tensorflow as tf
 from rnnsep.network.bands import Pooling, make_pooling
 from rnnsep.params import ParamError, Range
 
+if keras.backend.backend() != "tensorflow":
+    raise ImportError("rnnsep needs Keras on TensorFlow: import rnnsep before keras, or set KERAS_BACKEND=tensorflow")
+
 MAGNITUDE_FLOOR = 1e-3  # of the unitary STFT, about 86 dB below a sine at full scale
 LEVEL = 0.1  # root mean power per bin that sequences are normalised to
 LEVEL_FLOOR = 1e-4  # quieter sequences are not amplified to the full level
