@@ -1,5 +1,5 @@
 """
-The cost of a whole run: sampling and training step, growth with the number and length of songs, a run with nothing to do.
+The cost of a whole run: sampling, training step, growth with songs and their length, and a run with nothing to do.
 
     python -m benchmarks.pipeline [--rounds N]
 """
