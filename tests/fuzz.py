@@ -32,8 +32,9 @@ with instrumented:
 
     from rnnsep import params
     from rnnsep.running.errors import UserError
-    from rnnsep.signal.audio import AudioFile, decode
+    from rnnsep.signal.audio import AudioFile
     from rnnsep.signal.corpus import Corpus, Song
+    from rnnsep.signal.decoding import decode
     from rnnsep.signal.features import FeatureSong, open_features
     from rnnsep.signal.npz import map_npz
     from rnnsep.signal.stft import StftParams

@@ -196,9 +196,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_songs(root: Path) -> None:
-    """Songs of a user's own."""
+    """Songs of the user's own, and references and estimates of one."""
     (root / "album").mkdir()
     noise = 0.2 * np.random.default_rng(1).normal(size=(4000, 2)).astype(np.float32)
+    for folder, scale in (("references", 1.0), ("estimates", 0.9)):
+        (root / folder / "one").mkdir(parents=True)
+        for source, audio in (("vocals", noise), ("other", noise[::-1])):
+            soundfile.write(root / folder / "one" / f"{source}.wav", scale * audio, 8000)
     for path in ("song.wav", "album/other.flac"):
         soundfile.write(root / path, noise, 8000)
     soundfile.write(root / "song.mp3", noise, 8000, format="MP3")

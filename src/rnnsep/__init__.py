@@ -1,6 +1,7 @@
 """Recurrent music source separation as a reproducible experiment pipeline.
 
-`rnnsep.separate(audio, rate)` separates samples that are in memory (see `rnnsep.app.arrays`).
+`rnnsep.separate(audio, rate)` separates samples in memory (see `rnnsep.app.arrays`);
+`rnnsep.evaluate(references, estimates, rate)` scores estimates (see `rnnsep.app.evaluating`).
 """
 
 import os
@@ -21,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from rnnsep.app.arrays import separate_audio
 
         return separate_audio
+    if name == "evaluate":
+        from rnnsep.app.evaluating import evaluate
+
+        return evaluate
     raise AttributeError(f"module 'rnnsep' has no attribute {name!r}")

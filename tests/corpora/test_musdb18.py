@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rnnsep.corpora import musdb18
 from rnnsep.corpora.downloads import Archive
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, decode
+from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.decoding import decode
 from tests.corpora.test_tree import make
 
 SONGS = ("train/A - B", "train/ANiMAL - Rockshow", "test/C - D")

@@ -5,7 +5,7 @@ import pytest
 
 from rnnsep.scoring.bsseval.metrics import bss_eval
 from rnnsep.signal import sigsep
-from rnnsep.signal.audio import decode
+from rnnsep.signal.decoding import decode
 
 RATE = 44100
 TAPS = 128

@@ -203,6 +203,23 @@ def test_loud_estimates_clip_and_do_not_wrap(corpus: Corpus, loaded: Bands, tmp_
     np.testing.assert_allclose(estimate, np.clip(9 * noise(20000, 2), -1, 1), atol=6 / 2**15)
 
 
+def test_a_float_corpus_is_estimated_in_float_so_that_its_level_does_not_matter(
+    corpus: Corpus, loaded: Bands, tmp_path: Path
+) -> None:
+    first, *_ = corpus.of("test")
+    path = corpus.root / "test" / first.name / "mixture.wav"
+    audio = noise(first.nb_samples, first.nb_channels)
+    for gain in (1, 30, 1e-4):
+        write_wav(path, [np.float32(gain) * audio], first.rate, "FLOAT")
+        separate_corpus(corpus.root, tmp_path / "models", tmp_path / str(gain), PARAMS, "test")
+    for source in corpus.sources:
+        plain, loud, quiet = (AudioFile(tmp_path / str(gain) / first.name / f"{source}.wav") for gain in (1, 30, 1e-4))
+        assert loud.subtype == "FLOAT"
+        scale = np.abs(plain[:]).max()
+        np.testing.assert_allclose(loud[:] / 30, plain[:], atol=1e-5 * scale)
+        np.testing.assert_allclose(quiet[:] * 1e4, plain[:], atol=1e-5 * scale)
+
+
 def test_no_test_songs_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
     replace(corpus, songs=corpus.of("train")).write()
     with pytest.raises(UserError, match="no songs of split test"):

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import BLOCK, AudioFile, decode
+from rnnsep.signal.audio import BLOCK, AudioFile
+from rnnsep.signal.decoding import decode
 from rnnsep.signal.writing import write_wav
 
 Noise = Callable[..., NDArray[np.int16]]

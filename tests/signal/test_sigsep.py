@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.signal import sigsep
-from rnnsep.signal.audio import decode
+from rnnsep.signal.decoding import decode
 
 Noise = Callable[..., NDArray[np.int16]]
 

@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_separate(commands)
+    add_evaluate(commands)
     add_scores(commands)
     add_preset(commands)
     return root
@@ -110,6 +111,65 @@ def separate(options: argparse.Namespace) -> None:
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     if failed:
         raise UserError(f"{failed} of {len(outcomes)} inputs could not be separated")
+
+
+def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "evaluate",
+        help="score estimates against references",
+        description=(
+            "Score the songs below ESTIMATES against those below REFERENCES: BSSEval with museval's numbers, uSDR and"
+            " SI-SDR. A song is a folder with one file per source, or a .stem.mp4 of MUSDB18. Writes museval's JSON,"
+            " one file per song, and prints the table. Finished songs are kept."
+        ),
+        epilog="example: rnnsep evaluate musdb18 my-estimates -o scores --subset test",
+    )
+    command.add_argument("references", metavar="REFERENCES", type=Path, help="folder of songs, a song, or a musdb root")
+    command.add_argument("estimates", metavar="ESTIMATES", type=Path, help="folder of estimates, with the same names")
+    command.add_argument("-o", "--output", metavar="SCORES", type=Path, required=True, help="folder for the scores")
+    command.add_argument("--subset", choices=["train", "test"], help="only this subset")
+    command.add_argument("--split", choices=["train", "valid", "test"], help="only this split (musdb's for MUSDB18)")
+    command.add_argument(
+        "--songs", metavar="NAME", action="append", default=[], help="only this song; may be a pattern; repeatable"
+    )
+    command.add_argument(
+        "--targets", metavar="NAME", action="append", default=[], help="only this source, e.g. vocals; repeatable"
+    )
+    command.add_argument("--window", "--win", metavar="S", type=float, default=1.0, help="frame length (default: 1 s)")
+    command.add_argument("--hop", metavar="S", type=float, default=1.0, help="hop of the frames (default: 1 s)")
+    command.add_argument(
+        "--version", "-m", "--mode", choices=["v4", "v3"], default="v4",
+        help="BSSEval v4, framewise, or BSS Eval v3 of whole songs (default: v4)",
+    )  # fmt: skip
+    command.add_argument(
+        "--accompaniment", action="store_true",
+        help="also score everything but the vocals, in a setting of its own, so that vocals are not scored twice",
+    )  # fmt: skip
+    command.set_defaults(run=evaluate)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    from rnnsep.app.evaluating import EvaluationOptions, evaluate_folders, table
+
+    chosen = EvaluationOptions(
+        window=options.window,
+        hop=options.hop,
+        version=options.version,
+        subset=options.subset,
+        split=options.split,
+        songs=tuple(options.songs),
+        targets=tuple(options.targets),
+        accompaniment=options.accompaniment,
+    )
+    outcomes = evaluate_folders(options.references, options.estimates, options.output, chosen)
+    for outcome in outcomes:
+        for message in outcome.messages:
+            kind = "" if outcome.state == "failed" else "warning: "
+            print(f"rnnsep: {kind}{message}", file=sys.stderr)
+    print(table(options.output, options.estimates.resolve().name), end="")
+    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    if failed:
+        raise UserError(f"{failed} of {len(outcomes)} songs could not be scored")
 
 
 def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

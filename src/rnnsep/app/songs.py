@@ -48,7 +48,7 @@ ENDINGS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which sources are written (none: all), how masks are applied, and the format of the files.
+    """Which sources are written (none: all), the post-filter, and the format of the files.
 
     Raises `UserError` for an impossible value or combination.
     """
@@ -99,28 +99,31 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: 
 def _places(inputs: Sequence[Path], folder: Path) -> list[Outcome]:
     """Every file once, with the folder for its sources; failed at once if its name or its place is impossible.
 
-    Files in one folder that differ in their endings only go to folders with the whole name.
+    Files that would go to one folder, but differ in their endings, go to folders with their whole names.
     """
+    wanted: dict[Path, tuple[Path, Path]] = {}  # by what the path refers to: the path, the folder above its sources
     songs: dict[Path, Outcome] = {}
-    owners: dict[Path, Path] = {}
     for path in inputs:
         found = _songs_below(path) if path.is_dir() else [path]
         if not found:
             songs[path.resolve()] = Outcome(path, folder, "failed", f"{path}: holds no audio file")
-        stems = [file.with_suffix("") for file in found]
-        for file, stem in zip(found, stems, strict=True):
-            if file.resolve() in songs:
-                continue
-            name = file.stem if stems.count(stem) == 1 else file.name
-            place = folder / (file.relative_to(path).parent if path.is_dir() else "") / name
-            owner = owners.setdefault(place, file)
-            outcome = Outcome(file, place, "written")
-            if owner is not file:
-                clash = f"{file}: would go to {place}, as {owner} does; give it another --output"
-                outcome = Outcome(file, place, "failed", clash)
-            elif not _is_utf8(file):
-                outcome = Outcome(file, place, "failed", f"{str(file)!a}: the name is not UTF-8; rename the file")
-            songs[file.resolve()] = outcome
+        for file in found:
+            above = folder / file.relative_to(path).parent if path.is_dir() else folder
+            wanted.setdefault(file.resolve(), (file, above))
+    names: dict[Path, set[str]] = {}
+    for file, above in wanted.values():
+        names.setdefault(above / file.stem, set()).add(file.name)
+    owners: dict[Path, Path] = {}
+    for resolved, (file, above) in wanted.items():
+        place = above / (file.stem if len(names[above / file.stem]) == 1 else file.name)
+        owner = owners.setdefault(place, file)
+        outcome = Outcome(file, place, "written")
+        if owner is not file:
+            clash = f"{file}: would go to {place}, as {owner} does; give it another --output"
+            outcome = Outcome(file, place, "failed", clash)
+        elif not _is_utf8(file):
+            outcome = Outcome(file, place, "failed", f"{str(file)!a}: the name is not UTF-8; rename the file")
+        songs[resolved] = outcome
     return list(songs.values())
 
 
@@ -180,10 +183,11 @@ def _separate_file(model: ModelFiles, options: Options, song: Outcome) -> Outcom
         if options.format == "flac" and mixture.shape[1] > 8:
             raise UserError(f"{path}: FLAC holds at most 8 channels, not {mixture.shape[1]}; use --format wav")
         peaks = _write(load_separator(model.folder), mixture, sources, targets, mark, options)
+        warnings = [mixture.warning] if isinstance(mixture, Decoded) and mixture.warning else []
     clipped = [f"{name} ({20 * np.log10(peak):+.1f} dB)" for name, peak in peaks.items() if peak > 1]
     if clipped and options.subtype != "FLOAT":
-        return replace(song, message=f"{path}: above full scale and clipped: {', '.join(clipped)}; use --subtype FLOAT")
-    return song
+        warnings.append(f"{path}: above full scale and clipped: {', '.join(clipped)}; use --subtype FLOAT")
+    return replace(song, message="; ".join(warnings))
 
 
 def _write(

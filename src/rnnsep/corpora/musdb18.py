@@ -37,7 +37,7 @@ ARCHIVES = {
 def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]:
     """The songs of corpus `name`, from folder `path` or else downloaded to `downloads`, or as many as are there.
 
-    Raises `UserError` where `path` holds none.
+    Raises `UserError` if `path` holds none.
     """
     root = path or _root(fetch_folder(name, ARCHIVES[name], downloads))
     is_wav = name == "musdb18-hq"

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from rnnsep.corpora.components import Choice, Weights
 from rnnsep.corpora.overlap import difference, products, sum_of_others
 from rnnsep.running.errors import UserError
+from rnnsep.running.progress import warn
 from rnnsep.running.workers import map_songs
-from rnnsep.signal.audio import BLOCK, AudioFile, decode
+from rnnsep.signal.audio import BLOCK, AudioFile
 from rnnsep.signal.corpus import MIXTURE, Song
+from rnnsep.signal.decoding import decode
+from rnnsep.signal.streams import Decoded, open_audio
 from rnnsep.signal.writing import write_wav
 
 SCRATCH = ".unfinished"  # folder of the root in which songs are made before they are moved
@@ -78,7 +81,7 @@ class Stem:
         if self.stream is not None:
             rate, blocks = decode(self.path, self.stream)
             return rate, "PCM_16", blocks
-        audio = AudioFile(self.path)
+        audio = open_audio(self.path, forwards=True)
         if self.gains is None:
             exact = audio.subtype in ("PCM_16", "PCM_24", "FLOAT")
             return audio.rate, audio.subtype if exact else "FLOAT", audio.blocks()
@@ -114,7 +117,9 @@ class Recording:
         found = {}
         for name, stem in self.stems.items():
             if stem.stream is None:
-                with AudioFile(stem.path) as audio:
+                with open_audio(stem.path, forwards=True) as audio:
+                    if isinstance(audio, Decoded) and audio.warning:
+                        warn(audio.warning)
                     nb_channels = audio.nb_channels if stem.gains is None else 1
                     found[name] = audio.nb_samples, nb_channels
         return found
@@ -136,6 +141,11 @@ class Recording:
             _equalise(folder, names, lengths)
         first, *others = names
         with AudioFile(folder / f"{first}.wav") as reference:
+            if reference.nb_channels > 2:
+                raise UserError(
+                    f"{self.stems[first].path}: has {reference.nb_channels} channels; only mono and stereo can be"
+                    " scored; mix it down"
+                )
             for name in others:
                 with AudioFile(folder / f"{name}.wav") as audio:
                     for what, one, other in (

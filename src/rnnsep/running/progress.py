@@ -32,3 +32,8 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def warn(message: str) -> None:
+    """Print one line about a file that is used although something is wrong with it."""
+    print(f"warning: {message}", flush=True)

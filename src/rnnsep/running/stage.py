@@ -117,7 +117,7 @@ def _outs(stage: dict[str, Any]) -> list[Path]:
 
 
 def _deps(stage: dict[str, Any]) -> list[Path]:
-    """Paths of a stage's deps. Raises `UserError` where one is missing."""
+    """Paths of a stage's deps. Raises `UserError` if one is missing."""
     deps = [Path(dep) for dep in stage.get("deps", [])]
     for dep in deps:
         if not dep.exists():

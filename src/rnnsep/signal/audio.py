@@ -1,28 +1,22 @@
-"""Reading audio files: WAV and FLAC at random access, any container in blocks.
+"""Reading WAV and FLAC files at random access.
 
 Audio is float32 (nb_samples, nb_channels), in [-1, 1) unless a file exceeds full scale.
 """
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import av
 import numpy as np
 import soundfile
 from numpy.typing import DTypeLike, NDArray
 
 from rnnsep.running.errors import UserError
+from rnnsep.signal.riff import DataChunk, Tail, data_chunk
 
 BLOCK = 1 << 16  # samples read or written at a time
-OPEN_OPTIONS = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # gone since PyAV 19
-FRAMES = 64  # of a codec, about 1024 samples each, decoded at a time
-
-_UNKNOWN = 0xFFFFFF00  # data sizes from here on mean "until the end" in streamed WAV files
 
 
 class AudioFile:
@@ -78,7 +72,7 @@ class AudioFile:
             self._file.seek(start)
             block: NDArray[np.float32] = self._file.read(nb, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise UserError(f"{self.path}: cannot be read from sample {start}: {_line(error)}") from None
+            raise UserError(f"{self.path}: cannot be read from sample {start}: {one_line(error)}") from None
         if len(block) != nb:
             end = start + len(block)
             raise UserError(
@@ -101,6 +95,8 @@ class AudioFile:
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
+            if isinstance(self._opened.name, Tail):
+                self._opened.name.close()
             self._opened = None
 
     def __enter__(self) -> "AudioFile":
@@ -115,79 +111,28 @@ class AudioFile:
         return type(self), (self.path,)
 
 
-def decode(path: Path, stream: int = 0) -> tuple[int, Iterator[NDArray[np.float32]]]:
-    """The rate in Hz and the blocks (nb, nb_channels) of an audio stream of any container that PyAV reads.
-
-    The streams of a `.stem.mp4` are mixture, drums, bass, other, vocals. Raises `UserError`, naming the file, if it
-    cannot be opened, has no such audio stream, or is damaged.
-    """
-    lengths = stream_lengths(path)
-    if stream >= len(lengths):
-        raise UserError(f"{path}: has no audio stream {stream}")
-    return lengths[stream][1], _decoded(path, stream)
-
-
-def stream_lengths(path: Path) -> list[tuple[int, int]]:
-    """Number of samples (as the container declares it) and rate in Hz of each audio stream. Raises as `decode`."""
-    with _audio_streams(path) as (_, streams):
-        rates = [int(stream.codec_context.sample_rate) for stream in streams]
-        seconds = [float((stream.duration or 0) * (stream.time_base or 0)) for stream in streams]
-    return [(round(duration * rate), rate) for duration, rate in zip(seconds, rates, strict=True)]
-
-
-def _decoded(path: Path, stream: int) -> Iterator[NDArray[np.float32]]:
-    with _audio_streams(path) as (container, streams):
-        try:
-            frames = _frames(container.decode(streams[stream]))
-            while part := list(islice(frames, FRAMES)):
-                block = np.concatenate(part)
-                if not np.isfinite(block).all():
-                    raise UserError(f"{path}: holds NaN or infinity; fix or remove it")
-                yield block
-        except (av.FFmpegError, ValueError) as error:
-            raise UserError(f"{path}: damaged: {_line(error)}") from None
-
-
-def _frames(decoded: Iterator[Any]) -> Iterator[NDArray[np.float32]]:
-    # changes the sample format, not the rate; interleaved, since PyAV crashes on planes beyond the eighth
-    resampler = av.AudioResampler(format="flt")
-    for frame in decoded:
-        for part in resampler.resample(frame):
-            # (1, nb * nb_channels) to (nb, nb_channels)
-            yield np.asarray(part.to_ndarray(), np.float32).reshape(part.samples, -1)
-
-
-@contextmanager
-def _audio_streams(path: Path) -> Iterator[tuple[Any, list[Any]]]:
-    """An open container and its audio streams."""
-    try:
-        # without file:, ffmpeg could take the name for another protocol
-        container = av.open(f"file:{path}", **OPEN_OPTIONS)
-    except (av.FFmpegError, OSError) as error:
-        known = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
-        raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {_line(error)}") from None
-    with container:
-        found = list(container.streams.audio)
-        for number, stream in enumerate(found):
-            if stream.codec_context is None or not stream.codec_context.sample_rate:
-                raise UserError(f"{path}: audio stream {number} has an unknown codec")
-        yield container, found
-
-
 def _open(path: Path) -> soundfile.SoundFile:
     try:
         with open(path, "rb"):
             pass  # for the system's reason, which is clearer than libsndfile's
         file = soundfile.SoundFile(path)
+        data = data_chunk(path)
+        if data is not None and data.is_endless and data.held:
+            file.close()
+            file = _raw(path, data, file)
     except OSError as error:
         raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
-    except (soundfile.SoundFileError, TypeError) as error:
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:
         empty = path.stat().st_size == 0
-        raise UserError(f"{path}: {'empty file' if empty else f'is not audio: {_line(error)}'}") from None
-    declared = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    if declared and int(declared[2]) < int(declared[1]) < _UNKNOWN:
+        raise UserError(f"{path}: {'empty file' if empty else f'is not audio: {one_line(error)}'}") from None
+    fault = ""
+    if data is not None and data.is_truncated:
+        fault = f"truncated: {data.held} of {data.size} bytes of audio; download or copy it again"
+    elif aiff := re.search(r"^ *SSND *: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE):
+        fault = f"truncated: {aiff[2]} of {aiff[1]} bytes of audio; download or copy it again"
+    if fault:
         file.close()
-        raise UserError(f"{path}: truncated: {declared[2]} of {declared[1]} bytes of audio; download or copy it again")
+        raise UserError(f"{path}: {fault}")
     if file.frames == 0:
         file.close()
         raise UserError(f"{path}: empty: holds no samples")
@@ -201,5 +146,16 @@ def _open(path: Path) -> soundfile.SoundFile:
     return file
 
 
-def _line(error: Exception) -> str:
+def _raw(path: Path, data: DataChunk, file: soundfile.SoundFile) -> soundfile.SoundFile:
+    """The samples from the start of `data` to the end of the file, in the format of `file`."""
+    tail = Tail(path, data.start)
+    try:
+        return soundfile.SoundFile(tail, "r", file.samplerate, file.channels, file.subtype, "LITTLE", "RAW")
+    except (soundfile.SoundFileError, TypeError, ValueError):
+        tail.close()
+        raise
+
+
+def one_line(error: Exception) -> str:
+    """The reason of an error without line breaks."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())

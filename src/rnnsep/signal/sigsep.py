@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, decode, stream_lengths
+from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.decoding import decode, stream_lengths
 from rnnsep.signal.writing import write_wav
 
 WAVES = (".wav", ".flac")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, decode
+from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.decoding import decode
 
 
 class Audio(Protocol):
@@ -82,41 +82,56 @@ class Decoded:
     The first audio stream of any container, (nb_samples, nb_channels), for slices that move forwards.
 
     It is decoded once to be measured and once to be read; no more than a slice is held in memory. A slice that begins
-    before the previous one restarts the decoder.
+    before the previous one restarts the decoder. `warning` is one line about damage, empty if there is none.
     """
 
-    def __init__(self, path: Path, rate: int, shape: tuple[int, int]):
-        self.path, self.rate, self.shape = path, rate, shape
+    subtype = "FLOAT"  # of a file that keeps every sample
+
+    def __init__(self, path: Path, rate: int, shape: tuple[int, int], warning: str = ""):
+        self.path, self.rate, self.shape, self.warning = path, rate, shape, warning
         self._blocks: Iterator[NDArray[np.float32]] | None = None
         self._held = np.zeros((0, shape[1]), np.float32)
         self._begin = 0  # of what is held
 
     @classmethod
     def measured(cls, path: Path) -> "Decoded":
-        """Raises `UserError` if the file has no audio, is damaged or empty, or changes its number of channels."""
-        rate, blocks = decode(path)
+        """Raises `UserError` if the file holds no audio that can be decoded."""
+        warnings: list[str] = []
+        rate, blocks = decode(path, report=warnings.append)
         nb_samples = nb_channels = 0
         for block in blocks:
-            if nb_samples and block.shape[1] != nb_channels:
-                raise UserError(f"{path}: changes from {nb_channels} to {block.shape[1]} channels; convert it first")
             nb_samples, nb_channels = nb_samples + len(block), block.shape[1]
         if nb_samples == 0:
             raise UserError(f"{path}: empty: holds no samples")
-        return cls(path, rate, (nb_samples, nb_channels))
+        return cls(path, rate, (nb_samples, nb_channels), "; ".join(warnings))
+
+    @property
+    def nb_samples(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nb_channels(self) -> int:
+        return self.shape[1]
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """The whole stream in blocks (nb, nb_channels)."""
+        return decode(self.path, report=_silent)[1]
 
     def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
+        """Samples `part` as float32 (nb, nb_channels)."""
         start, stop, _ = part.indices(self.shape[0])
         if stop <= start:
             return np.zeros((0, self.shape[1]), np.float32)
         if self._blocks is None or start < self._begin:
             self.close()
-            self._blocks = decode(self.path)[1]
+            self._blocks = self.blocks()
         parts, end = [self._held[start - self._begin :]], self._begin + len(self._held)
         while end < stop:
             block = next(self._blocks, None)
             if block is None or block.shape[1] != self.shape[1]:
                 raise UserError(f"{self.path}: was changed while it was read; run again")
-            parts.append(block[max(0, start - end) :])
+            if end + len(block) > start:
+                parts.append(block[max(0, start - end) :])
             end += len(block)
         self._held, self._begin = np.concatenate(parts), start
         return self._held[: stop - start]
@@ -131,15 +146,34 @@ class Decoded:
         self.close()
 
     def __copy__(self) -> "Decoded":
-        return Decoded(self.path, self.rate, self.shape)
+        return Decoded(self.path, self.rate, self.shape, self.warning)
 
 
-def open_audio(path: Path) -> AudioFile | Decoded:
-    """The audio of any file as a stream. Raises `UserError` if it has none or is damaged."""
-    with open(path, "rb") as file:
-        seekable = file.read(4) in (b"RIFF", b"RF64", b"fLaC", b"FORM", b"riff")
+def open_audio(path: Path, forwards: bool = False) -> AudioFile | Decoded:
+    """
+    The audio of any file as a stream.
+
+    Whole WAV, FLAC and AIFF files are read at random access; if it is only read `forwards`, whatever libsndfile reads.
+    Anything else is decoded as ffmpeg does it: damaged and truncated files as far as they can be, with a `warning`.
+    Raises `UserError` if nothing can be decoded.
+    """
     try:
-        direct = seekable and bool(soundfile.info(path).frames)
-    except (soundfile.SoundFileError, TypeError):
-        direct = False  # for example AVI, which is RIFF too
-    return AudioFile(path) if direct else Decoded.measured(path)
+        with open(path, "rb") as file:
+            direct = forwards or file.read(4) in (b"RIFF", b"RF64", b"fLaC", b"FORM", b"riff")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
+    if not direct:
+        return Decoded.measured(path)
+    audio = AudioFile(path)
+    try:
+        audio.nb_samples  # noqa: B018 - opens it
+    except UserError as error:
+        try:
+            return Decoded.measured(path)
+        except UserError:
+            raise error from None
+    return audio
+
+
+def _silent(_: str) -> None:
+    """Drop a warning that has been given before."""
