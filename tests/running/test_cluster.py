@@ -16,7 +16,7 @@ from rnnsep.network.model import Model, save_model
 from rnnsep.network.network import make_network
 from rnnsep.running import cluster
 from rnnsep.running.errors import UserError
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.scoring import evaluation as scores
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
@@ -48,35 +48,35 @@ def on_two_workers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("on_two_workers")
 def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
-    assert map_songs(square, range(5), "squares") == [x * x for x in range(5)]
+    assert parallel_map(square, range(5), "squares") == [x * x for x in range(5)]
     assert capfd.readouterr().out.splitlines()[-1] == "squares: 5/5"
-    assert map_songs(square, [], "nothing") == []
-    assert map_songs(say, range(2), "prints") == [0, 1]
+    assert parallel_map(square, [], "nothing") == []
+    assert parallel_map(say, range(2), "prints") == [0, 1]
 
 
 @pytest.mark.usefixtures("on_two_workers")
 def test_a_task_has_this_folder_this_code_and_one_blas_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = map_songs(whose, range(2), "songs")
+    found = parallel_map(whose, range(2), "songs")
     assert {(folder, code) for _, folder, code in found} == {(str(tmp_path), cluster.__file__)}
     assert os.getpid() not in {parent for parent, *_ in found}
     assert list(tmp_path.iterdir()) == []
-    assert map_songs(blas_threads, range(2), "threads") == [1, 1]
+    assert parallel_map(blas_threads, range(2), "threads") == [1, 1]
 
 
 @pytest.mark.usefixtures("on_two_workers")
 def test_an_error_keeps_its_message() -> None:
     with pytest.raises(UserError, match=r"^song 3: broken$"):
-        map_songs(partial(fail_at, 3), range(4), "songs")
+        parallel_map(partial(fail_at, 3), range(4), "songs")
     with pytest.raises(ValueError, match="invalid literal") as error:
-        map_songs(int, ["one"], "songs")
+        parallel_map(int, ["one"], "songs")
     assert "Traceback" in error.value.__notes__[0]
 
 
 @pytest.mark.usefixtures("on_two_workers")
 def test_a_song_that_kills_its_process_each_time_is_one_clear_line() -> None:
     with pytest.raises(UserError, match=r"killed repeatedly.*\(song 0 is too large\); run again"):
-        map_songs(die, range(1), "songs")
+        parallel_map(die, range(1), "songs")
 
 
 @pytest.mark.usefixtures("on_two_workers")
@@ -84,10 +84,10 @@ def test_workers_that_do_not_see_these_files_are_rejected(tmp_path: Path, monkey
     monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path / "elsewhere")
     monkeypatch.setattr(cluster.tempfile, "NamedTemporaryFile", partial(fake_witness, tmp_path / "witness"))
     with pytest.raises(UserError, match=r"a worker does not see .*elsewhere; all need .*elsewhere at the same path"):
-        map_songs(square, [1], "songs")
+        parallel_map(square, [1], "songs")
     monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path)
     with pytest.raises(UserError, match=rf"a worker on .* has other files in {tmp_path} than this run"):
-        map_songs(square, [1], "songs")
+        parallel_map(square, [1], "songs")
 
 
 class fake_witness:  # noqa: N801 - stands in for a function
@@ -110,14 +110,14 @@ def test_no_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None
     for bad in ("tcp://127.0.0.1:1", "nonsense://x"):
         monkeypatch.setenv(cluster.ADDRESS, bad)
         with pytest.raises(UserError, match=rf"^DASK_SCHEDULER_ADDRESS: no scheduler answers at {bad}; unset it"):
-            map_songs(square, range(2), "songs")
+            parallel_map(square, range(2), "songs")
 
 
 def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setenv(cluster.ADDRESS, "tcp://127.0.0.1:1")
     with pytest.raises(UserError, match="uv sync --extra distributed"):
-        map_songs(square, range(2), "songs")
+        parallel_map(square, range(2), "songs")
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,9 @@ def test_a_worker_that_is_killed_during_evaluation_changes_nothing(
     local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hand: "list[subprocess.Popen[str]]"
 ) -> None:
     monkeypatch.setattr(
-        scores, "map_songs", lambda function, *rest: map_songs(partial(killing, tmp_path / "killed", function), *rest)
+        scores,
+        "parallel_map",
+        lambda function, *rest: parallel_map(partial(killing, tmp_path / "killed", function), *rest),
     )
     score_estimates(local / "corpus", local / "local" / "estimates", tmp_path / "RNN", EVALUATION)
     assert contents(tmp_path / "RNN") == contents(local / "RNN")

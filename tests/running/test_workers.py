@@ -6,27 +6,27 @@ import pytest
 
 from rnnsep.running import workers
 from rnnsep.running.errors import UserError
-from rnnsep.running.workers import map_songs, nb_cores, nb_workers
+from rnnsep.running.workers import nb_cores, nb_workers, parallel_map
 from tests.running.functions import blas_threads, die, fail_at, mark, square
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
 def test_results_come_in_the_order_of_the_items(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSEP_WORKERS", number)
-    assert map_songs(square, range(7), "squares") == [x * x for x in range(7)]
-    assert map_songs(square, [], "nothing") == []
+    assert parallel_map(square, range(7), "squares") == [x * x for x in range(7)]
+    assert parallel_map(square, [], "nothing") == []
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
 def test_an_error_keeps_its_message(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSEP_WORKERS", number)
     with pytest.raises(UserError, match="^song 3: broken$"):
-        map_songs(partial(fail_at, 3), range(6), "songs")
+        parallel_map(partial(fail_at, 3), range(6), "songs")
 
 
 def test_two_workers_are_two_processes_and_neither_is_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSEP_WORKERS", "2")
-    processes = set(map_songs(partial(mark, tmp_path), range(8), "marks"))
+    processes = set(parallel_map(partial(mark, tmp_path), range(8), "marks"))
     assert os.getpid() not in processes
     assert sorted(path.name for path in tmp_path.iterdir()) == [str(x) for x in range(8)]
 
@@ -34,7 +34,7 @@ def test_two_workers_are_two_processes_and_neither_is_this_one(tmp_path: Path, m
 def test_a_killed_worker_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSEP_WORKERS", "2")
     with pytest.raises(UserError, match="a worker process was killed"):
-        map_songs(die, range(2), "songs")
+        parallel_map(die, range(2), "songs")
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
@@ -43,7 +43,7 @@ def test_every_item_sees_one_blas_thread_and_the_environment_is_put_back(
 ) -> None:
     monkeypatch.setenv("RNNSEP_WORKERS", number)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert map_songs(blas_threads, range(2), "threads") == [1, 1]
+    assert parallel_map(blas_threads, range(2), "threads") == [1, 1]
     assert "OMP_NUM_THREADS" not in os.environ
 
 

@@ -18,7 +18,7 @@ from rnnsep.params import parse, read_yaml
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.decoding import decode
@@ -165,7 +165,7 @@ def evaluate_folders(references: Path, estimates: Path, scores: Path, options: E
         raise UserError(f"{references}: no songs (folders with a file per source, or .stem.mp4) match the options")
     extra = sorted(found.keys() - {song.name for song in find_songs(references)})
     _check_settings(scores, options)
-    outcomes = map_songs(partial(_score, found, scores, params, options), songs, "evaluate")
+    outcomes = parallel_map(partial(_score, found, scores, params, options), songs, "evaluate")
     messages = tuple(f"{estimates / name}: no such song among the references" for name in extra)
     return [*outcomes, *(Outcome(message.split(":")[0], "failed", (message,)) for message in messages)]
 

@@ -23,7 +23,7 @@ from rnnsep.app.models import ModelFiles, file_digest
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import files_below
 from rnnsep.running.progress import Progress
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.separation import filters
 from rnnsep.separation.blocks import Separator, separate
 from rnnsep.separation.estimates import load_separator
@@ -93,7 +93,7 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: 
             raise UserError(f"{model.folder}: separates {', '.join(model.sources)}, but not {source}")
     if options.residual and RESIDUAL in model.sources:
         raise UserError(f"{model.folder}: separates a source called {RESIDUAL}; omit --residual")
-    return map_songs(partial(_attempt, model, options), _places(inputs, folder), "separate")
+    return parallel_map(partial(_attempt, model, options), _places(inputs, folder), "separate")
 
 
 def _places(inputs: Sequence[Path], folder: Path) -> list[Outcome]:

@@ -18,7 +18,7 @@ from rnnsep.corpora.components import Choice, Weights
 from rnnsep.corpora.overlap import difference, products, sum_of_others
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import warn
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.signal.audio import BLOCK, AudioFile
 from rnnsep.signal.corpus import MIXTURE, Song
 from rnnsep.signal.decoding import decode
@@ -179,7 +179,7 @@ def make_songs(originals: Sequence[Original], choice: Choice, root: Path, length
     _check_formats(originals, lengths)
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
     unfinished = [original for original in originals if not _finished(original, choice.sources, root)]
-    differences = map_songs(partial(_make_song, choice, root, lengths), unfinished, "corpus")
+    differences = parallel_map(partial(_make_song, choice, root, lengths), unfinished, "corpus")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
     _warn_of_differences(unfinished, differences)
     return tuple(_described(original, root) for original in originals)

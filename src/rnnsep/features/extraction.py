@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnsep.params import Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.features import INDEX, FeatureSong
 from rnnsep.signal.half import to_half
@@ -51,7 +51,7 @@ def write_features(
     trained = [song for song in described.of("train") if song.split == "train"]
     versions = [(speed, start) for start in dict.fromkeys(starts) for speed in factors if speed != 1 or start]
     copies += [Copy(song, speed, start) for speed, start in versions for song in trained]
-    map_songs(partial(_write_copy, described, features, params), copies, "features")
+    parallel_map(partial(_write_copy, described, features, params), copies, "features")
     index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params), copy.start)) for copy in copies]
     content = {"sources": list(described.sources), "stft": asdict(params), "songs": index}
     files.write_json(features / INDEX, content)

@@ -32,7 +32,7 @@ from rnnsep.params import ParamError
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Progress
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.signal.features import Features, open_features
 from rnnsep.signal.half import to_single
 
@@ -56,7 +56,7 @@ def train(features_folder: Path, models: Path, recipe: Recipe) -> None:
     numbers = range(1, len(recipe.networks) + 1)
     if len(numbers) > 1 and nb_processes() == 1 and not tf.config.list_physical_devices("GPU"):
         # side by side, each in a process that leaves its end in a checkpoint; what follows only reads these
-        map_songs(partial(_fit_alone, ensemble.fit), numbers, "networks")
+        parallel_map(partial(_fit_alone, ensemble.fit), numbers, "networks")
     networks, states = zip(*map(ensemble.fit, numbers), strict=True)
     provenance, enhancer = {"best_epoch": states[0].best_epoch}, None
     if recipe.enhancement.layers:

@@ -56,7 +56,7 @@ def available_memory() -> int:
     return min(free)
 
 
-def map_songs(function: Callable[[Item], Result], items: Iterable[Item], label: str) -> list[Result]:
+def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], label: str) -> list[Result]:
     """`[function(item) for item in items]`, in parallel processes, each with one BLAS thread, with progress.
 
     With `DASK_SCHEDULER_ADDRESS` the processes are those of a Dask cluster (see `cluster`). `function` must be

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import MIXTURE, Corpus, Song
@@ -28,7 +28,7 @@ def score_corpus(corpus: Path, scores: Path, estimate: Estimate, params: Evaluat
     songs = described.of_split(params.split)
     if not songs:
         raise UserError(f"{corpus}: no songs in the split {params.split}; set evaluation.split to a split with songs")
-    map_songs(partial(_score_song, described, scores / "test", estimate, params), songs, label)
+    parallel_map(partial(_score_song, described, scores / "test", estimate, params), songs, label)
 
 
 def score_estimates(corpus: Path, estimates: Path, scores: Path, params: EvaluationParams) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnnsep.network.backend import import_tensorflow
 from rnnsep.running.errors import UserError
-from rnnsep.running.workers import map_songs
+from rnnsep.running.workers import parallel_map
 from rnnsep.separation.blocks import SeparationParams, Separator, separate
 from rnnsep.signal.corpus import MIXTURE, Corpus, Song
 from rnnsep.signal.writing import audio_sink
@@ -23,7 +23,7 @@ def separate_corpus(corpus: Path, models: Path, estimates: Path, params: Separat
     songs = described.of_split(split)
     if not songs:
         raise UserError(f"{corpus}: no songs of split {split}; nothing to separate")
-    map_songs(partial(_separate_song, described, models, estimates, params), songs, "separate")
+    parallel_map(partial(_separate_song, described, models, estimates, params), songs, "separate")
 
 
 def _separate_song(corpus: Corpus, models: Path, folder: Path, params: SeparationParams, song: Song) -> None:
