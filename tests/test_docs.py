@@ -272,3 +272,26 @@ def test_all_commands_run_in_a_fresh_clone(tmp_path: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", ["results.md", "quality.md"])
+def test_every_table_of_results_follows_a_command(name: str) -> None:
+    """In each section of level two or three, the first table comes after a block of commands."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert unexplained_tables(text) == []
+    assert "sketch" not in text, "numbers need a command in this repository"
+
+
+def unexplained_tables(text: str) -> list[str]:
+    """Headings of the sections in which a table comes before any block of commands."""
+    found = []
+    for section in re.split(r"^##+ ", text, flags=re.MULTILINE)[1:]:
+        table = re.search(r"^\|", section, re.MULTILINE)
+        if table and "```sh\n" not in section[: table.start()]:
+            found.append(section.splitlines()[0])
+    return found
+
+
+def test_a_table_without_a_command_is_found() -> None:
+    command = "```sh\nuv run dvc repro\n```\n"
+    assert unexplained_tables(f"# Page\n\n## A\n\n{command}\n| a |\n\n## B\n\ntext\n\n| b |\n\n{command}") == ["B"]
