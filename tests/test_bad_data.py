@@ -1,4 +1,4 @@
-"""Songs as they should not be, through all stages that need no training: each comes to what docs/guarantees.md says."""
+"""Bad songs through all stages that need no training: the outcomes are those of docs/guarantees.md."""
 
 import json
 import math
@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
 from rnnsep.corpora.collect import CorpusParams, make_corpus
+from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.features.extraction import write_features
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import mixture_share
@@ -116,6 +118,57 @@ def test_other_audio_called_wav_is_read_as_what_it_is(
     read, _ = soundfile.read(path, dtype="float32", always_2d=True)
     corpus = corpus_of(root, tmp_path / "corpus")
     np.testing.assert_array_equal(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read)
+
+
+@pytest.mark.parametrize("how", ["wav size 0", "wav size 0x7ffff000", "flac length 0"])
+def test_stems_of_a_pipe_are_read_to_their_end(
+    tmp_path: Path, noise: Noise, write_tree: Write, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
+    form, *_, value = how.split()
+    root = write_tree(tmp_path / "songs", songs, suffix=f".{form}")
+    for path in root.rglob(f"*.{form}"):
+        content = bytearray(path.read_bytes())
+        if form == "wav":
+            content[40:44] = int(value, 0).to_bytes(4, "little")
+        else:
+            content[21] &= 0xF0
+            content[22:26] = bytes(4)
+        path.write_bytes(content)
+    corpus = corpus_of(root, tmp_path / "corpus")
+    for one in corpus.songs:
+        found = np.asarray(corpus.stem(one, "drums")) * 32768
+        np.testing.assert_array_equal(found, songs[f"{one.subset}/{one.name}"]["drums"])
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
+    tmp_path: Path, noise: Noise, write_tree: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
+    root = write_tree(tmp_path / "songs", songs)
+    for path in (root / "train" / "1").iterdir():
+        path.write_bytes(path.read_bytes()[: 44 + 2 * 6000])
+    corpus = corpus_of(root, tmp_path / "corpus")
+    assert {one.name: one.nb_samples for one in corpus.of("train")} == {"1": 6000, "2": 8000}
+    said = capsys.readouterr().out
+    for name in ("drums", "vocals"):
+        path = root / "train" / "1" / f"{name}.wav"
+        assert said.count(f"warning: {path}: damaged or truncated: 0.25 s of audio are lost\n") == 1
+
+
+def test_surround_streams_of_a_container_are_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "song.stem.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="5.1")
+        audio = np.random.default_rng(0).uniform(-0.1, 0.1, (6, 44100)).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(audio, format="fltp", layout="5.1")
+        frame.sample_rate = 44100
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    recording = Recording("song", "train", "train", {"mixture": Stem(path, 0), "vocals": Stem(path, 0)})
+    with pytest.raises(UserError, match=r"has 6 channels; only mono and stereo can be scored; mix it down"):
+        recording.write(tmp_path, ["mixture", "vocals"], "exact")
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def test_intervals_and_tests(capsys, system):
         ),
     ],
 )
-def test_what_the_user_can_mend_is_one_line_and_exit_code_1(capsys, tmp_path, monkeypatch, arguments, message):
+def test_an_error_of_the_user_is_one_line_and_exit_code_1(capsys, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert run(capsys, *arguments) == (1, "", f"rnnsep: {message}\n")
 

@@ -263,7 +263,7 @@ def test_the_package_brings_a_model_that_separates_songs_it_has_not_heard(
     monkeypatch.chdir(tmp_path)
     assert find_model(None) == PACKAGED
     assert sum(path.stat().st_size for path in PACKAGED.iterdir()) < 10e6
-    song = render(seed=1, index=0, seconds=6.0)  # it has learnt from songs of seed 0
+    song = render(seed=1, index=0, seconds=6.0)  # it was trained on songs of seed 0
     mixture = song.pop("mixture") / 32768
     for source, estimate in separate_audio(mixture, 44100).items():
         true = song[source] / 32768

@@ -65,7 +65,30 @@ def test_a_flac_file_from_a_pipe_has_no_length_and_is_read(tmp_path: Path, noise
     np.testing.assert_array_equal(audio[:] * 32768, noise(0, 50_000))
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.flac"])
+def test_an_rf64_file_from_a_pipe_is_read(tmp_path: Path, noise: Noise) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(0), 8000, "PCM_16", format="RF64")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"ds64") + 16  # identifier, size, size of the file
+    assert int.from_bytes(content[at : at + 8], "little") == 3200
+    content[at : at + 8] = bytes(8)
+    path.write_bytes(content)
+    with open_audio(path) as audio:
+        np.testing.assert_array_equal(audio[:] * 32768, noise(0))
+
+
+def test_an_aiff_file_from_a_pipe_is_read(tmp_path: Path, noise: Noise) -> None:
+    path = tmp_path / "a.aiff"
+    soundfile.write(path, noise(0), 8000, "PCM_16")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"SSND") + 4
+    content[at : at + 4] = bytes(4)
+    path.write_bytes(content)
+    with open_audio(path) as audio:
+        np.testing.assert_array_equal(audio[:] * 32768, noise(0))
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.rf64", "a.aiff", "a.flac"])
 def test_a_truncated_file_is_read_as_far_as_it_goes(tmp_path: Path, noise: Noise, name: str) -> None:
     path, whole = tmp_path / name, noise(0, 80_000)
     soundfile.write(path, whole, 8000, "PCM_16")

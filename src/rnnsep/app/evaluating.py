@@ -18,12 +18,13 @@ from rnnsep.params import parse, read_yaml
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
+from rnnsep.running.progress import warn
 from rnnsep.running.workers import parallel_map
 from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.decoding import decode
 from rnnsep.signal.sigsep import musdb
-from rnnsep.signal.streams import Audio, WithChannels, open_audio
+from rnnsep.signal.streams import Audio, Decoded, WithChannels, open_audio
 from rnnsep.tables import reading, sheets, statistics
 
 SUBSETS = ("train", "valid", "test")
@@ -60,15 +61,17 @@ class SongFiles:
     subset: str
     stems: Mapping[str, Path]
 
-    def open(self, source: str, stack: ExitStack) -> tuple[Audio, int]:
-        """A source as a stream and its rate in Hz."""
+    def open(self, source: str, stack: ExitStack, warnings: list[str]) -> tuple[Audio, int]:
+        """A source as a stream and its rate in Hz; adds a line on a damaged file to `warnings`."""
         path = self.stems[source]
         if path.name.endswith(STEM_FILE):
             index = STREAMS.index(source)
-            rate, blocks = decode(path, index)
+            rate, blocks = decode(path, index, warnings.append)
             return np.concatenate(list(blocks)), rate
         audio = open_audio(path)
         stack.callback(audio.close)
+        if isinstance(audio, Decoded) and audio.warning:
+            warnings.append(audio.warning)
         return audio, audio.rate
 
 
@@ -113,17 +116,19 @@ def evaluate(
     params = EvaluationOptions(window=window, hop=hop, version=version).params
     with ExitStack() as stack:
         signals: list[Mapping[str, Any]] = []
-        rates = {rate} - {None}
+        rates, found = {rate} - {None}, list[str]()
         for given in (references, estimates):
             if isinstance(given, Mapping):
                 signals.append({name: _columns(audio) for name, audio in given.items()})
                 continue
             song = _song(Path(given), "test")
-            opened = {source: song.open(source, stack) for source in song.stems if source != MIXTURE}
+            opened = {source: song.open(source, stack, found) for source in song.stems if source != MIXTURE}
             signals.append({source: audio for source, (audio, _) in opened.items()})
             rates |= {own for _, own in opened.values()}
         if len(rates) != 1:
             raise UserError(f"rates differ or are unknown ({', '.join(map(str, rates)) or 'none'}); give one rate")
+        for message in found:
+            warn(message)
         own, those = signals
         mixture = np.sum([np.asarray(audio[:]) for audio in own.values()], axis=0) if version == "v3" else None
         text = evaluate_song(own, those, rates.pop() or 0, params, mixture)
@@ -254,12 +259,12 @@ def _scored(
     if extra := [name for name in estimate.stems if name not in (*song.stems, MIXTURE, "accompaniment")]:
         warnings.append(f"no reference of {', '.join(extra)}; not scored")
     with ExitStack() as stack:
-        references = {name: song.open(name, stack) for name in song.stems if name != MIXTURE}
+        references = {name: song.open(name, stack, warnings) for name in song.stems if name != MIXTURE}
         rate = next(iter(references.values()))[1]
         shape = next(iter(references.values()))[0].shape
         audio = {name: one for name, (one, _) in references.items()}
         those = {
-            name: _matched(estimate.stems[name], *estimate.open(name, stack), rate, shape, warnings)
+            name: _matched(estimate.stems[name], *estimate.open(name, stack, warnings), rate, shape, warnings)
             for name in estimate.stems
             if name in names or name in (*song.stems, "accompaniment")
         }

@@ -95,8 +95,6 @@ class AudioFile:
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
-            if isinstance(self._opened.name, Tail):
-                self._opened.name.close()
             self._opened = None
 
     def __enter__(self) -> "AudioFile":
@@ -128,7 +126,8 @@ def _open(path: Path) -> soundfile.SoundFile:
     fault = ""
     if data is not None and data.is_truncated:
         fault = f"truncated: {data.held} of {data.size} bytes of audio; download or copy it again"
-    elif aiff := re.search(r"^ *SSND *: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE):
+    aiff = re.search(r"^ *SSND *: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    if aiff and int(aiff[1]) > int(aiff[2]):
         fault = f"truncated: {aiff[2]} of {aiff[1]} bytes of audio; download or copy it again"
     if fault:
         file.close()

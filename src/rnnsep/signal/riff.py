@@ -14,35 +14,44 @@ UNKNOWN = 0x7FFFF000  # declared sizes from here on may mean "until the end of t
 
 @dataclass(frozen=True)
 class DataChunk:
-    """Samples from byte `start` of a file on: `size` bytes as declared, `held` bytes up to the end of the file."""
+    """Samples from byte `start` of a file on: `size` bytes as declared, `held` bytes up to the end of the file.
+
+    `wide` says whether the size has 64 bits, as in RF64.
+    """
 
     start: int
     size: int
     held: int
+    wide: bool
 
     @property
     def is_truncated(self) -> bool:
         """Whether audio is missing: more than a header that was counted too, of a size that is really meant."""
-        return self.held < self.size < UNKNOWN and self.size - self.held > self.start
+        return self.size - self.held > self.start and (self.wide or self.size < UNKNOWN)
 
     @property
     def is_endless(self) -> bool:
         """Whether the size is 0 or has wrapped at 4 GiB."""
-        return self.size == 0 or self.held - self.size >= 1 << 32
+        return self.size == 0 or (not self.wide and self.held - self.size >= 1 << 32)
 
 
 def data_chunk(path: Path) -> DataChunk | None:
-    """The data chunk of a RIFF WAV file, None if the file has none. Raises OSError if it cannot be read."""
+    """The data chunk of a WAV or RF64 file, None if the file has none. Raises OSError if it cannot be read."""
     length = path.stat().st_size
     with open(path, "rb") as file:
         head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
             return None
+        wide: int | None = None
         while len(chunk := file.read(8)) == 8:
             size = int.from_bytes(chunk[4:], "little")
             if chunk[:4] == b"data":
-                return DataChunk(file.tell(), size, length - file.tell())
-            file.seek(size + size % 2, 1)
+                known = wide is not None and size == 0xFFFFFFFF
+                return DataChunk(file.tell(), (wide or 0) if known else size, length - file.tell(), known)
+            end = file.tell() + size + size % 2
+            if chunk[:4] == b"ds64":
+                wide = int.from_bytes(file.read(16)[8:], "little")  # after the size of the whole file
+            file.seek(end)
     return None
 
 
@@ -53,6 +62,9 @@ class Tail(io.FileIO):
         super().__init__(path)
         self.start = start
         self.seek(0)
+
+    def __del__(self) -> None:
+        self.close()  # silently, as libsndfile's own files
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         return super().seek(offset + (self.start if whence == os.SEEK_SET else 0), whence) - self.start
