@@ -122,9 +122,12 @@ def load_model(folder: Path) -> Model:
 
 def flat(params: NetworkParams) -> dict[str, Any]:
     """The settings of a network as model.json has them (see `FLAT`)."""
-    names = {RENAMED.get(f"rnn.{name}", f"rnn.{name}"): name for name in FLAT}
-    names |= {key: key for key in leaf_keys(NetworkParams) if key not in names}
-    return _nested({name: value_at(params, key) for key, name in names.items()})
+    keys = {name: RENAMED.get(f"rnn.{name}", f"rnn.{name}") for name in FLAT}
+    newer = [key for key in leaf_keys(NetworkParams) if key not in keys.values()]
+    # newer keys stay whole: nested, input.x would take the place of the old setting named input
+    return _nested({name: value_at(params, key) for name, key in keys.items()}) | {
+        key: value_at(params, key) for key in newer
+    }
 
 
 def unflat(content: Mapping[str, Any]) -> NetworkParams:
