@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from rnnsep.report import figures
 from rnnsep.signal.audio import AudioFile
@@ -116,6 +115,8 @@ def _energy(block: NDArray[np.float32]) -> float:
 def mp3(audio: NDArray[np.float32], rate: int) -> bytes:
     """`audio` (nb_samples, nb_channels) as MP3 with variable bit rate; more than two channels are mixed to mono."""
     if rate not in RATES:
+        from scipy.signal import resample_poly  # takes a second to import
+
         audio, rate = resample_poly(audio, 44100, rate, axis=0), 44100
     if audio.shape[1] > 2:
         audio = audio.mean(axis=1, keepdims=True)

@@ -8,7 +8,6 @@ from math import gcd
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import firwin
 
 from rnnsep.signal.streams import Audio
 
@@ -140,6 +139,8 @@ class _Run:
 
 @cache
 def _matrices(conversion: Ratio) -> tuple[int, int, tuple[_Run, ...]]:
+    from scipy.signal import firwin  # takes a second to import, and many songs need no resampling
+
     up, down, reach = conversion.up, conversion.down, conversion.reach
     response = firwin(2 * reach + 1, 1 / max(up, down), window=("kaiser", 5.0)) * up
     widest = (RUN * down + 2 * reach) // up + 2

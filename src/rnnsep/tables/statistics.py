@@ -18,7 +18,6 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import wilcoxon
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")  # of BSSEval v4
 TARGETS = ("vocals", "drums", "bass", "other", "accompaniment")
@@ -110,6 +109,8 @@ def compare(songs: pd.DataFrame, of: Iterable[str] | None = None) -> pd.DataFram
 
 
 def _wilcoxon(differences: NDArray[np.float64]) -> float:
+    from scipy.stats import wilcoxon  # takes a second to import
+
     return float(wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
