@@ -18,7 +18,7 @@ class Parameters:
 
 
 def main(parameters: Parameters, corpus: Path) -> None:
-    make_corpus(parameters.corpus, corpus)
+    make_corpus(parameters.corpus, corpus, stage.SCRATCH / "finished-songs")
 
 
 if __name__ == "__main__":

@@ -232,7 +232,8 @@ END = {"aggregate", "report"}
         ({"separate"}, {"separate", "evaluate"} | END),
         ({"baselines"}, {"baselines"} | END),
         ({"report"}, {"report"}),
-        ({"download"}, set(STAGES)),
+        ({"download"}, set(STAGES) - {"songs"}),
+        ({"songs"}, set(STAGES)),
     ],
 )
 def test_stages_follow_one_another(changed: set[str], expected: set[str]) -> None:
@@ -242,6 +243,7 @@ def test_stages_follow_one_another(changed: set[str], expected: set[str]) -> Non
 def test_every_stage_can_be_restored_from_the_run_cache() -> None:
     """DVC has no run-cache for a stage with an out that is not cached, metrics excepted, or that persists."""
     for name, stage in STAGES.items():
-        assert all(isinstance(out, str) for out in stage.get("outs", [])), name
+        # songs makes a link, which is in no cache, in no time
+        assert all(isinstance(out, str) for out in stage.get("outs", [])) != (name == "songs"), name
         assert not stage.get("always_changed"), name
         assert stage["deps"], name

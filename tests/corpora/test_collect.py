@@ -163,7 +163,7 @@ def halve(path: str) -> Callable[[Path], Any]:
 @pytest.mark.parametrize(
     ("damage", "line"),
     [
-        (remove(""), "corpus.path: .* is no folder"),
+        (remove(""), "corpus.path: .* does not exist; give the folder of the songs"),
         (remove("train"), "no songs in train/"),
         (remove("test"), "no songs in test/"),
         (remove("train/a/drums.wav"), r"train/a: has no drums\.wav"),

@@ -120,6 +120,20 @@ def test_unit_norm_mixing_gives_voice_and_music_the_same_norm(
         np.testing.assert_array_equal(stems["mixture"], (stems["vocals"] + stems["accompaniment"]).astype(np.float32))
 
 
+@pytest.mark.parametrize("place", ["Wavfile", "renamed", "MIR-1K above"])
+def test_the_folder_of_the_clips_itself_or_one_above_may_be_given(published: Path, place: str) -> None:
+    names = [clip.name for clip in mir1k.recordings(published)]
+    path = published / place
+    if place == "renamed":
+        (published / "Wavfile").rename(path)
+    elif place == "MIR-1K above":
+        (path / "MIR-1K").mkdir(parents=True)
+        (published / "Wavfile").rename(path / "MIR-1K" / "Wavfile")
+    clips = mir1k.recordings(path)
+    assert [clip.name for clip in clips] == names == sorted(CLIPS)
+    assert {clip.name: clip.subset for clip in clips}["Ani_1_02"] == "test"
+
+
 def test_a_silent_source_stays_silent_with_unit_norm_mixing(tmp_path: Path) -> None:
     (tmp_path / "Wavfile").mkdir()
     audio = np.zeros((800, 2), np.int16)

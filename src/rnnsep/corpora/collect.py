@@ -9,6 +9,7 @@ from typing import Literal
 
 from rnnsep.corpora import folder, mir1k, musdb18
 from rnnsep.corpora.components import ACCOMPANIMENT, choose, own_sources
+from rnnsep.corpora.place import PlaceParams, songs_folder
 from rnnsep.corpora.synthetic import render as synthetic
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE
 from rnnsep.corpora.synthetic.render import SyntheticParams
@@ -23,15 +24,13 @@ VALIDATION = 10  # one in VALIDATION training songs is used for validation if th
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorpusParams:
+class CorpusParams(PlaceParams):
     """Section `corpus` of params.yaml.
 
-    `path` is an existing copy of the corpus; `sources` selects and orders sources (None: all); `mixing` is an option
-    of MIR-1K; `validation` is "own", "none", or a pattern of names of training songs.
+    `sources` selects and orders sources (None: all); `mixing` is an option of MIR-1K; `validation` is "own", "none", or
+    a pattern of names of training songs.
     """
 
-    name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
-    path: str | None
     sources: tuple[str, ...] | None
     lengths: Lengths
     mixing: mir1k.Mixing
@@ -39,8 +38,7 @@ class CorpusParams:
     synthetic: SyntheticParams
 
     def check(self) -> None:
-        if self.path is None and self.name in ("mir-1k", "folder"):
-            raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
+        super().check()
         if self.mixing != "published" and self.name != "mir-1k":
             raise ParamError("mixing", f"must be published, since corpus.name is {self.name}; only mir-1k has another")
         if self.sources is not None:
@@ -52,18 +50,18 @@ class CorpusParams:
                 raise ParamError("sources", "mixture is not a source")
 
 
-def make_corpus(params: CorpusParams, root: Path) -> None:
-    """Make the tree and corpus.json under `root`. Finished songs are kept.
+def make_corpus(params: CorpusParams, root: Path, earlier: Path | None = None) -> None:
+    """Make the tree and corpus.json under `root`. Finished songs are kept, those of earlier runs in folder `earlier`.
 
     Raises `UserError` for faulty songs, an impossible choice of sources, or errors of the disk.
     """
     try:
-        _make_corpus(params, root)
+        _make_corpus(params, root, earlier)
     except OSError as error:
         raise UserError(f"{error.filename or root}: {error.strerror}; fix this and run again") from None
 
 
-def _make_corpus(params: CorpusParams, root: Path) -> None:
+def _make_corpus(params: CorpusParams, root: Path, earlier: Path | None) -> None:
     originals = _with_validation(_originals(params), params.validation)
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):
@@ -74,7 +72,7 @@ def _make_corpus(params: CorpusParams, root: Path) -> None:
     if choice.rest is not None:
         print(f"sources: {', '.join(choice.named)}, and {choice.rest} for everything else in the songs", flush=True)
     root.mkdir(parents=True, exist_ok=True)
-    songs = make_songs(originals, choice, root, params.lengths)
+    songs = make_songs(originals, choice, root, params.lengths, earlier)
     Corpus(root, params.name, choice.sources, songs).write()
 
 
@@ -117,9 +115,7 @@ class Composition:
 def _originals(params: CorpusParams) -> Sequence[Original]:
     if params.name == "synthetic":
         return _compositions(params.synthetic)
-    path = None if params.path is None else Path(params.path).expanduser()
-    if path is not None and not path.is_dir():
-        raise ParamError("corpus.path", f"{path} is no folder; give that of an existing copy of {params.name}")
+    path = songs_folder(params)
     if params.name in ("musdb18-7s", "musdb18", "musdb18-hq"):
         return musdb18.recordings(params.name, path, DOWNLOADS)
     if path is None:

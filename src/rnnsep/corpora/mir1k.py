@@ -57,8 +57,8 @@ def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
 
     Raises `UserError` if there are none or one differs from manifest.csv.
     """
-    places = (path / "Wavfile", path / "MIR-1K" / "Wavfile")
-    published = path if path.name == "Wavfile" else next((place for place in places if place.is_dir()), None)
+    places = (path / "Wavfile", path / "MIR-1K" / "Wavfile", path)  # any of which may be the given folder
+    published = next((place for place in places if _clips(place)), None)
     if published is not None:
         clips = [(_subset(clip), clip) for clip in _clips(published)]
     else:

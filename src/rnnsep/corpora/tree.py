@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnsep.corpora.components import Choice, Weights
 from rnnsep.corpora.overlap import difference, products, sum_of_others
+from rnnsep.corpora.reuse import Finished
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import warn
 from rnnsep.running.workers import parallel_map
@@ -160,11 +161,14 @@ class Recording:
                             )
 
 
-def make_songs(originals: Sequence[Original], choice: Choice, root: Path, lengths: Lengths) -> tuple[Song, ...]:
+def make_songs(
+    originals: Sequence[Original], choice: Choice, root: Path, lengths: Lengths, earlier: Path | None = None
+) -> tuple[Song, ...]:
     """Write all songs to the tree under `root`, in parallel, and describe them.
 
-    A song that is complete and newer than its files is kept. Sums of stems are float WAV files, since they may exceed
-    full scale. Prints a warning for songs whose mixture differs from the sum of the sources.
+    A song that is complete and newer than its files is left alone; one whose files are those of an earlier run comes
+    from the folder `earlier` (see `Finished`). Sums of stems are float WAV files, since they may exceed full scale.
+    Prints a warning for songs whose mixture differs from the sum of the sources.
 
     Raises `UserError` for a song that lacks a source, for a name that is no file name or stands for two songs, for a
     source that is the sum of others, and for faulty audio.
@@ -178,10 +182,20 @@ def make_songs(originals: Sequence[Original], choice: Choice, root: Path, length
         choice.components(original)
     _check_formats(originals, lengths)
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    unfinished = [original for original in originals if not _finished(original, choice.sources, root)]
-    differences = parallel_map(partial(_make_song, choice, root, lengths), unfinished, "corpus")
+    finished, differences = Finished(earlier, [choice, lengths]), {}
+    unfinished = []
+    for original in originals:
+        key = _key(finished, original)
+        decibels = finished.restore(key, root / original.subset / original.name)
+        if decibels is not None:
+            differences[_title(original)] = decibels
+        elif not _is_finished(original, choice.sources, root):
+            unfinished.append((key, original))
+    make = partial(_make_song, choice, root, lengths, finished)
+    made = parallel_map(make, unfinished, "corpus")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    _warn_of_differences(unfinished, differences)
+    finished.forget_others()
+    _warn_of_differences(differences | dict(made))
     return tuple(_described(original, root) for original in originals)
 
 
@@ -192,10 +206,10 @@ def _check_formats(originals: Sequence[Original], lengths: Lengths) -> None:
         formats = original.formats()
         if len({nb_samples for nb_samples, _ in formats.values()}) > 1:
             counts = ", ".join(f"{name} {nb_samples}" for name, (nb_samples, _) in formats.items())
-            unequal.append(f"{original.subset}/{original.name} ({counts} samples)")
+            unequal.append(f"{_title(original)} ({counts} samples)")
         most = max((nb_channels for _, nb_channels in formats.values()), default=0)
         if most > 2:
-            surround.append(f"{original.subset}/{original.name} ({most} channels)")
+            surround.append(f"{_title(original)} ({most} channels)")
     if surround:
         raise UserError(f"corpus: only mono and stereo can be scored; mix these songs down: {'; '.join(surround)}")
     if unequal and lengths == "exact":
@@ -205,12 +219,11 @@ def _check_formats(originals: Sequence[Original], lengths: Lengths) -> None:
         )
 
 
-def _warn_of_differences(originals: Sequence[Original], differences: Sequence[float]) -> None:
+def _warn_of_differences(differences: Mapping[str, float]) -> None:
     """Print one line with the songs whose mixture differs from the sum of their sources, and by how many dB."""
-    pairs = zip(originals, differences, strict=True)
-    those = [(original, decibels) for original, decibels in pairs if decibels > TOLERANCE]
+    those = {song: decibels for song, decibels in sorted(differences.items()) if decibels > TOLERANCE}
     if those:
-        listed = "; ".join(f"{one.subset}/{one.name} ({decibels:.1f} dB)" for one, decibels in those)
+        listed = "; ".join(f"{song} ({decibels:.1f} dB)" for song, decibels in those.items())
         print(
             f"warning: the mixture differs from the sum of the sources in {_songs(len(those))} (difference relative to"
             f" the mixture): {listed}",
@@ -218,9 +231,12 @@ def _warn_of_differences(originals: Sequence[Original], differences: Sequence[fl
         )
 
 
-def _make_song(choice: Choice, root: Path, lengths: Lengths, original: Original) -> float:
-    """Make a song and return the difference of its mixture to the sum of its sources in dB."""
-    scratch = root / SCRATCH / hashlib.sha256(f"{original.subset}/{original.name}".encode()).hexdigest()
+def _make_song(
+    choice: Choice, root: Path, lengths: Lengths, finished: Finished, keyed: tuple[str, Original]
+) -> tuple[str, float]:
+    """Make a song, and return its subset and name and the difference of its mixture to the sum of its sources in dB."""
+    key, original = keyed
+    scratch = root / SCRATCH / hashlib.sha256(_title(original).encode()).hexdigest()
     scratch.mkdir(parents=True)
     components = choice.components(original)
     stems = tuple(dict.fromkeys(name for weights in components.values() for name in weights))  # mixture first
@@ -238,17 +254,24 @@ def _make_song(choice: Choice, root: Path, lengths: Lengths, original: Original)
     if (found := sum_of_others(gram[1:, 1:])) is not None:
         index, others = found
         raise UserError(
-            f"{original.subset}/{original.name}: {names[index]} equals {' + '.join(names[other] for other in others)};"
+            f"{_title(original)}: {names[index]} equals {' + '.join(names[other] for other in others)};"
             " remove it, or name sources that do not overlap in corpus.sources"
         )
     folder = root / original.subset / original.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(exist_ok=True)
     scratch.replace(folder)
-    return difference(gram)
+    decibels = difference(gram)
+    if _key(finished, original) == key:  # or else a file was changed meanwhile
+        finished.keep(key, folder, decibels)
+    return _title(original), decibels
 
 
-def _finished(original: Original, sources: Sequence[str], root: Path) -> bool:
+def _key(finished: Finished, original: Original) -> str:
+    return finished.key(original.of_split("train"), original.paths) if original.paths else ""  # for any split
+
+
+def _is_finished(original: Original, sources: Sequence[str], root: Path) -> bool:
     folder = root / original.subset / original.name
     wanted = {f"{name}.wav" for name in (MIXTURE, *sources)}
     if not folder.is_dir() or {path.name for path in folder.iterdir()} != wanted:
@@ -285,6 +308,10 @@ def _equalise(folder: Path, names: Collection[str], how: Literal["trim", "pad"],
         silence = np.zeros((length - kept, audio.nb_channels), np.float32)
         parts = (audio[block.start : block.stop] for block in blocks)
         write_wav(audio.path, chain(parts, [silence] if len(silence) else []), audio.rate, audio.subtype)
+
+
+def _title(original: Original) -> str:
+    return f"{original.subset}/{original.name}"
 
 
 def _songs(count: int) -> str:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rnnsep.running.listing import files_below
+
 PARTIAL = ".partial-"
 
 
@@ -77,8 +79,9 @@ def _link(source: Path | str, target: Path | str) -> None:
 
 
 def stamps(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and date in ns of each file under `folder`."""
-    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(folder)]
+    """Name, size in bytes and date in ns of each file under `folder`, or of the user's if it is a link."""
+    found = files_below(folder) if folder.is_symlink() else _files(folder)
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in found]
 
 
 def digest(paths: Iterable[Path]) -> str:

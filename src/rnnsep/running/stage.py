@@ -126,8 +126,13 @@ def _deps(stage: dict[str, Any]) -> list[Path]:
 
 
 def _key(stage: dict[str, Any], parsed: Any) -> str:
-    """A hash of the command, the parameters and the contents of all dependencies."""
-    content = [stage["cmd"], asdict(parsed), files.digest(_deps(stage))]
+    """A hash of the command, the parameters and the contents of all dependencies.
+
+    Of what lies behind a link, names, sizes and dates count: a user's songs may take long to read.
+    """
+    deps = _deps(stage)
+    linked = [files.stamps(dep) for dep in deps if dep.is_symlink()]
+    content = [stage["cmd"], asdict(parsed), files.digest(dep for dep in deps if not dep.is_symlink()), linked]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

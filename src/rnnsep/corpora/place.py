@@ -1,0 +1,85 @@
+"""Where the user's songs are, and the link through which DVC sees them.
+
+DVC hashes the folder behind the link like any dependency, so it runs the stage download again when a song was added,
+replaced or removed. It does not look into folders that are links themselves.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rnnsep.params import ParamError
+from rnnsep.running import files
+from rnnsep.running.errors import UserError
+from rnnsep.running.listing import listed
+from rnnsep.running.progress import warn
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceParams:
+    """The keys of section `corpus` that say where the songs are; `path` is an existing copy of the corpus."""
+
+    name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
+    path: str | None
+
+    def check(self) -> None:
+        if self.path is None and self.name in ("mir-1k", "folder"):
+            raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
+
+
+def songs_folder(place: PlaceParams) -> Path | None:
+    """The folder of the user's songs; None if the corpus is synthesised or downloaded.
+
+    `~` is a home folder. A relative path starts at the repository, for an experiment in a copy of it at the original.
+    Raises `ParamError` if there is no such folder.
+    """
+    if place.name == "synthetic" or place.path is None:
+        return None
+    try:
+        path = workspace() / Path(place.path).expanduser()
+        found = path.is_dir()
+    except (OSError, RuntimeError, ValueError):  # an unknown ~user, a name that is too long or holds a null byte
+        path, found = Path(place.path), False
+    if not found:
+        what = "is a file" if path.is_file() else "does not exist"
+        raise ParamError("corpus.path", f"{path} {what}; give the folder of the songs")
+    return path
+
+
+def workspace() -> Path:
+    """The repository, also for an experiment that runs in a copy of it, below `.dvc/tmp/exps`."""
+    here = Path.cwd()
+    for folder in here.parents:
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
+    return here
+
+
+def link_songs(place: PlaceParams, link: Path, record: Path) -> None:
+    """Make `link` a link to the user's songs, or a file that says that there are none; write the path to `record`.
+
+    Raises `UserError` if something else is at `link`.
+    """
+    target = songs_folder(place)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        link.unlink(missing_ok=True)
+        if target is None:
+            files.write_text(link, "no folder of songs\n")
+        else:
+            link.symlink_to(target.resolve(), target_is_directory=True)
+    except OSError as error:
+        raise UserError(f"{link}: cannot be replaced by a link ({error.strerror}); move it elsewhere") from None
+    if target is not None and (linked := _links(target)):
+        warn(
+            f"{target}: {', '.join(linked)}: links to folders, in which DVC sees no changes; after a change run"
+            " dvc repro --force --single-item download"
+        )
+    files.write_text(record, f"corpus.path: {place.path if target else None}\n")
+
+
+def _links(folder: Path) -> list[str]:
+    """Linked folders on the first two levels of `folder`, where subsets and songs are."""
+    places = [path for path in listed(folder) if path.is_dir()]
+    places += [path for place in places if not place.is_symlink() for path in listed(place) if path.is_dir()]
+    return [path.relative_to(folder).as_posix() for path in places if path.is_symlink()]

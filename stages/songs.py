@@ -1,0 +1,25 @@
+"""A link to the folder of the user's songs, through which DVC sees changes in it."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from rnnsep.corpora.place import PlaceParams, link_songs
+from rnnsep.running import stage
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The keys of params.yaml that this stage reads."""
+
+    corpus: PlaceParams
+
+
+def main(parameters: Parameters, link: Path, record: Path) -> None:
+    link_songs(parameters.corpus, link, record)
+
+
+if __name__ == "__main__":
+    stage.run(Parameters, main)

@@ -1,0 +1,112 @@
+"""A user's folder of songs as DVC sees it: changes, odd paths, experiments in copies of the repository."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from numpy.typing import NDArray
+
+from rnnsep.signal.corpus import Corpus
+from tests.repository import Repository, make_repository
+
+Noise = Callable[..., NDArray[np.int16]]
+NAME = 'it\'s my "songs" & ünï, (live) [1] $HOME'
+
+
+def write_song(folder: Path, seed: int) -> None:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    for name in ("drums", "vocals"):
+        soundfile.write(folder / f"{name}.wav", random.integers(-4000, 4000, (4000, 1), np.int16), 8000)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, Path]:
+    """A repository whose corpus is a folder next to it, and the folder."""
+    base = tmp_path_factory.mktemp("own")
+    folder = base / NAME
+    for seed, song in enumerate(("train/a", "train/b", "test/e")):
+        write_song(folder / song, 2 * seed)
+    repository = make_repository(base / "repository")
+    repository.environment |= {"RNNSEP_WORKERS": "1", "HOME": str(base)}
+    set_path(repository, f"../{NAME}")
+    repository.commit("own songs")
+    return repository, folder
+
+
+def set_path(repository: Repository, path: str) -> None:
+    file = repository.root / "params.yaml"
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    document["corpus"] |= {"name": "folder", "path": path, "validation": "none"}
+    file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def download(repository: Repository) -> tuple[set[str], int, set[str]]:
+    """What `dvc repro download` does: the stages that ran, how many songs were processed, and the songs there are."""
+    output = repository.dvc("repro", "download")
+    stages = set(re.findall(r"^Running stage '(\w+)'", output, re.MULTILINE))
+    corpus = Corpus.read(repository.root / "data" / "corpus")
+    for song in corpus.songs:
+        assert np.asarray(corpus.stem(song, "mixture")).any()
+    return stages, len(re.findall(r"^corpus: \d", output, re.MULTILINE)), {song.name for song in corpus.songs}
+
+
+def test_songs_that_are_added_replaced_or_removed_are_seen(own: tuple[Repository, Path]) -> None:
+    repository, folder = own
+    assert download(repository) == ({"songs", "download"}, 3, {"a", "b", "e"})
+    assert download(repository) == (set(), 0, {"a", "b", "e"})
+    assert "up to date" in repository.dvc("status", "download")
+
+    write_song(folder / "train" / "c", 20)
+    assert "modified" in repository.dvc("status", "download")
+    assert download(repository) == ({"download"}, 1, {"a", "b", "c", "e"})
+
+    path = folder / "train" / "a" / "drums.wav"
+    before = path.stat()
+    soundfile.write(path, np.full((4000, 1), 77, np.int16), 8000)  # as large as before, and no younger
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns - 10**9))
+    assert download(repository) == ({"download"}, 1, {"a", "b", "c", "e"})
+    copy, _ = soundfile.read(repository.root / "data/corpus/train/a/drums.wav", dtype="int16")
+    assert (copy == 77).all()
+
+    for file in (folder / "train" / "c").iterdir():
+        file.unlink()
+    (folder / "train" / "c").rmdir()
+    assert download(repository) == ({"download"}, 0, {"a", "b", "e"})
+    copy, _ = soundfile.read(repository.root / "data/corpus/train/a/drums.wav", dtype="int16")
+    assert (copy == 77).all()
+
+
+LONG = pytest.mark.skipif(not os.environ.get("RNNSEP_LONG"), reason="RNNSEP_LONG=1 asks for it")
+
+
+@pytest.mark.parametrize(("where", "parent"), [("", "~"), ("--temp", ".."), pytest.param("--queue", "..", marks=LONG)])
+def test_odd_paths_are_found_from_the_workspace_and_from_copies_of_it(
+    own: tuple[Repository, Path], where: str, parent: str
+) -> None:
+    repository, folder = own
+    escaped = f"{parent}/{NAME}".replace("'", "\\'")  # as in docs/own-data.md
+    name = f"odd{where}"
+    flags = [where] if where else []
+    repository.dvc("exp", "run", *flags, "--name", name, "download", "-S", f"corpus.path='{escaped}'")
+    if where == "--queue":
+        repository.dvc("exp", "run", "--run-all")
+    reference = repository.run("git", "for-each-ref", "--format=%(refname)", f"refs/exps/**/{name}").strip()
+    lock = yaml.safe_load(repository.run("git", "show", f"{reference}:dvc.lock"))
+    (songs,) = (dep for dep in lock["stages"]["download"]["deps"] if dep["path"] == "data/songs")
+    assert songs["nfiles"] == sum(file.is_file() for file in folder.rglob("*"))
+    repository.run("git", "checkout", "--quiet", ".")
+
+
+def test_a_folder_that_does_not_exist_is_one_line(own: tuple[Repository, Path]) -> None:
+    repository, folder = own
+    set_path(repository, "~/no such folder")
+    output = repository.dvc("repro", "songs", code=255)
+    assert f"corpus.path: {folder.parent / 'no such folder'} does not exist; give the folder of the songs\n" in output
+    assert "Traceback" not in output
+    repository.run("git", "checkout", "--quiet", ".")
