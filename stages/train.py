@@ -10,7 +10,7 @@ from rnnsep.network.backend import import_tensorflow
 import_tensorflow()
 
 from rnnsep.learning import distribution
-from rnnsep.learning.recipe import Recipe
+from rnnsep.learning.recipe import Recipe, reuse
 from rnnsep.learning.training import train
 from rnnsep.running import stage
 
@@ -20,4 +20,4 @@ def main(recipe: Recipe, features: Path, models: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(Recipe, main, distribution.helps)
+    stage.run(Recipe, main, distribution.helps, reuse)

@@ -10,6 +10,7 @@ from rnnsep.network.input import InputParams
 from rnnsep.network.masks import Activation, MaskParams
 from rnnsep.network.network import NOT_BAND_SPLIT, DefectParams, NetworkParams, RnnParams
 from rnnsep.params import ParamError, Range, changed
+from rnnsep.running.stage import Reuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,3 +137,15 @@ class Recipe:
         for key, value in options.items():
             if value:
                 raise ParamError(key, "must be 0; L-BFGS (optimizer.name) needs a deterministic loss and plain weights")
+
+
+def reuse(recipe: Recipe) -> Reuse:
+    """
+    What a later training reuses of a finished one.
+
+    If a training with more epochs continues a shorter one, the last checkpoint is kept for it. It does not with a cosine
+    schedule, which depends on the number of epochs, or an enhancement network, which starts from the first one's end.
+    """
+    if recipe.training.schedule == "cosine" or recipe.enhancement.layers:
+        return Reuse()
+    return Reuse(growing=("training.epochs",), keeps={"checkpoint*.npz": 1})

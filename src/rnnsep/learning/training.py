@@ -138,10 +138,13 @@ def fit(trainer: Trainer, features: Features, songs: Collection[str], checkpoint
     """
     Train the trainer's network on `songs` until the last epoch or early stopping; it ends with its best weights.
 
-    Without validation songs these are the last weights. Resumes from `checkpoint` if it exists. `label` precedes each
-    line that is printed.
+    Without validation songs these are the last weights. Resumes from `checkpoint` if it exists and has no more epochs
+    than the recipe. `label` precedes each line that is printed.
     """
     network, recipe, params = trainer.network, trainer.recipe, trainer.recipe.training
+    if (epochs := Checkpoint.epochs_in(checkpoint)) > params.epochs:
+        print(f"{label}restarting, since {checkpoint} is the end of {epochs} epochs", flush=True)
+        checkpoint.unlink()
     trainer.replicas.share(checkpoint)
     if network.standardisation is not None and not checkpoint.exists():
         network.adapt(*statistics(features, trainer, songs))
