@@ -141,11 +141,12 @@ class Recipe:
 
 def reuse(recipe: Recipe) -> Reuse:
     """
-    What a later training reuses of a finished one.
+    What later trainings reuse of a finished one: its curves, and its checkpoint where more epochs continue it.
 
-    If a training with more epochs continues a shorter one, the last checkpoint is kept for it. It does not with a cosine
-    schedule, which depends on the number of epochs, or an enhancement network, which starts from the first one's end.
+    They do not with a cosine schedule, which depends on the number of epochs, or with an enhancement network, which
+    starts from the first network's end.
     """
+    keeps = {"train*": 10, "valid*": 10}
     if recipe.training.schedule == "cosine" or recipe.enhancement.layers:
-        return Reuse()
-    return Reuse(growing=("training.epochs",), keeps={"checkpoint*.npz": 1})
+        return Reuse(keeps=keeps)
+    return Reuse(growing=("training.epochs",), keeps=keeps | {"checkpoint*.npz": 1})

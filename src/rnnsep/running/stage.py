@@ -12,8 +12,8 @@ A stage script calls `run(Parameters, main)`, which
 6. links the outputs to their places. The scratch folder stays until DVC has recorded them: if DVC is killed before, it
    removes the outputs and runs the stage again.
 
-A stage may keep some of its scratch folder for later runs, and may leave parameters out of the key whose change continues
-a run instead of starting another (see `Reuse`).
+A stage may keep some of its scratch folder for later runs, and may leave parameters out of the key whose change
+continues a run instead of starting another (see `Reuse`).
 """
 
 import hashlib
