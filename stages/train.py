@@ -9,15 +9,15 @@ from rnnsep.network.backend import import_tensorflow
 
 import_tensorflow()
 
-from rnnsep.learning import distribution
-from rnnsep.learning.recipe import Recipe
+from rnnsep.learning import distribution, watching
+from rnnsep.learning.recipe import Recipe, reuse
 from rnnsep.learning.training import train
 from rnnsep.running import stage
 
 
 def main(recipe: Recipe, features: Path, models: Path) -> None:
-    train(features, models, recipe)
+    train(features, models, recipe, watched=watching.wanted())
 
 
 if __name__ == "__main__":
-    stage.run(Recipe, main, distribution.helps)
+    stage.run(Recipe, main, distribution.helps, reuse)

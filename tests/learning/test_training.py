@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from rnnsep.features.extraction import write_features
+from rnnsep.learning.recipe import reuse
 from rnnsep.learning.schedule import PLATEAU_FACTOR, rate_of_epoch
 from rnnsep.learning.trainer import Trainer
 from rnnsep.learning.training import divided
@@ -95,6 +96,29 @@ def test_a_killed_training_resumes_and_ends_with_the_same_bytes(trained: Path, f
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "checkpoint.npz").exists()
     assert contents(run(features, tmp_path)) == contents(trained)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_more_epochs_continue_a_shorter_training_and_end_with_the_bytes_of_a_run_from_scratch(
+    features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], schedule: str
+) -> None:
+    changes = SHORT | {"training.schedule": schedule, "training.patience": 2, "training.learning_rate": 0.05}
+    run(features, tmp_path / "short", changes | {"training.epochs": 2})
+    short = contents(tmp_path / "short" / "models")
+    whole = contents(run(features, tmp_path / "whole", changes | {"training.epochs": 4}))
+    capsys.readouterr()
+    assert contents(run(features, tmp_path / "short", changes | {"training.epochs": 4})) == whole != short
+    assert "resuming after epoch 2" in capsys.readouterr().out
+    assert contents(run(features, tmp_path / "short", changes | {"training.epochs": 2})) == short
+    assert "restarting" in capsys.readouterr().out
+
+
+def test_only_schedules_that_do_not_depend_on_the_number_of_epochs_continue() -> None:
+    assert reuse(RECIPE).growing == ()
+    constant = {"training.schedule": "constant"}
+    assert reuse(changed(RECIPE, constant)).growing == ("training.epochs",)
+    assert reuse(changed(RECIPE, constant | {"enhancement.layers": 1})).growing == ()
 
 
 @pytest.mark.usefixtures("eager")

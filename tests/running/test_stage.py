@@ -151,6 +151,42 @@ def test_nothing_is_published_for_inputs_that_changed_meanwhile(
     assert run(project) == (0, KEPT, "")
 
 
+GROWING = (
+    SCRIPT.replace("class CountParams:", "class CountParams:\n    top: int")
+    .replace("in numbers.read_text().split()", "in map(str, range(1, parameters.count.top + 1))")
+    .replace("counted / number\n", 'counted.parent / f"kept-{number}"\n')
+    .replace("files.write_text(target,", "target.touch(); files.write_text(counted / number,")
+    .replace('lambda: "HELPS" in os.environ', 'reuse=lambda _: stage.Reuse(growing=["count.top"], keeps={"kept-*": 2})')
+)
+
+
+def test_a_run_with_more_of_a_growing_parameter_continues_what_a_finished_one_kept(project: Path) -> None:
+    def scratch() -> list[list[str]]:
+        """What lies in each scratch folder, the oldest first."""
+        folders = sorted((project / ".cache" / "count").glob("?" * 32), key=lambda folder: folder.stat().st_mtime_ns)
+        return [sorted(path.name for path in folder.iterdir()) for folder in folders]
+
+    def count(top: int, step: int = 2) -> str:
+        (project / "params.yaml").write_text(f"count:\n  top: {top}\n  step: {step}\n")
+        code, out, err = run(project)
+        assert (code, err) == (0, "")
+        (project / "dvc.lock").touch()
+        return out
+
+    (project / "dvc.yaml").write_text(PIPELINE.replace("count.step", "count"))
+    (project / "stages" / "count.py").write_text(textwrap.dedent(GROWING))
+    assert count(top=1) == "made 1\n"
+    assert scratch() == [["counted", "kept-1"]]
+    assert count(top=2) == "kept 1\nmade 2\n"
+    assert scratch() == [["counted", "kept-1", "kept-2"]]
+    assert count(top=1, step=3) == "made 1\n"
+    assert scratch() == [["kept-1", "kept-2", "recorded"], ["counted", "kept-1"]]
+    assert count(top=1, step=4) == "made 1\n"
+    assert count(top=1, step=5) == "made 1\n"
+    assert scratch() == [["kept-1", "recorded"], ["kept-1", "recorded"], ["counted", "kept-1"]]
+    assert count(top=3) == "made 1\nmade 2\nmade 3\n", "only the last two keep anything"
+
+
 def test_a_missing_dep_is_one_line(project: Path) -> None:
     (project / "data" / "numbers").unlink()
     message = "count: data/numbers: no such file or folder; dvc repro creates what is missing\n"

@@ -18,6 +18,14 @@ class Checkpoint:
         self.best_weights: list[np.ndarray] = []
         self.history: list[tuple[int, float, float, float]] = []
 
+    @staticmethod
+    def epochs_in(path: Path) -> int:
+        """Number of epochs of the training whose state is stored, 0 without a file."""
+        if not path.exists():
+            return 0
+        with np.load(path, allow_pickle=False) as stored:
+            return int(json.loads(stored["json"].tobytes())["epoch"])
+
     def write(self, path: Path, variables: list[Any]) -> None:
         """Write one npz with `state_i`, `best_i` and the rest as JSON, atomically."""
         numbers = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best_loss": self.best_loss}

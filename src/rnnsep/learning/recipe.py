@@ -10,6 +10,7 @@ from rnnsep.network.input import InputParams
 from rnnsep.network.masks import Activation, MaskParams
 from rnnsep.network.network import NOT_BAND_SPLIT, DefectParams, NetworkParams, RnnParams
 from rnnsep.params import ParamError, Range, changed
+from rnnsep.running.stage import Reuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,3 +137,16 @@ class Recipe:
         for key, value in options.items():
             if value:
                 raise ParamError(key, "must be 0; L-BFGS (optimizer.name) needs a deterministic loss and plain weights")
+
+
+def reuse(recipe: Recipe) -> Reuse:
+    """
+    What later trainings reuse of a finished one: its curves, and its checkpoint where more epochs continue it.
+
+    They do not with a cosine schedule, which depends on the number of epochs, or with an enhancement network, which
+    starts from the first network's end.
+    """
+    keeps = {"train*": 10, "valid*": 10}
+    if recipe.training.schedule == "cosine" or recipe.enhancement.layers:
+        return Reuse(keeps=keeps)
+    return Reuse(growing=("training.epochs",), keeps=keeps | {"checkpoint*.npz": 1})

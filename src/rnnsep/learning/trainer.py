@@ -1,6 +1,7 @@
 """A network with its optimiser: single steps, L-BFGS, and the EMA of the weights."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -30,6 +31,7 @@ class Trainer:
         self.replicas = replicas()
         self.first = before or network  # the network that sees the mixture
         self.nb_steps = recipe.training.epochs * recipe.sampling.steps
+        self.norm = float("nan")
         self.weights = network.trainable_variables
         self.optimizer = optimizer(recipe)
         self.optimizer.build(self.weights)
@@ -52,8 +54,13 @@ class Trainer:
         return masked_channels(self.before(magnitude), magnitude[..., : self.before.nb_channels])
 
     def step(self, batch: Batch, rate: float, pretraining: bool = False) -> float:
-        """Take one optimiser step and return the loss before it. `rate` is the learning rate of the epoch."""
-        return float(self._step(*batch, tf.constant(rate, tf.float32), pretraining))
+        """Take one optimiser step and return the loss before it. `rate` is the learning rate of the epoch.
+
+        `norm` is then the norm of the gradient before it was clipped.
+        """
+        loss, norm = self._step(*batch, tf.constant(rate, tf.float32), pretraining)
+        self.norm = float(norm)
+        return float(loss)
 
     def gradient(self, batch: Batch, pretraining: bool = False) -> tuple[float, list[np.ndarray]]:
         """The loss on a batch, with dropout, and its gradient."""
@@ -70,17 +77,17 @@ class Trainer:
             loss = loss_of(loss_params, self.network(inputs, training=True), x, s, r)
         return loss, tape.gradient(loss, [w.value for w in self.weights])
 
-    def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool) -> tf.Tensor:
+    def _step_of(self, sources: tf.Tensor, gains: tf.Tensor, rate: tf.Tensor, pretraining: bool) -> list[tf.Tensor]:
         loss, gradients = self._gradient_of(sources, gains, pretraining)
         loss, *gradients = self.replicas.mean([loss, *gradients])
-        gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.optimizer.clip)
+        gradients, norm = tf.clip_by_global_norm(gradients, self.recipe.optimizer.clip)
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         self.optimizer.learning_rate.assign(rate_of_step(rate, step, self.nb_steps, self.recipe.training))
         self.optimizer.apply(gradients, self.weights)
         decay = tf.minimum(self.recipe.training.averaging, (1 + step) / (10 + step))
         for average, weight in zip(self.averages, self.weights, strict=True):
             average.assign_add((1 - decay) * (weight.value - average))
-        return loss
+        return [loss, norm]
 
     def search(self, batches: Callable[[], Iterable[Batch]], nb_iterations: int, pretraining: bool = False) -> float:
         """Run L-BFGS on the mean loss over all `batches` and return the loss after it.
@@ -112,11 +119,18 @@ class Trainer:
 
     def evaluate(self, batches: Iterable[Batch]) -> float:
         """Mean loss of the averaged weights, without dropout."""
+        with self.averaged():
+            return float(np.mean([float(self._evaluate(*batch)) for batch in batches]))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """A block in which the network has the EMA of its weights."""
         current = [w.numpy() for w in self.weights]
         assign(self.weights, self.averages)
-        loss = float(np.mean([float(self._evaluate(*batch)) for batch in batches]))
-        assign(self.weights, current)
-        return loss
+        try:
+            yield
+        finally:
+            assign(self.weights, current)
 
 
 def optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:

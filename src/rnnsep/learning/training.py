@@ -8,6 +8,7 @@ With `blending`, a band-split RNN is trained in addition, and the masks of all n
 `enhancement`, a second network is trained after the first: its input is the first network's estimates of all sources.
 """
 
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,12 +27,13 @@ from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.sampling import Sampler
 from rnnsep.learning.schedule import rate_of_epoch
 from rnnsep.learning.trainer import Trainer, assign
+from rnnsep.learning.watching import Excerpt, Watch
 from rnnsep.network.model import Model, save_model
 from rnnsep.network.network import MaskNetwork, computing, make_enhancer, make_network
 from rnnsep.params import ParamError
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.running.progress import Progress
+from rnnsep.running.progress import Clock, Progress
 from rnnsep.running.workers import parallel_map
 from rnnsep.signal.features import Features, open_features
 from rnnsep.signal.half import to_single
@@ -39,20 +41,20 @@ from rnnsep.signal.half import to_single
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate")
 
 
-def train(features_folder: Path, models: Path, recipe: Recipe) -> None:
+def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = False) -> None:
     """
     Train on the split `train` and keep the weights of the epoch with the best loss on the split `valid`, if any.
 
     Writes the model (see `save_model`) and `history.tsv` to `models`; `history-2.tsv`, … for further networks;
     `enhancement.tsv` for the enhancement network. Checkpoints lie next to `models`: `checkpoint.npz`,
-    `checkpoint-2.npz`, …, `enhancement.npz`. Raises `UserError` if the recipe does not fit the songs or the loss
-    becomes NaN or infinite.
+    `checkpoint-2.npz`, …, `enhancement.npz`; if `watched`, so do curves (see `watching`). Raises `UserError` if the
+    recipe does not fit the songs or the loss becomes NaN or infinite.
     """
     recipe.check()
     features = open_features(features_folder)
     _check(features, recipe)
     songs, reserved = divided([song.name for song in features.songs if song.split == "train"], recipe.enhancement.share)
-    ensemble = Ensemble(features, songs, models, recipe)
+    ensemble = Ensemble(features, songs, models, recipe, watched)
     numbers = range(1, len(recipe.networks) + 1)
     if len(numbers) > 1 and nb_processes() == 1 and not tf.config.list_physical_devices("GPU"):
         # side by side, each in a process that leaves its end in a checkpoint; what follows only reads these
@@ -88,6 +90,7 @@ class Ensemble:
     songs: Collection[str]
     models: Path
     recipe: Recipe
+    watched: bool
 
     def fit(self, number: int) -> tuple[MaskNetwork, Checkpoint]:
         """Train network `number`, counted from 1, and write its history."""
@@ -100,7 +103,9 @@ class Ensemble:
             network = make_network(recipe.network, len(self.features.sources), self.features.stft)
             trainer = Trainer(network, recipe)
         label = f"network {number}, " if count > 1 else ""
-        state = fit(trainer, self.features, self.songs, self.models.parent / f"checkpoint{suffix}.npz", label)
+        checkpoint = self.models.parent / f"checkpoint{suffix}.npz"
+        watch = Watch(checkpoint.parent, number, recipe) if self.watched else None
+        state = fit(trainer, self.features, self.songs, checkpoint, label, watch)
         write_history(self.models / f"history{suffix}.tsv", state)
         return network, state
 
@@ -134,14 +139,24 @@ def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
     return list(compress(songs, (not one for one in second))), list(compress(songs, second))
 
 
-def fit(trainer: Trainer, features: Features, songs: Collection[str], checkpoint: Path, label: str = "") -> Checkpoint:
+def fit(
+    trainer: Trainer,
+    features: Features,
+    songs: Collection[str],
+    checkpoint: Path,
+    label: str = "",
+    watch: Watch | None = None,
+) -> Checkpoint:
     """
     Train the trainer's network on `songs` until the last epoch or early stopping; it ends with its best weights.
 
-    Without validation songs these are the last weights. Resumes from `checkpoint` if it exists. `label` precedes each
-    line that is printed.
+    Without validation songs these are the last weights. Resumes from `checkpoint` if it exists and has no more epochs
+    than the recipe. `label` precedes each line that is printed.
     """
     network, recipe, params = trainer.network, trainer.recipe, trainer.recipe.training
+    if (epochs := Checkpoint.epochs_in(checkpoint)) > params.epochs:
+        print(f"{label}restarting, since {checkpoint} is the end of {epochs} epochs", flush=True)
+        checkpoint.unlink()
     trainer.replicas.share(checkpoint)
     if network.standardisation is not None and not checkpoint.exists():
         network.adapt(*statistics(features, trainer, songs))
@@ -155,11 +170,13 @@ def fit(trainer: Trainer, features: Features, songs: Collection[str], checkpoint
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
     if state.epoch:
         print(f"{label}resuming after epoch {state.epoch}", flush=True)
-    pretraining = recipe.loss.pretraining_epochs
+    excerpt = Excerpt(features, trainer) if watch and validation else None
+    pretraining, clock = recipe.loss.pretraining_epochs, Clock(params.epochs - state.epoch)
     while state.epoch < params.epochs and state.epoch - max(state.best_epoch, pretraining) < params.patience:
         epoch = state.epoch + 1
         rate = rate_of_epoch([valid_loss for _, _, valid_loss, _ in state.history], params)
-        train_loss = _mean_loss(trainer, sampler, epoch, rate)
+        figures = _epoch(trainer, sampler, epoch, rate)
+        train_loss = figures["loss"]
         valid_loss = trainer.evaluate(validation.whole()) if validation else float("nan")
         if not np.isfinite([train_loss, valid_loss if validation else 0.0]).all():
             raise UserError(
@@ -173,9 +190,15 @@ def fit(trainer: Trainer, features: Features, songs: Collection[str], checkpoint
         if best:
             state.best_epoch, state.best_loss = epoch, valid_loss
             state.best_weights = [w.numpy() for w in trainer.averages]
+        if watch:
+            watch.epoch({"train": figures} | ({"valid": {"loss": valid_loss}} if validation else {}), state.history)
+            if excerpt and watch.has_excerpt(epoch):
+                watch.excerpt(excerpt, epoch)
         state.write(checkpoint, trainer.variables)
         valid = f", valid {valid_loss:.4f}{' (best)' if best else ''}" if validation else ""
-        print(f"{label}epoch {epoch}/{params.epochs}: train {train_loss:.4f}{valid}", flush=True)
+        print(f"{label}epoch {epoch}/{params.epochs}: train {train_loss:.4f}{valid}{clock.left()}", flush=True)
+    if watch:
+        watch.close()
     assign(network.trainable_variables, state.best_weights)
     return state
 
@@ -206,17 +229,28 @@ def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> 
     return mean, np.maximum(deviation, 1e-3 * deviation.max() + 1e-12)
 
 
-def _mean_loss(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> float:
-    """Train for an epoch and return the mean loss of its steps, or with L-BFGS the loss after it."""
+def _epoch(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> dict[str, float]:
+    """Train for an epoch and return its figures by name.
+
+    `loss` is the mean loss of the steps, or with L-BFGS the loss after them; single steps have more figures.
+    """
     recipe = trainer.recipe
     seed, pretraining = recipe.training.seed, epoch <= recipe.loss.pretraining_epochs
     if recipe.optimizer.name == "lbfgs":
-        return trainer.search(
+        loss = trainer.search(
             lambda: sampler.whole(np.random.default_rng((seed, epoch))), sampler.params.steps, pretraining
         )
-    losses = []
-    with Progress(f"epoch {epoch}", sampler.params.steps, lines=False) as progress:
+        return {"loss": loss}
+    losses, norms, begin = [], [], time.perf_counter()
+    with Progress(f"epoch {epoch}/{recipe.training.epochs}", sampler.params.steps, lines=False) as progress:
         for batch in sampler.epoch(seed, epoch):
             losses.append(trainer.step(batch, rate, pretraining))
+            norms.append(trainer.norm)
             progress.advance(f"loss {losses[-1]:.4f}")
-    return float(np.mean(losses))
+    frames = sampler.params.steps * sampler.params.batch * sampler.params.frames
+    return {
+        "loss": float(np.mean(losses)),
+        "learning_rate": float(trainer.optimizer.learning_rate.numpy()),
+        "gradient_norm": float(np.mean(norms)),
+        "frames_per_second": frames / (time.perf_counter() - begin),
+    }

@@ -1,6 +1,8 @@
 """Progress: a bar on a terminal, plain lines elsewhere."""
 
 import sys
+import time
+from datetime import timedelta
 from types import TracebackType
 
 from tqdm import tqdm
@@ -32,6 +34,25 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+class Clock:
+    """Estimates the time left for `total` rounds of similar length."""
+
+    def __init__(self, total: int):
+        self.total = total
+        self.ends = [time.monotonic()]
+
+    def left(self) -> str:
+        """ ", 1:05:09 left" at the end of a round, and nothing at the end of the last.
+
+        The first round counts only while it is the only one, since it includes compilation.
+        """
+        self.ends.append(time.monotonic())
+        done = len(self.ends) - 1
+        first = min(1, done - 1)
+        seconds = (self.ends[-1] - self.ends[first]) / (done - first) * (self.total - done)
+        return f", {timedelta(seconds=round(seconds))} left" if done < self.total else ""
 
 
 def warn(message: str) -> None:

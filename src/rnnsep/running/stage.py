@@ -11,6 +11,9 @@ A stage script calls `run(Parameters, main)`, which
 5. stops if params, code or data were changed meanwhile, since DVC would record the new ones;
 6. links the outputs to their places. The scratch folder stays until DVC has recorded them: if DVC is killed before, it
    removes the outputs and runs the stage again.
+
+A stage may keep some of its scratch folder for later runs, and may leave parameters out of the key whose change
+continues a run instead of starting another (see `Reuse`).
 """
 
 import hashlib
@@ -18,9 +21,9 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,18 +36,38 @@ from rnnsep.running.errors import UserError
 P = TypeVar("P")
 
 SCRATCH = Path(".cache")
-FINISHED = "finished"  # a file next to the scratch folders of a stage: the key of the last one that was published
+# a file next to the scratch folders of a stage: the key of the last one that was published, and what to keep of it
+FINISHED = "finished"
+RECORDED = "recorded"  # an empty file in a scratch folder of which only what is to be kept is left
 DVC_LOCK = Path("dvc.lock")  # DVC writes it whenever it has recorded the outs of a stage
 
 
-def run(parameters: type[P], main: Callable[..., None], helps: Callable[[], bool] = lambda: False) -> None:
+@dataclass(frozen=True)
+class Reuse:
+    """
+    What later runs of a stage reuse of a finished one.
+
+    growing: dotted parameters that are not part of the key; a run with another value continues in the same folder.
+    keeps: patterns of names in the scratch folder, each with the number of the most recent runs that keep these.
+    """
+
+    growing: Collection[str] = ()
+    keeps: Mapping[str, int] = field(default_factory=dict)
+
+
+def run(
+    parameters: type[P],
+    main: Callable[..., None],
+    helps: Callable[[], bool] = lambda: False,
+    reuse: Callable[[P], Reuse] = lambda _: Reuse(),
+) -> None:
     """Run the stage of this process's script (see above). Exits with 1 on `UserError`.
 
     If `helps()`, another process runs the stage and this one only helps: its outputs are discarded.
     """
     name = Path(sys.argv[0]).stem
     try:
-        _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]], helps())
+        _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]], helps(), reuse)
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
@@ -52,7 +75,14 @@ def run(parameters: type[P], main: Callable[..., None], helps: Callable[[], bool
         sys.exit(130)
 
 
-def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: list[Path], helps: bool) -> None:
+def _run(
+    name: str,
+    parameters: type[P],
+    main: Callable[..., None],
+    arguments: list[Path],
+    helps: bool,
+    reuse: Callable[[P], Reuse],
+) -> None:
     if helps:
         stage, parsed = _read(name, parameters)
         outs = _outs(stage)
@@ -67,8 +97,10 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
             raise UserError(f"the output {min(missing)} of dvc.yaml is not an argument; run: {stage['cmd']}")
         _remove_recorded()
         state = _state(stage, parsed)
-        scratch = SCRATCH / name / _key(stage, parsed)
+        reused = reuse(parsed)
+        scratch = SCRATCH / name / _key(stage, parsed, reused.growing)
         scratch.mkdir(parents=True, exist_ok=True)
+        (scratch / RECORDED).unlink(missing_ok=True)
         files.remove_partial(scratch)
         place = {out: scratch / out.name for out in outs}
         main(parsed, *(place.get(argument, argument) for argument in arguments))
@@ -81,7 +113,8 @@ def _run(name: str, parameters: type[P], main: Callable[..., None], arguments: l
                 )
         for out in outs:
             files.publish(place[out], out)
-        files.write_text(SCRATCH / name / FINISHED, scratch.name)
+        kept = [f"{number} {pattern}" for pattern, number in reused.keeps.items()]
+        files.write_text(SCRATCH / name / FINISHED, "\n".join([scratch.name, *kept]))
 
 
 @contextmanager
@@ -125,14 +158,21 @@ def _deps(stage: dict[str, Any]) -> list[Path]:
     return deps
 
 
-def _key(stage: dict[str, Any], parsed: Any) -> str:
-    """A hash of the command, the parameters and the contents of all dependencies.
+def _key(stage: dict[str, Any], parsed: Any, growing: Collection[str]) -> str:
+    """A hash of the command, the parameters except `growing`, and the contents of all dependencies.
 
     Of what lies behind a link, names, sizes and dates count: a user's songs may take long to read.
     """
+    values = asdict(parsed)
+    for key in growing:
+        *sections, name = key.split(".")
+        inner = values
+        for section in sections:
+            inner = inner[section]
+        del inner[name]
     deps = _deps(stage)
     linked = [files.stamps(dep) for dep in deps if dep.is_symlink()]
-    content = [stage["cmd"], asdict(parsed), files.digest(dep for dep in deps if not dep.is_symlink()), linked]
+    content = [stage["cmd"], values, files.digest(dep for dep in deps if not dep.is_symlink()), linked]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -146,8 +186,34 @@ def _state(stage: dict[str, Any], parsed: Any) -> dict[str, Any]:
 
 
 def _remove_recorded() -> None:
-    """Remove the scratch folders of finished stages whose outputs DVC has recorded."""
+    """Remove the scratch folders of finished stages whose outputs DVC has recorded, except for what they keep."""
     for finished in SCRATCH.glob(f"*/{FINISHED}"):
         if DVC_LOCK.exists() and DVC_LOCK.stat().st_mtime_ns > finished.stat().st_mtime_ns:
-            shutil.rmtree(finished.parent / finished.read_text(encoding="utf-8"), ignore_errors=True)
+            key, *kept = finished.read_text(encoding="utf-8").splitlines()
+            keeps = {pattern: int(number) for number, pattern in (line.split(" ", 1) for line in kept)}
+            if (finished.parent / key).exists():
+                _prune(finished.parent, key, keeps)
             finished.unlink()
+
+
+def _prune(folder: Path, key: str, keeps: Mapping[str, int]) -> None:
+    """Keep of the scratch folder `key` what matches `keeps`, and of older ones no more than `keeps` allows."""
+    kept = {path for pattern in keeps for path in (folder / key).glob(pattern)}
+    for path in set((folder / key).iterdir()) - kept:
+        _remove(path)
+    (folder / key / RECORDED).touch()
+    recorded = sorted(folder.glob(f"*/{RECORDED}"), key=lambda mark: mark.stat().st_mtime_ns, reverse=True)
+    for pattern, number in keeps.items():
+        having = [found for mark in recorded if (found := list(mark.parent.glob(pattern)))]
+        for path in (path for found in having[number:] for path in found):
+            _remove(path)
+    for mark in recorded:
+        if list(mark.parent.iterdir()) == [mark]:
+            _remove(mark.parent)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
