@@ -196,9 +196,9 @@ def test_text_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
     changes = catalogue.assignments(options)
     assert changes == {"corpus.path": "2024", "corpus.name": "1e5", "rnn.units": 10}
     file = tmp_path / "params.yaml"
-    for given in (options[:2], [catalogue.assignment(key, changes[key]) for key in ("corpus.path", "corpus.name")]):
+    for overrides in (options[:2], [catalogue.assignment(key, changes[key]) for key in ("corpus.path", "corpus.name")]):
         file.write_text("corpus: {path: null, name: null}\n", encoding="utf-8")
-        apply_overrides(str(file), given)
+        apply_overrides(str(file), overrides)
         assert params.read_yaml(file)["corpus"] == {"path": "2024", "name": "1e5"}
 
 
