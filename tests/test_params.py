@@ -6,10 +6,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML, YAMLError
 
 from rnnsep import params
 from rnnsep.params import ParamError, Range
 from rnnsep.running.errors import UserError
+from rnnsep.running.yaml12 import load_yaml
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,15 @@ def test_leaf_keys_go_down_to_the_values() -> None:
         ({"layers": 10, "bidirectional": True}, "rnn.layers: too many"),
         ({"cell": "rnn"}, "rnn.cell: must be one of gru, lstm, not 'rnn'"),
         ({"path": 3}, "rnn.path: must be text, not 3"),
+        (
+            {"layers": int("1" * 400)},
+            "rnn.layers: must be a whole number, not 111111111111111111...1111111111111111111",
+        ),
+        (
+            {"inner": {"seconds": 10**400}},
+            "rnn.inner.seconds: must be a number, not 100000000000000000...0000000000000000000",
+        ),
+        ({"path": 2024}, "rnn.path: must be text, not 2024"),
         ({"names": "a"}, "rnn.names: must be a list, not 'a'"),
         ({"names": ["a", 1]}, "rnn.names[1]: must be text, not 1"),
         ({"bidirectional": 1}, "rnn.bidirectional: must be true or false, not 1"),
@@ -92,7 +103,18 @@ def test_a_bad_value_is_one_line_that_names_the_key(change: dict[str, Any], mess
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1e-5", 1e-5), ("1e-05", 1e-5), ("1E-3", 1e-3), (".5", 0.5), ("1_000", 1000), ("+3", 3), ("3.0", 3), ("3.", 3)],
+    [
+        ("1e-5", 1e-5),
+        ("1e-05", 1e-5),
+        ("1E-3", 1e-3),
+        (".5", 0.5),
+        ("1_000", 1000),
+        ("+3", 3),
+        ("3.0", 3),
+        ("3.", 3),
+        ("010", 10),
+        ("0x10", 16),
+    ],
 )
 def test_numbers_are_read_as_people_and_dvc_write_them(text: str, number: float) -> None:
     @dataclass(frozen=True)
@@ -100,15 +122,48 @@ def test_numbers_are_read_as_people_and_dvc_write_them(text: str, number: float)
         rate: float
         rates: tuple[float, ...]
 
-    document = yaml.safe_load(f"{{rate: {text}, rates: [{text}, 1]}}")
+    document = load_yaml(f"{{rate: {text}, rates: [{text}, 1]}}")
     assert params.parse(Numbers, document) == Numbers(rate=number, rates=(number, 1.0))
 
 
 @pytest.mark.parametrize(("text", "number"), [("3.0", 3), ("1_000", 1000), ("+3", 3), ("1e3", 1000), ("1E+2", 100)])
 def test_whole_numbers_are_read_as_people_and_dvc_write_them(text: str, number: int) -> None:
-    section = params.parse(Section, GOOD | {"layers": yaml.safe_load(text)}, "rnn")
+    section = params.parse(Section, GOOD | {"layers": load_yaml(text)}, "rnn")
     assert section.layers == number
     assert type(section.layers) is int
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("yes", True), ("On", True), ("true", True), ("No", False), ("off", False)]
+)
+def test_yes_and_no_are_truths_where_one_is_asked_for_and_text_elsewhere(text: str, expected: bool) -> None:
+    values = {"bidirectional": load_yaml(text), "path": load_yaml(text) if text != "true" else None}
+    section = params.parse(Section, GOOD | values, "rnn")
+    assert section.bidirectional is expected
+    assert section.path in (text, None)
+
+
+SCALARS = ["010", "-010", "08", "0o17", "0x1F", "1e-5", "1E3", ".5", "3.", "+3", "yes", "No", "on", "1:30", "~", "null",
+           "true", "TRUE", "tRue", ".inf", "-.INF", "'2024'", '"1e3"', "2024", "1e400", "''", "e5", "-"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SCALARS)
+def test_yaml_is_read_as_dvc_reads_it(text: str) -> None:
+    document = f"key: {text}\nlist: [{text if text != '-' else 1}]\n"
+    try:
+        expected = YAML(typ="safe").load(document)
+    except YAMLError:
+        with pytest.raises(yaml.YAMLError):
+            load_yaml(document)
+    else:
+        assert repr(load_yaml(document)) == repr(expected)
+
+
+def test_params_yaml_and_dvc_yaml_are_read_as_dvc_reads_them() -> None:
+    root = Path(__file__).resolve().parents[1]
+    for path in (root / "params.yaml", root / "dvc.yaml", *(root / "src/rnnsep/presets").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        assert load_yaml(text) == YAML(typ="safe").load(text)
 
 
 def test_select_takes_only_its_own_keys_out_of_a_document() -> None:

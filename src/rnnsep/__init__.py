@@ -10,8 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-if find_spec("tensorflow") is None or find_spec("yaml") is None:  # DVC was started outside of the environment
-    raise SystemExit(f"{sys.executable} lacks the packages of rnnsep; use `uv run dvc …`, or activate the environment")
+PACKAGES = (
+    "av", "filelock", "jinja2", "keras", "musdb", "museval", "numpy", "pandas", "PIL", "psutil", "scipy", "soundfile",
+    "tensorflow", "threadpoolctl", "tqdm", "vl_convert", "yaml",
+)  # fmt: skip
+
+if missing := [name for name in PACKAGES if name not in sys.modules and find_spec(name) is None]:
+    raise SystemExit(
+        f"{sys.executable} lacks packages of rnnsep ({', '.join(missing)}); use `uv run dvc …`, or activate the"
+        " environment"
+    )
 
 # results must not depend on the user's own settings of Keras, which it reads when it is imported
 os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(Path(__file__).parent / "network" / "keras")}

@@ -14,6 +14,7 @@ existed (see `with_defaults`). Limits are part of the type::
 
 import difflib
 import math
+import reprlib
 import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,8 +25,13 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import yaml
 
 from rnnsep.running.errors import UserError
+from rnnsep.running.yaml12 import load_yaml
 
 T = TypeVar("T")
+
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 80  # characters of a value in a message
+TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as text, in any case
 
 # keys of version 0.1 and their names today
 RENAMED = {
@@ -149,23 +155,22 @@ def changed(parameters: T, changes: Mapping[str, Any]) -> T:
 
 
 def number_of(value: Any) -> int | float | None:
-    """The number that `value` is or, as text, stands for; None for anything else.
-
-    YAML 1.1 reads numbers such as 1e-5 and 1E3, which people and DVC write, as text.
-    """
-    if type(value) in (int, float):
-        return cast(float, value)
+    """The number that `value` is or, as text such as 1_000, stands for; None for anything else or beyond 64 bits."""
+    if type(value) is int:
+        return value if abs(value) < 1 << 63 else None
+    if type(value) is float:
+        return value
     if isinstance(value, str) and any(character.isdigit() for character in value):
         for kind in (int, float):
             with suppress(ValueError):
-                return kind(value)
+                return number_of(kind(value))
     return None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises `UserError`, naming the line, for a file that cannot be read."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the root of the repository") from None
     except OSError as error:
@@ -251,7 +256,7 @@ def _pruned(cls: type, document: Mapping[str, Any], key: str) -> dict[str, Any]:
         value, hint = document[field.name], hints[field.name]
         if is_dataclass(hint):
             if not isinstance(value, Mapping):
-                raise ParamError(name, f"must be a section with keys, not {value!r}")
+                raise ParamError(name, f"must be a section with keys, not {SHORT.repr(value)}")
             value = _pruned(hint, value, name)  # type: ignore[arg-type]
         pruned[field.name] = value
     return pruned
@@ -263,12 +268,12 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         value = _value(args[0], value, key)
         for limit in args[1:]:
             if value is not None and value not in limit:
-                raise ParamError(key, f"must be {limit}, not {value!r}")
+                raise ParamError(key, f"must be {limit}, not {SHORT.repr(value)}")
         return value
     if origin is Literal:
         if type(value) in (str, int) and value in args:
             return value
-        raise ParamError(key, f"must be one of {', '.join(map(str, args))}, not {value!r}")
+        raise ParamError(key, f"must be one of {', '.join(map(str, args))}, not {SHORT.repr(value)}")
     if origin in (Union, types.UnionType):
         if value is None:
             return None
@@ -276,7 +281,7 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         return _value(inner, value, key)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ParamError(key, f"must be a list, not {value!r}")
+            raise ParamError(key, f"must be a list, not {SHORT.repr(value)}")
         return tuple(_value(args[0], item, f"{key}[{index}]") for index, item in enumerate(value))
     if is_dataclass(hint):
         return parse(hint, value, key)  # type: ignore[arg-type]
@@ -286,5 +291,7 @@ def _value(hint: Any, value: Any, key: str) -> Any:
             return hint(number)
     elif type(value) is hint:
         return value
+    if hint is bool and isinstance(value, str) and value.lower() in TRUTH:
+        return TRUTH[value.lower()]
     kind = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[hint]
-    raise ParamError(key, f"must be {kind}, not {value!r}")
+    raise ParamError(key, f"must be {kind}, not {SHORT.repr(value)}")

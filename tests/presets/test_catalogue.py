@@ -191,6 +191,17 @@ def test_changes_on_the_command_line_are_numbers_as_people_write_them() -> None:
     }  # fmt: skip
 
 
+def test_text_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
+    options = ['corpus.path="2024"', "corpus.name='1e5'", "rnn.units=010"]
+    changes = catalogue.assignments(options)
+    assert changes == {"corpus.path": "2024", "corpus.name": "1e5", "rnn.units": 10}
+    file = tmp_path / "params.yaml"
+    for overrides in (options[:2], [catalogue.assignment(key, changes[key]) for key in ("corpus.path", "corpus.name")]):
+        file.write_text("corpus: {path: null, name: null}\n", encoding="utf-8")
+        apply_overrides(str(file), overrides)
+        assert params.read_yaml(file)["corpus"] == {"path": "2024", "name": "1e5"}
+
+
 @pytest.mark.parametrize("option", ["rnn.units", "=3", "rnn.units=[1"])
 def test_a_change_that_is_none_is_one_line(option: str) -> None:
     with pytest.raises(UserError, match=r"^-S "):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.decoding import decode
+from rnnsep.signal.lengths import mp3_length
 from rnnsep.signal.streams import Decoded, open_audio
 
 Noise = Callable[..., NDArray[np.int16]]
@@ -88,7 +89,7 @@ def test_an_aiff_file_from_a_pipe_is_read(tmp_path: Path, noise: Noise) -> None:
         np.testing.assert_array_equal(audio[:] * 32768, noise(0))
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.rf64", "a.aiff", "a.flac"])
+@pytest.mark.parametrize("name", ["a.wav", "a.rf64", "a.aiff", "a.flac", "a.w64", "a.caf"])
 def test_a_truncated_file_is_read_as_far_as_it_goes(tmp_path: Path, noise: Noise, name: str) -> None:
     path, whole = tmp_path / name, noise(0, 80_000)
     soundfile.write(path, whole, 8000, "PCM_16")
@@ -122,6 +123,48 @@ def decoded(path: Path) -> tuple[int, NDArray[np.float32], str]:
     warnings: list[str] = []
     rate, blocks = decode(path, report=warnings.append)
     return rate, np.concatenate(list(blocks)), "; ".join(warnings)
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.mka", "a.m4a", "a.wv"])
+@pytest.mark.parametrize("kept", [1.0, 0.9, 0.5])
+def test_what_a_truncated_compressed_file_has_lost_is_reported(tmp_path: Path, name: str, kept: float) -> None:
+    path = tmp_path / name
+    tone = 0.3 * np.sin(np.arange(5 * 44100) / 10).astype(np.float32)
+    codec = {"a.mp3": "libmp3lame", "a.mka": "aac", "a.m4a": "aac", "a.wv": "wavpack"}[name]
+    with av.open(str(path), "w", options={"movflags": "faststart"} if name == "a.m4a" else {}) as container:
+        stream = container.add_stream(codec, rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = 44100, Fraction(1, 44100), 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    path.write_bytes(path.read_bytes()[: round(kept * path.stat().st_size)])
+    _, found, warning = decoded(path)
+    if kept == 1:
+        assert warning == ""
+        assert len(found) / 44100 == pytest.approx(5, abs=0.03)
+    else:
+        lost = float(warning.removeprefix(f"{path}: damaged or truncated: ").split()[0])
+        assert lost == pytest.approx(5 - len(found) / 44100, abs=0.03)
+        assert len(found) / 44100 == pytest.approx(5 * kept, abs=0.6)
+
+
+def test_an_mp3_without_a_length_gives_no_false_warning(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    content = mp3(path, 3)
+    assert mp3_length(path) is None
+    path.write_bytes(b"ID3\x04\0\0" + bytes([0, 0, 1, 0]) + bytes(128) + content)
+    assert decoded(path)[2] == ""
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_without_its_last_page_is_reported(tmp_path: Path, noise: Noise, subtype: str) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, noise(0, 300_000, 1), 48000, subtype, format="OGG")
+    assert decoded(path)[2] == ""
+    content = path.read_bytes()
+    for end in (content[:-1], content[: len(content) // 2], content[: content.rfind(b"OggS")]):
+        path.write_bytes(end)
+        assert decoded(path)[2].startswith(f"{path}: truncated: its last page is missing")
 
 
 STRAY = np.random.default_rng(0).bytes(4000)

@@ -32,6 +32,7 @@ def separate_audio(
     Raises `UserError` if there is no model or an option is impossible, ValueError for audio of another form.
     """
     from rnnsep.network.model import load_model as load  # here, since TensorFlow takes seconds to import
+    from rnnsep.network.settings import standard_settings
 
     params, given = separation_params(filter, temperature), np.asarray(audio)
     if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0 or not np.isfinite(given).all():
@@ -40,9 +41,10 @@ def separate_audio(
     if mixture.shape[1] > len(mixture) > 1:
         raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}; transpose it")
     separator = load(find_model(model)) if model is None or isinstance(model, Path | str) else model
-    blocks = separate(mixture, rate, separator, params)
+    with standard_settings():
+        blocks = list(separate(mixture, rate, separator, params))
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
-    estimates = np.concatenate(list(blocks), axis=1).reshape(-1, *given.shape)
+    estimates = np.concatenate(blocks, axis=1).reshape(-1, *given.shape)
     return dict(zip(separator.sources, estimates, strict=True))
 
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from rnnsep.network.masks import masked_channels
 from rnnsep.network.network import MaskNetwork, NetworkParams, make_enhancer, make_network
+from rnnsep.network.settings import standard_settings
 from rnnsep.params import RENAMED, leaf_keys, parse, value_at, with_defaults
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
@@ -97,6 +98,7 @@ def save_model(folder: Path, model: Model, provenance: dict[str, Any]) -> None:
             network.save_weights(temporary)
 
 
+@standard_settings()
 def load_model(folder: Path) -> Model:
     """The model that `save_model` wrote. Raises `UserError` for a missing, damaged or unsuitable file."""
     try:

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from rnnsep.params import number_of, read_yaml
+from rnnsep.params import read_yaml
 from rnnsep.running.errors import UserError
+from rnnsep.running.yaml12 import load_yaml
 
 BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+-]*")  # text that DVC's grammar takes as it is, in any shell
 WORDS = ("null", "true", "false", "nan", "inf")  # what such text would stand for otherwise, in any case
@@ -45,18 +46,10 @@ def assignments(options: Iterable[str]) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"-S {option}: give key=value")
         try:
-            result[key] = _with_numbers(yaml.safe_load(text))
-        except yaml.YAMLError:
+            result[key] = load_yaml(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise UserError(f"-S {option}: {text} is not a value in YAML") from None
     return result
-
-
-def _with_numbers(value: Any) -> Any:
-    """`value` with texts that stand for numbers as numbers, in lists too."""
-    if isinstance(value, list):
-        return [_with_numbers(item) for item in value]
-    number = number_of(value)
-    return value if number is None else number
 
 
 def _folder() -> Any:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import warn
 from rnnsep.signal.audio import one_line
+from rnnsep.signal.lengths import declared_length, lacks_end
 from rnnsep.signal.riff import data_chunk
 
 OPEN_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )  # gone since PyAV 19
 FRAMES = 64  # of a codec, about 1024 samples each, decoded at a time
-EXACT = frozenset(["aiff", "au", "caf", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "w64", "wav"])  # formats that know lengths
 SLACK = 0.1  # s by which the declared length may exceed the decoded one, for a codec's padding
 
 
@@ -55,8 +55,10 @@ def _decoded(
 ) -> Iterator[NDArray[np.float32]]:
     nb_samples, rate = declared
     found = 0
+    length: float | None = None
     with _audio_streams(path) as (container, streams):
         decoding = _Decoding(rate)
+        length = declared_length(path, container, streams[stream])
         frames = decoding.frames(container, streams[stream])
         try:
             while part := list(islice(frames, FRAMES)):
@@ -67,15 +69,17 @@ def _decoded(
                 yield block
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{path}: damaged: {one_line(error)}") from None
-        exact = container.format.name in EXACT and nb_samples > 0
     if found == 0 and decoding.faults:
         raise UserError(f"{path}: damaged: {one_line(decoding.faults[0])}")
-    missing, limit = max(0.0, (nb_samples - found) / rate), SLACK
+    exact, limit = length is not None, SLACK
+    missing = max(0.0, (nb_samples / rate if length is None else length) - found / rate)
     data = data_chunk(path)
     if data is not None and data.is_truncated:
         missing, exact, limit = found / rate * (data.size / max(data.held, 1) - 1), True, 0.0
     remarks = []
-    if decoding.faults or (exact and missing > limit):
+    if lacks_end(path):
+        remarks.append("truncated: its last page is missing, and with it an unknown part of the end")
+    elif decoding.faults or (exact and missing > limit):
         bound = "" if exact and missing else "up to " if nb_samples else "at least "
         remarks.append(f"damaged or truncated: {bound}{max(missing, decoding.skipped):.2f} s of audio are lost")
     if decoding.changed:
