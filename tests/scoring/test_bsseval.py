@@ -361,7 +361,7 @@ def test_files_are_read_in_parts(tmp_path, monkeypatch):
         (np.ones((2, 9, 2)), np.ones((2, 9, 1)), "differ in shape"),
         ([np.ones((9, 2)), np.ones((8, 2))], np.ones((2, 9, 2)), "differ in shape"),
         (np.ones((2, 0, 2)), np.ones((2, 9, 2)), "must have shape"),
-        (np.ones((2, 9, 3)), np.ones((2, 9, 3)), "must have shape"),
+        (np.ones((2, 9, 3, 1)), np.ones((2, 9, 3, 1)), "must have shape"),
         (np.full((2, 9, 2), np.nan), np.ones((2, 9, 2)), "NaN"),
         (np.ones((2, 9, 2)), np.full((2, 9, 2), np.inf), "NaN or infinity"),
     ],

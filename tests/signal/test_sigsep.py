@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -58,11 +59,69 @@ def test_a_damaged_file_is_one_clear_line(tmp_path: Path) -> None:
         sigsep.musdb().DB(root=str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("ending", "subtype", "steps"),
+    [
+        # in 16-bit steps: ffmpeg rounds floats half to even, drops the lower bits of integers, and clips
+        ("wav", "FLOAT", [0, 0, 2, 2, 0, -2, 3, -3, 32767, -32768]),
+        ("wav", "DOUBLE", [0, 0, 2, 2, 0, -2, 3, -3, 32767, -32768]),
+        ("wav", "PCM_32", [0, 0, 1, 2, -1, -2, 2, -3, 32767, -32768]),
+        ("wav", "PCM_24", [0, 0, 1, 2, -1, -2, 2, -3, 32767, -32768]),
+        ("flac", "PCM_24", [0, 0, 1, 2, -1, -2, 2, -3, 32767, -32768]),
+    ],
+)
+def test_16_bits_as_from_ffmpeg(tmp_path: Path, ending: str, subtype: str, steps: list[int]) -> None:
+    given = np.array([0.25, 0.5, 1.5, 2.5, -0.5, -1.5, 2.75, -2.75, 40000, -40000]) / 32768
+    if subtype.startswith("PCM"):
+        given = given.clip(-1, 1 - 2.0**-23)
+    path = str(tmp_path / f"a.{ending}")
+    soundfile.write(path, np.stack((given, given[::-1]), axis=1), 8000, subtype)
+    audio, _ = sigsep.read_stems(path, stem_id=0, ffmpeg_format="s16le")
+    np.testing.assert_array_equal(audio * 32768, np.stack((steps, steps[::-1]), axis=1))
+    unrounded, _ = sigsep.read_stems(path, stem_id=0)
+    np.testing.assert_allclose(unrounded[:, 0], given, rtol=0, atol=2e-7)
+
+
+def test_tracks_of_stem_files_have_16_bits(tmp_path: Path) -> None:
+    """The samples that ffmpeg's own converter (here through PyAV) makes of the decoded streams."""
+    (tmp_path / "test").mkdir()
+    path = tmp_path / "test" / "a.stem.mp4"
+    write_stems(path, 1.3 * np.random.default_rng(0).uniform(-1, 1, (5, 8192, 2)).astype(np.float32))
+    track = sigsep.musdb().DB(root=str(tmp_path), subsets=["test"])[0]
+    wanted = [converted(path, stream) for stream in range(5)]
+    assert wanted[0].min() == -1
+    assert wanted[0].max() == 32767 / 32768
+    np.testing.assert_array_equal(track.audio, wanted[0])
+    np.testing.assert_array_equal(track.stems, wanted)
+    np.testing.assert_array_equal(track.targets["drums"].audio, wanted[1])
+    np.testing.assert_array_equal(track.targets["accompaniment"].audio, sum(wanted[1:4]))
+
+
+def write_stems(path: Path, stems: NDArray[np.float32]) -> None:
+    """A .stem.mp4 of `stems` (nb_stems, nb_samples, 2)."""
+    with av.open(str(path), "w", format="mp4") as container:
+        streams = [container.add_stream("aac", rate=44100, layout="stereo") for _ in stems]
+        for stream, stem in zip(streams, stems, strict=True):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(stem.T), format="fltp", layout="stereo")
+            frame.sample_rate = 44100
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+
+
+def converted(path: Path, stream: int) -> NDArray[np.float64]:
+    """A decoded stream (nb_samples, nb_channels) through swresample's conversion to 16 bits."""
+    resampler = av.AudioResampler("s16")
+    with av.open(str(path)) as container:
+        frames = [frame for one in container.decode(audio=stream) for frame in resampler.resample(one)]
+    return np.concatenate([frame.to_ndarray().reshape(-1, 2) for frame in frames]) / 32768
+
+
 @pytest.mark.real
 def test_stems_are_those_that_are_decoded(shared_data: Path) -> None:
     track = sigsep.musdb().DB(root=str(shared_data / "musdb18-7s"), subsets=["test"])[0]
     assert track.rate == 44100
     assert track.stems.shape == (5, *track.audio.shape)
     for source in track.sources.values():
+        np.testing.assert_array_equal(source.audio, converted(Path(track.path), source.stem_id))
         decoded = np.concatenate(list(decode(Path(track.path), source.stem_id)[1]))
-        np.testing.assert_array_equal(source.audio, decoded)
+        assert abs(source.audio - decoded).max() <= 0.5 / 32768

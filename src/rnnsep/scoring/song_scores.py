@@ -13,6 +13,7 @@ from rnnsep.running.errors import UserError
 from rnnsep.scoring.bsseval.frames import Signal, Signals
 from rnnsep.scoring.bsseval.metrics import bss_eval, bss_eval_sources, frame_spans
 from rnnsep.scoring.ratios import song_ratios
+from rnnsep.scoring.track_store import TrackStore
 from rnnsep.signal import sigsep
 
 
@@ -65,13 +66,12 @@ def evaluate_frames(
         raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
     score = bss_eval if params.engine == "fast" else _museval
     sdr, isr, sir, sar, *_ = score(list(references.values()), [estimates[name] for name in references], window, hop)
-    store = sigsep.museval().TrackStore("", params.window, params.hop)
+    store = TrackStore("", params.window, params.hop)
     for index, name in enumerate(references):
         scores = {"SDR": sdr, "SIR": sir, "ISR": isr, "SAR": sar}
         store.add_target(name, {metric: values[index].tolist() for metric, values in scores.items()})
         store.scores["targets"][-1]["metrics"] = _rounded(song_ratios(references[name], estimates[name]))
-    store.validate()
-    return str(store.json)
+    return store.json
 
 
 def evaluate_whole(

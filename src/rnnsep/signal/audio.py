@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import soundfile
@@ -22,13 +22,13 @@ BLOCK = 1 << 16  # samples read or written at a time
 class AudioFile:
     """A WAV or FLAC file that reads like an array of shape (nb_samples, nb_channels).
 
-    `audio[start:stop]` and `np.asarray(audio)` are float32. The file is opened when first needed, so that objects are
-    cheap and can be sent to another process. Raises `UserError`, naming the file, if it is empty, truncated, not audio,
-    or holds NaN or infinity.
+    `audio[start:stop]` and `np.asarray(audio)` are float32, or `dtype`. The file is opened when first needed, so that
+    objects are cheap and can be sent to another process. Raises `UserError`, naming the file, if it is empty,
+    truncated, not audio, or holds NaN or infinity.
     """
 
-    def __init__(self, path: Path):
-        self.path = Path(path)
+    def __init__(self, path: Path, dtype: Literal["float32", "float64"] = "float32"):
+        self.path, self.dtype = Path(path), dtype
         self._opened: soundfile.SoundFile | None = None
 
     @property
@@ -62,15 +62,15 @@ class AudioFile:
     def __len__(self) -> int:
         return self.nb_samples
 
-    def __getitem__(self, part: slice) -> NDArray[np.float32]:
-        """Samples `part`, of step 1, as float32 (nb, nb_channels)."""
+    def __getitem__(self, part: slice) -> NDArray[Any]:
+        """Samples `part`, of step 1, as `dtype` (nb, nb_channels)."""
         start, stop, step = part.indices(self.nb_samples)
         if step != 1:
             raise ValueError("audio is read forwards, with step 1")
         nb = max(stop - start, 0)
         try:
             self._file.seek(start)
-            block: NDArray[np.float32] = self._file.read(nb, dtype="float32", always_2d=True)
+            block: NDArray[Any] = self._file.read(nb, dtype=self.dtype, always_2d=True)
         except soundfile.SoundFileError as error:
             raise UserError(f"{self.path}: cannot be read from sample {start}: {one_line(error)}") from None
         if len(block) != nb:
@@ -83,7 +83,7 @@ class AudioFile:
             raise UserError(f"{self.path}: NaN or infinity, first at sample {first}; fix or remove the song")
         return block
 
-    def blocks(self, nb_samples: int = BLOCK) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, nb_samples: int = BLOCK) -> Iterator[NDArray[Any]]:
         """The whole file in blocks (nb, nb_channels) of at most `nb_samples`."""
         for start in range(0, self.nb_samples, nb_samples):
             yield self[start : start + nb_samples]
@@ -105,8 +105,8 @@ class AudioFile:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type, tuple[Path]]:
-        return type(self), (self.path,)
+    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
+        return type(self), (self.path, self.dtype)
 
 
 def _open(path: Path) -> soundfile.SoundFile:

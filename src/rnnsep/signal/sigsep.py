@@ -67,25 +67,43 @@ def read_stems(
     stem_id: int | None = None,
     sample_rate: float | None = None,
     info: Info | None = None,
-    ffmpeg_format: str | None = None,  # noqa: ARG001 - musdb gives it
+    ffmpeg_format: str = "f32le",
 ) -> tuple[NDArray[np.float64], int]:
     """Audio (nb_samples, nb_channels), or (nb_stems, nb_samples, nb_channels) without `stem_id`, and rate.
 
-    `start` and `duration` are in seconds. Raises ValueError where another rate is asked for.
+    `start` and `duration` are in seconds. With the format s16le, which musdb asks for, samples are converted to 16 bits
+    as by ffmpeg; with others they stay as they are. Versions of ffmpeg differ in the rounding errors of decoded AAC: of
+    MUSDB18-7s, one sample in 10 million is 1/32768 off ffmpeg 7.0's, and two in 10 000 are off ffmpeg 4.2's.
+
+    Raises ValueError where another rate is asked for.
     """
     info = info or Info(filename)
     rate = info.rate(stem_id or 0)
     if sample_rate not in (None, rate):
         raise ValueError(f"{filename}: has {rate} Hz and is not resampled to {sample_rate} Hz here")
+    rounded = ffmpeg_format == "s16le"
     first = round((start or 0) * rate)
     part = slice(first, first + round(duration * rate) if duration else None)
     if filename.lower().endswith(WAVES):
-        with AudioFile(Path(filename)) as audio:
-            return audio[part].astype(np.float64), rate
+        with AudioFile(Path(filename), "float64") as audio:
+            samples = audio[part]
+            return (sixteen_bits(samples, audio.subtype.startswith("PCM")) if rounded else samples), rate
     indices = range(len(info._streams)) if stem_id is None else (stem_id,)
     stems = [np.concatenate(list(decode(Path(filename), index)[1]))[part] for index in indices]
     audio_of_stems = np.stack([stem[: min(map(len, stems))] for stem in stems]).astype(np.float64)
+    if rounded:
+        audio_of_stems = sixteen_bits(audio_of_stems)
     return (audio_of_stems if stem_id is None else audio_of_stems[0]), rate
+
+
+def sixteen_bits(audio: NDArray[np.float64], whole: bool = False) -> NDArray[np.float64]:
+    """Samples in steps of 1/32768 within [-1, 1), as ffmpeg converts to s16: without dither, half to even.
+
+    Of `whole` numbers, PCM of more bits, ffmpeg drops the lower bits.
+    """
+    steps = np.floor(audio * 32768) if whole else np.rint(audio * 32768)
+    clipped: NDArray[np.float64] = steps.clip(-32768, 32767) / 32768
+    return clipped
 
 
 def write_audio(path: str, data: NDArray[Any], sample_rate: float = 44100.0) -> None:

@@ -33,7 +33,8 @@ class Signals:
     """References and estimates side by side, as columns (source, channel), references first.
 
     The columns of a stereo signal are the sum and the difference of left and right. They span the same space, all
-    energies double, and where left and right are equal or nearly so the problem stays well conditioned.
+    energies double, and where left and right are equal or nearly so the problem stays well conditioned. Of more
+    channels the columns are the sum and combinations orthogonal to it, and energies grow by the number of channels.
 
     Estimates are cut or padded with zeros to the length of the references. Raises ValueError where numbers of
     sources or channels, or lengths of references, differ.
@@ -44,13 +45,15 @@ class Signals:
             raise ValueError(f"{len(references)} references and {len(estimates)} estimates: numbers must be equal")
         self.signals = [*references, *estimates]
         shapes = [tuple(signal.shape) for signal in self.signals]
-        if any(shape[1:] not in ((), (1,), (2,)) or shape[0] == 0 for shape in shapes):
-            raise ValueError(f"signals must have shape (nb_samples, 1 or 2), not {shapes}")
+        if any(len(shape) not in (1, 2) or 0 in shape for shape in shapes):
+            raise ValueError(f"signals must have shape (nb_samples, nb_channels), not {shapes}")
         if len({shape[1:] for shape in shapes}) > 1 or len({shape[0] for shape in shapes[: len(references)]}) > 1:
             raise ValueError(f"signals differ in shape: {shapes}")
         self.nb_sources = len(references)
         self.nb_samples = shapes[0][0]
-        self.nb_channels = 2 if shapes[0][1:] == (2,) else 1
+        self.nb_channels = shapes[0][1] if shapes[0][1:] else 1
+        angles = np.pi / self.nb_channels * np.outer(np.arange(self.nb_channels) + 0.5, np.arange(1, self.nb_channels))
+        self.combinations = np.sqrt(2) * np.cos(angles)  # cosine transform without the sum: (channel, column but first)
 
     @property
     def nb_columns(self) -> int:
@@ -74,6 +77,9 @@ class Signals:
             if self.nb_channels == 2:
                 np.add(part[:, 0], part[:, 1], out=columns[: len(part), 0], dtype=np.float64)
                 np.subtract(part[:, 0], part[:, 1], out=columns[: len(part), 1], dtype=np.float64)
+            elif self.nb_channels > 2:
+                np.sum(part, axis=1, out=columns[: len(part), 0], dtype=np.float64)
+                np.matmul(part, self.combinations, out=columns[: len(part), 1:])
             else:
                 columns[: len(part)] = part.reshape(-1, 1)
             columns[len(part) :] = 0

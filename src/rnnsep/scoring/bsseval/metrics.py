@@ -1,4 +1,4 @@
-"""BSSEval version 4, as museval defines it, and the sources version of BSSEval 3, for whole signals.
+"""BSSEval version 4, as museval defines it, and versions 2 and 3, whose filters are those of each frame.
 
 References: F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign", LVA/ICA 2018;
 E. Vincent, R. Gribonval, C. Févotte, "Performance measurement in blind audio source separation", IEEE Transactions on
@@ -7,6 +7,7 @@ Audio, Speech and Language Processing 14(4), 2006.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
+from math import ceil, floor, inf
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,10 @@ KEPT = 256 << 20  # bytes of frames kept from the first pass; those beyond are m
 
 
 class Scores(NamedTuple):
-    """Scores in dB, each (nb_sources, nb_frames), and for each reference the estimate that was scored against it."""
+    """Scores in dB, each (nb_sources, nb_frames), and for each reference the estimate that was scored against it.
+
+    `permutation` has shape (nb_sources,), or (nb_sources, nb_frames) if each frame has an order of its own.
+    """
 
     sdr: Array
     isr: Array
@@ -54,11 +58,13 @@ class SourceScores(NamedTuple):
 def bss_eval(
     references: Sequence[Signal],
     estimates: Sequence[Signal],
-    window: int,
-    hop: int,
+    window: float,
+    hop: float,
     *,
     permutation: bool = False,
     nb_taps: int = 512,
+    framewise: bool = False,
+    filtered: bool = False,
 ) -> Scores:
     """BSSEval v4: filters from the whole song, scores frame by frame, museval's numbers.
 
@@ -68,6 +74,10 @@ def bss_eval(
     floor((nb_samples - window) / hop) + 1 frames, so a last partial one counts only for the filters, and a window
     longer than the song is one frame. With `permutation` the estimates are taken in the order of highest mean SIR.
 
+    With `framewise` each frame has filters, and an order, of its own, as in BSSEval v3. With `filtered` a reference
+    through its filter counts as its true image, as in the `sources` functions of versions 2 and 3; there is no ISR
+    then.
+
     A frame in which any reference or estimate is silent (its channels sum to zero in each sample) scores NaN for all
     sources; so a song of which one source is silent throughout scores NaN only, where museval raises. A score whose
     error is exactly zero is +inf; beyond some 100 dB scores are rounding noise, here as in museval. Silent, equal or
@@ -75,21 +85,20 @@ def bss_eval(
     """
     signals = Signals(references, estimates)
     spans = frame_spans(signals.nb_samples, window, hop)
-    window = min(window, signals.nb_samples)
-    blocks = Blocks.of(nb_taps, window)
-    whole, kept = _whole(signals, window, blocks, spans)
-    ratios = {
-        pair: [
-            (Term(image), Term(image, pair[1])),
-            (Term(image), Term(own - image)),
-            (Term(own), Term(everything - own)),
-            (Term(everything), Term(everything, pair[1])),
+    length = ceil(min(window, signals.nb_samples))
+    blocks = Blocks.of(nb_taps, length)
+    if framewise:
+        parts = [
+            _scored(signals, frames.correlations[0], [frames], blocks, permutation, filtered)
+            for frames in (measure(signals, [span], blocks) for span in spans)
         ]
-        for pair, image, own, everything in _projections(signals, whole, permutation)
-    }
-    scores = _scores(signals, ratios, blocks, _again(signals, kept, spans, blocks))
-    (sdr, isr, sir, sar), order = _ordered(scores, permutation, sir=2)
-    return Scores(sdr, isr, sir, sar, order)
+        scores, order = np.concatenate([part for part, _ in parts], axis=2), np.array([order for _, order in parts]).T
+    else:
+        whole, kept = _whole(signals, length, blocks, spans)
+        batches = _again(signals, kept, spans, blocks)
+        scores, order = _scored(signals, whole, batches, blocks, permutation, filtered)
+    sdr, sir, sar, *rest = scores
+    return Scores(sdr, rest[0] if rest else np.full_like(sdr, np.nan), sir, sar, order)
 
 
 def bss_eval_sources(
@@ -103,27 +112,26 @@ def bss_eval_sources(
 
     Arguments and rules are those of `bss_eval`, with one frame.
     """
-    signals = Signals(references, estimates)
-    blocks = Blocks.of(nb_taps, signals.nb_samples)
-    frames = measure(signals, [(0, signals.nb_samples)], blocks)
-    ratios = {
-        pair: [
-            (Term(own), Term(own, pair[1])),
-            (Term(own), Term(everything - own)),
-            (Term(everything), Term(everything, pair[1])),
-        ]
-        for pair, _, own, everything in _projections(signals, frames.correlations[0], permutation)
-    }
-    (sdr, sir, sar), order = _ordered(_scores(signals, ratios, blocks, [frames]), permutation, sir=1)
-    return SourceScores(sdr[:, 0], sir[:, 0], sar[:, 0], order)
+    sdr, _, sir, sar, order = bss_eval(
+        references, estimates, inf, inf, permutation=permutation, nb_taps=nb_taps, framewise=True, filtered=True
+    )
+    return SourceScores(sdr[:, 0], sir[:, 0], sar[:, 0], order[:, 0])
 
 
-def frame_spans(nb_samples: int, window: int, hop: int) -> list[Span]:
-    """(start, stop) of each frame in samples; those that reach beyond the end are left out, but never all."""
-    if window < 1 or hop < 1:
+def frame_spans(nb_samples: int, window: float, hop: float) -> list[Span]:
+    """(start, stop) of each frame in samples; those that reach beyond the end are left out, but never all.
+
+    `window` and `hop` need not be whole numbers; starts and stops are rounded down. Raises ValueError where they are
+    below one sample, or there are several windows and `hop` is not finite.
+    """
+    if not (window >= 1 and hop >= 1):
         raise ValueError(f"window {window} and hop {hop} must be at least one sample")
-    window = min(window, nb_samples)
-    return [(start, start + window) for start in range(0, nb_samples - window + 1, hop)]
+    if window >= nb_samples:
+        return [(0, nb_samples)]
+    if hop == inf:
+        raise ValueError(f"hop must be finite with a window of {window} samples, shorter than the signal")
+    nb_frames = floor((nb_samples - window + hop) / hop)
+    return [(floor(t * hop), floor(min(t * hop + window, nb_samples))) for t in range(nb_frames)]
 
 
 def _whole(signals: Signals, window: int, blocks: Blocks, spans: list[Span]) -> tuple[Array, list[Frames]]:
@@ -167,6 +175,24 @@ def _projections(signals: Signals, whole: Array, permutation: bool) -> Iterator[
             yield (j, k), image, own, everything[:, :, k * channels : (k + 1) * channels]
 
 
+def _scored(
+    signals: Signals, correlations: Array, batches: Iterable[Frames], blocks: Blocks, permutation: bool, filtered: bool
+) -> tuple[Array, NDArray[np.intp]]:
+    """SDR, SIR, SAR and, unless `filtered`, ISR (nb_scores, nb_sources, nb_frames), and the order of estimates.
+
+    Filters follow from `correlations`, those of the whole song or of a frame; the frames scored are in `batches`.
+    """
+    ratios = {}
+    for pair, image, own, everything in _projections(signals, correlations, permutation):
+        true = own if filtered else image
+        ratios[pair] = [
+            (Term(true), Term(true, pair[1])),
+            (Term(own), Term(everything - own)),
+            (Term(everything), Term(everything, pair[1])),
+        ] + ([] if filtered else [(Term(image), Term(own - image))])
+    return _ordered(_scores(signals, ratios, blocks, batches), permutation)
+
+
 def _scores(
     signals: Signals, ratios: dict[Pair, list[tuple[Term, Term]]], blocks: Blocks, batches: Iterable[Frames]
 ) -> Array:
@@ -186,12 +212,14 @@ def _scores(
     return square
 
 
-def _ordered(scores: Array, permutation: bool, sir: int) -> tuple[Array, NDArray[np.intp]]:
+def _ordered(scores: Array, permutation: bool) -> tuple[Array, NDArray[np.intp]]:
     """Scores (nb_scores, nb_sources, nb_frames) in the order of estimates with the highest mean SIR, and that order.
+
+    The SIR is the second score.
 
     As in museval, one NaN frame makes all orders equal, and the first is taken.
     """
     sources = np.arange(scores.shape[1])
     orders = np.array(list(permutations(sources)) if permutation else [sources])
-    best = orders[np.argmax([scores[sir, sources, order].mean() for order in orders])]
+    best = orders[np.argmax([scores[1, sources, order].mean() for order in orders])]
     return scores[:, sources, best], best
