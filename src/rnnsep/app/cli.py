@@ -203,6 +203,11 @@ def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--tests", action="store_true",
         help="print Wilcoxon's signed-rank tests between systems instead, p corrected after Holm",
     )  # fmt: skip
+    command.add_argument(
+        "--spread", action="store_true",
+        help="print the mean and standard deviation over the folders, which are runs of one system with other seeds"
+        " or folds",
+    )  # fmt: skip
     command.set_defaults(run=scores)
 
 
@@ -226,6 +231,12 @@ def scores(options: argparse.Namespace) -> None:
         if table.empty:
             raise UserError("--tests needs at least two systems with songs in common")
         pages = sheets.pair_sheets(table)
+    elif options.spread:
+        runs = statistics.systems_of(songs)
+        if len(runs) < 2 or options.against:
+            raise UserError("--spread needs the folders of at least two runs, and no --against")
+        table = statistics.spread(statistics.summarise(songs))
+        pages = [sheets.spread_sheet(table, runs)]
     else:
         table = statistics.summarise(songs)
         pages = sheets.summary_sheets(table, options.intervals, statistics.targets_of(own))
