@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+__version__ = "0.1.0"
+
 if find_spec("tensorflow") is None or find_spec("yaml") is None:  # DVC was started outside of the environment
     raise SystemExit(f"{sys.executable} lacks the packages of rnnsep; use `uv run dvc …`, or activate the environment")
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnnsep import __version__
 from rnnsep.running.errors import UserError
 
 
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="rnnsep", description="Recurrent music source separation as a reproducible experiment pipeline."
     )
+    root.add_argument("--version", action="version", version=f"rnnsep {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_separate(commands)
     add_evaluate(commands)

@@ -168,7 +168,7 @@ def _key(stage: dict[str, Any], parsed: Any, growing: Collection[str]) -> str:
             inner = inner[section]
         del inner[name]
     content = [stage["cmd"], values, files.digest(_deps(stage))]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _state(stage: dict[str, Any], parsed: Any) -> dict[str, Any]:
