@@ -47,11 +47,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 ELSEWHERE = (  # needs more than a clone, or runs in the background
     "musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest", "10.0.0.", "bucket", "--queue", "queue start",
-    "--run",
+    "--run", "tensorboard", "seed-",
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
-    ["pytest"], ["uv"],
+    ["pytest"], ["uv"], ["tensorboard"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -116,6 +116,8 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
                     params.select(next(iter(load_script(name).main.__annotations__.values())), document)
     elif program == "dask":
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
+    elif program == "tensorboard":
+        assert arguments == ["--logdir", ".cache/train"]
     elif [program, *arguments][:2] == ["python", "stages/train.py"]:
         assert [program, *arguments] == shlex.split(PIPELINE["train"]["cmd"])
     else:
@@ -124,6 +126,8 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
 
 def choices(value: str) -> list[str]:
     """What a sweep runs through."""
+    if counted := re.fullmatch(r"range\((\d+)\)", value):
+        return [str(number) for number in range(int(counted[1]))]
     return [value] if value.startswith("[") else value.split(",")
 
 
@@ -191,7 +195,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("dvc", "commit", "--quiet", "--force"),
         ("git", "add", "."),
         ("git", "commit", "--quiet", "--message=a run"),
-        *(("git", "tag", name) for name in ("small", "wide")),  # for two experiments
+        *(("git", "tag", name) for name in ("small", "wide", "seed-1", "seed-2", "seed-3")),  # for experiments
     ):
         run(root, list(command))
     return root

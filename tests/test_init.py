@@ -3,12 +3,14 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rnnsep
+from rnnsep.app import cli
 from rnnsep.app.arrays import separate_audio
 from rnnsep.app.models import PACKAGED
 
@@ -20,6 +22,15 @@ def test_the_package_has_separate() -> None:
 def test_the_package_has_no_other_names() -> None:
     with pytest.raises(AttributeError, match="module 'rnnsep' has no attribute 'seperate'"):
         rnnsep.seperate  # noqa: B018
+
+
+def test_the_version_has_one_source(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).resolve().parents[1]
+    assert f"\nversion: {rnnsep.__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert "version" not in tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"rnnsep {rnnsep.__version__}\n"
 
 
 def test_importing_the_package_loads_nothing_else() -> None:

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+__version__ = "0.1.0"
+
 PACKAGES = (
     "av", "filelock", "jinja2", "keras", "musdb", "museval", "numpy", "pandas", "PIL", "psutil", "scipy", "soundfile",
     "tensorflow", "threadpoolctl", "tqdm", "vl_convert", "yaml",

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rnnsep.app import cli
+from tests.tables.systems import random_system
 
 
 @pytest.fixture
@@ -75,6 +76,19 @@ def test_intervals_and_tests(capsys, system):
     assert (code, err) == (1, "rnnsep: --tests needs at least two systems with songs in common\n")
     _, out, _ = run(capsys, "scores", "--against", "sisec2018", "--metric", "SDR", "--tests", "--format", "csv")
     assert len(out.splitlines()) == 1 + 31 * 30 // 2 + 27 * 26 // 2 + 3 * (21 * 20 // 2)
+
+
+def test_runs_are_one_table_of_mean_and_deviation(system, tmp_path, capsys):
+    other = tmp_path / "second"
+    random_system(other, seed=9, nb_songs=2)
+    code, out, err = run(capsys, "scores", system, other, "--spread", "--metric", "SDR")
+    assert (code, err) == (0, "")
+    heading, header, _, cells = out.replace("\n\n", "\n").splitlines()
+    assert heading.startswith("Mean and standard deviation (dB) over 2 runs: ")
+    assert header.split() == ["|", "metric", "|", "vocals", "|", "drums", "|", "bass", "|", "other", "|", "mean", "|"]
+    assert cells.count(" ± ") == 5
+    code, _, err = run(capsys, "scores", system, "--spread")
+    assert code == 1 and "needs the folders of at least two runs" in err
 
 
 @pytest.mark.parametrize(

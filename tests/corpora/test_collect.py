@@ -213,6 +213,22 @@ def test_songs_for_validation_can_be_chosen_by_name_or_done_without(small_tree: 
         made(small_tree, tmp_path / "out", validation="z*")
 
 
+def test_folds_divide_the_training_songs(small_tree: Path, tmp_path: Path) -> None:
+    def held_out(fold: int, count: int) -> set[str]:
+        found = splits(small_tree, tmp_path / f"{fold} of {count}", validation=f"fold-{fold}/{count}")
+        return {name for name, split in found.items() if split == "valid"}
+
+    folds = [held_out(fold, 3) for fold in (1, 2, 3)]
+    assert sorted(map(len, folds)) == [1, 1, 2]
+    assert sorted(name for fold in folds for name in fold) == ["a", "b", "c", "d"]
+    assert all(len(held_out(fold, 4)) == 1 for fold in (1, 4))
+    with pytest.raises(ParamError, match=r"corpus\.validation: fold-1/5: there are only 4 training songs"):
+        held_out(1, 5)
+    for wrong in ("fold-0/3", "fold-4/3", "fold-1/1"):
+        with pytest.raises(ParamError, match=r"corpus\.validation: must be a fold .*, not " + wrong):
+            section(path="x", validation=wrong)
+
+
 def test_validation_alone_is_no_training(small_tree: Path, tmp_path: Path) -> None:
     (small_tree / "train").rename(small_tree / "valid")
     with pytest.raises(UserError, match="all training songs are for validation"):

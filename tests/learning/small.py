@@ -43,6 +43,7 @@ RECIPE = changed(
         "training.learning_rate": 0.01,
         "training.warmup": 3,
         "training.schedule": "cosine",
+        "training.select": "loss",
         "training.averaging": 0.9,
         "training.networks": 1,
         "training.threads": 2,

@@ -25,7 +25,7 @@ def trainer_of(features: Path, changes: dict[str, object] | None = None) -> tupl
     opened = open_features(features)
     recipe = changed(RECIPE, PLAIN | (changes or {}))
     network = make_network(recipe.network, 2, opened.stft)
-    return Trainer(network, recipe), Sampler(opened, "train", recipe.sampling, network.nb_bins)
+    return Trainer(network, recipe), Sampler(opened, "train", recipe.sampling, network.pooling.nb_bins)
 
 
 def test_the_rate_rises_and_then_follows_the_cosine() -> None:
@@ -59,6 +59,27 @@ def test_lbfgs_lowers_the_loss_over_all_songs(features: Path) -> None:
     after = trainer.search(sampler.whole, 8)
     assert after < before - 0.1
     assert trainer.evaluate(sampler.whole()) == pytest.approx(after, rel=1e-4)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("pooling", [None, 1000.0])
+def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features: Path, pooling: float | None) -> None:
+    trainer, sampler = trainer_of(features, {"input.pooling": pooling, "sampling.frames": 20, "sampling.batch": 3})
+    trainer.restart_averages()
+    energies = np.zeros((2, len(sampler.songs), 2))
+    network = trainer.network
+    for song, start in sampler.sequences():
+        parts = [
+            array[start : start + 20].astype(np.float32).view(np.complex64)[..., 0] for array in sampler.songs[song][0]
+        ]
+        sources = np.stack(parts)[:, None, :, : network.pooling.nb_bins]
+        mixture = sources.sum(axis=0)
+        masks = network.pooling.spread(network(network.see(mixture.real, mixture.imag)).numpy())
+        energies[:, song] += [
+            np.sum(np.abs(one) ** 2, axis=(1, 2, 3, 4)) for one in (sources, masks * mixture - sources)
+        ]
+    expected = np.mean(10 * np.log10(energies[0] / energies[1]))
+    assert trainer.sdr(sampler) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.usefixtures("eager")

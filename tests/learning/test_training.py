@@ -133,6 +133,22 @@ def test_training_stops_when_validation_no_longer_improves(
 
 
 @pytest.mark.usefixtures("eager")
+def test_the_best_epoch_can_be_that_with_the_highest_sdr(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, sdrs = iter([3.0, 2.0, 1.0, 0.0]), iter([1.0, 5.0, 4.0, 4.5])
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
+    monkeypatch.setattr(Trainer, "sdr", lambda *_: next(sdrs))
+    changes = SHORT | {"training.epochs": 9, "training.patience": 2, "training.select": "sdr"}
+    models = run(features, tmp_path, changes | {"training.schedule": "plateau"})
+    history = pd.read_csv(models / "history.tsv", sep="\t")
+    assert history["valid_loss"].tolist() == [3.0, 2.0, 1.0, 0.0]
+    assert history["valid_sdr"].tolist() == [1.0, 5.0, 4.0, 4.5]
+    assert history["learning_rate"].tolist() == pytest.approx([0.01, 0.01, 0.01, 0.01 * PLATEAU_FACTOR])
+    assert '"best_epoch": 2' in (models / "model.json").read_text()
+
+
+@pytest.mark.usefixtures("eager")
 def test_a_nan_loss_stops_training_and_keeps_the_last_checkpoint(
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +194,8 @@ def test_training_needs_songs_and_a_plateau_needs_validation(features: Path, tmp
         run(without("train", features, tmp_path / "valid"), tmp_path)
     with pytest.raises(UserError, match=r"training\.schedule: plateau needs validation songs"):
         run(without("valid", features, tmp_path / "train"), tmp_path, {"training.schedule": "plateau"})
+    with pytest.raises(UserError, match=r"training\.select: sdr needs validation songs"):
+        run(tmp_path / "train", tmp_path, {"training.select": "sdr"})
 
 
 @pytest.mark.usefixtures("eager")

@@ -163,7 +163,7 @@ GROWING = (
 def test_a_run_with_more_of_a_growing_parameter_continues_what_a_finished_one_kept(project: Path) -> None:
     def scratch() -> list[list[str]]:
         """What lies in each scratch folder, the oldest first."""
-        folders = sorted((project / ".cache" / "count").glob("?" * 32), key=lambda folder: folder.stat().st_mtime_ns)
+        folders = sorted((project / ".cache" / "count").glob("?" * 12), key=lambda folder: folder.stat().st_mtime_ns)
         return [sorted(path.name for path in folder.iterdir()) for folder in folders]
 
     def count(top: int, step: int = 2) -> str:

@@ -11,7 +11,7 @@ from scipy.stats import wilcoxon
 
 from rnnsep.signal import sigsep
 from rnnsep.tables import reading, statistics
-from tests.tables.systems import NAN, random_system, write
+from tests.tables.systems import NAN, random_system, row, write
 
 patterns = st.lists(
     st.lists(st.one_of(st.just(NAN), st.floats(-60, 60, width=32)), min_size=1, max_size=6), min_size=1, max_size=6
@@ -68,6 +68,25 @@ def test_summary_keeps_the_order_of_systems_and_sorts_targets_and_metrics(tmp_pa
     assert list(dict.fromkeys(summary["system"])) == ["Z", "A"]
     assert list(dict.fromkeys(summary["target"])) == ["vocals", "bass", "piano"]
     assert list(dict.fromkeys(summary["metric"])) == ["SDR", "SAR", "NSDR"]
+
+
+def test_spread_is_the_mean_and_deviation_of_the_figures_of_runs(three):
+    scores = reading.read_systems(three)
+    table = statistics.spread(statistics.summarise(statistics.song_medians(scores)))
+    for metric, over_songs in (("SDR", np.nanmedian), ("uSDR", np.mean)):
+        figures = {
+            target: [
+                over_songs([np.nanmedian(song["score"]) for _, song in run.groupby("track")])
+                for _, run in rows.groupby("system", sort=False)
+            ]
+            for target, rows in scores[scores["metric"] == metric].groupby("target", sort=False)
+        }
+        figures["mean"] = np.mean(list(figures.values()), axis=0).tolist()
+        assert len(figures) == 5
+        for target, values in figures.items():
+            found = row(table, metric=metric, target=target)
+            expected = [np.mean(values), np.std(values, ddof=1), min(values), max(values), 3]
+            assert [found[name] for name in ("mean", "std", "low", "high", "runs")] == pytest.approx(expected)
 
 
 def test_interval_is_the_percentile_bootstrap_of_the_median():

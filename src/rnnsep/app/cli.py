@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnnsep import __version__
 from rnnsep.running.errors import UserError
 
 
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="rnnsep", description="Recurrent music source separation as a reproducible experiment pipeline."
     )
+    root.add_argument("--version", action="version", version=f"rnnsep {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_separate(commands)
     add_evaluate(commands)
@@ -203,6 +205,11 @@ def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--tests", action="store_true",
         help="print Wilcoxon's signed-rank tests between systems instead, p corrected after Holm",
     )  # fmt: skip
+    command.add_argument(
+        "--spread", action="store_true",
+        help="print the mean and standard deviation over the folders, which are runs of one system with other seeds"
+        " or folds",
+    )  # fmt: skip
     command.set_defaults(run=scores)
 
 
@@ -226,6 +233,12 @@ def scores(options: argparse.Namespace) -> None:
         if table.empty:
             raise UserError("--tests needs at least two systems with songs in common")
         pages = sheets.pair_sheets(table)
+    elif options.spread:
+        runs = statistics.systems_of(songs)
+        if len(runs) < 2 or options.against:
+            raise UserError("--spread needs the folders of at least two runs, and no --against")
+        table = statistics.spread(statistics.summarise(songs))
+        pages = [sheets.spread_sheet(table, runs)]
     else:
         table = statistics.summarise(songs)
         pages = sheets.summary_sheets(table, options.intervals, statistics.targets_of(own))

@@ -1,6 +1,7 @@
 """The section `corpus` of params.yaml, and the one function that makes any corpus."""
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -20,6 +21,7 @@ from rnnsep.signal.corpus import MIXTURE, Corpus
 from rnnsep.signal.writing import write_wav
 
 DOWNLOADS = Path("data/downloads")
+FOLD = re.compile(r"fold-(\d+)/(\d+)")
 VALIDATION = 10  # one in VALIDATION training songs is used for validation if the corpus names none
 
 
@@ -27,8 +29,8 @@ VALIDATION = 10  # one in VALIDATION training songs is used for validation if th
 class CorpusParams(PlaceParams):
     """Section `corpus` of params.yaml.
 
-    `sources` selects and orders sources (None: all); `mixing` is an option of MIR-1K; `validation` is "own", "none", or
-    a pattern of names of training songs.
+    `sources` selects and orders sources (None: all); `mixing` is an option of MIR-1K; `validation` is "own", "none", a
+    fold of the training songs, or a pattern of their names.
     """
 
     sources: tuple[str, ...] | None
@@ -39,6 +41,10 @@ class CorpusParams(PlaceParams):
 
     def check(self) -> None:
         super().check()
+        if fold := FOLD.fullmatch(self.validation):
+            number, count = map(int, fold.groups())
+            if not 1 <= number <= count or count < 2:
+                raise ParamError("validation", f"must be a fold from 1/2 on, such as fold-1/5, not {self.validation}")
         if self.mixing != "published" and self.name != "mir-1k":
             raise ParamError("mixing", f"must be published, since corpus.name is {self.name}; only mir-1k has another")
         if self.sources is not None:
@@ -138,11 +144,18 @@ def _compositions(params: SyntheticParams) -> list[Composition]:
 def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Original]:
     """The songs, of which those of split valid are chosen: see `CorpusParams`.
 
-    The corpus's own are a tenth of the training songs (at least one), found by their names, where it has none.
+    The corpus's own are a tenth of the training songs (at least one), found by their names, where it has none. Folds
+    divide all training songs by their names; their sizes differ by one at most.
     """
     train = [song for song in songs if song.subset == "train"]
+    fold = FOLD.fullmatch(choice)
     if choice == "none":
         chosen: set[str] = set()
+    elif fold:
+        number, count = map(int, fold.groups())
+        if count > len(train):
+            raise ParamError("corpus.validation", f"{choice}: there are only {len(train)} training songs")
+        chosen = set(_shuffled([song.name for song in train])[number - 1 :: count])
     elif choice != "own":
         chosen = {song.name for song in train if fnmatchcase(song.name, choice)}
         if not chosen:
@@ -157,8 +170,11 @@ def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Origina
 
 
 def _tenth(names: list[str]) -> set[str]:
-    train = sorted(names, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
-    return set(train[: max(1, round(len(train) / VALIDATION))])
+    return set(_shuffled(names)[: max(1, round(len(names) / VALIDATION))])
+
+
+def _shuffled(names: list[str]) -> list[str]:
+    return sorted(names, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
 
 
 def _refuse_unknown(sources: Sequence[str], originals: Sequence[Original]) -> None:

@@ -14,9 +14,9 @@ class Checkpoint:
 
     def __init__(self) -> None:
         self.epoch = self.best_epoch = 0
-        self.best_loss = float("inf")
+        self.best_loss = float("inf")  # validation loss, or minus the validation SDR (see `criterion`)
         self.best_weights: list[np.ndarray] = []
-        self.history: list[tuple[int, float, float, float]] = []
+        self.history: list[tuple[float, ...]] = []
 
     @staticmethod
     def epochs_in(path: Path) -> int:

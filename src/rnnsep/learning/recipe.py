@@ -33,6 +33,7 @@ class TrainingParams:
     learning_rate: Annotated[float, Range(0)]
     warmup: Annotated[int, Range(0)]
     schedule: Literal["cosine", "plateau", "constant"]
+    select: Literal["loss", "sdr"]
     averaging: Annotated[float, Range(0, 0.99999)]
     networks: Annotated[int, Range(1, 16)]
     threads: Annotated[int, Range(1, 1024)]

@@ -116,16 +116,20 @@ class Sampler:
                     following = pool.submit(self.batch, seed, epoch, step)
                 yield batch
 
+    def sequences(self) -> list[tuple[int, int]]:
+        """Song and first frame of each sequence of `whole`."""
+        return [
+            (song, start)
+            for song in range(len(self.songs))
+            for start in range(0, max(1, len(self.songs[song][0][0]) - self.params.frames + 1), self.params.frames)
+        ]
+
     def whole(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
         """Batches that cover the songs once, in order, without remixing or gains.
 
         The last batch is filled up from the start. With `random`, sources are shifted (see `shifted`).
         """
-        sequences = [
-            (song, start)
-            for song in range(len(self.songs))
-            for start in range(0, max(1, len(self.songs[song][0][0]) - self.params.frames + 1), self.params.frames)
-        ]
+        sequences = self.sequences()
         nb_sources, nb_batch = self._shape[:2]
         for first in range(0, len(sequences), nb_batch):
             sources = np.empty(self._shape, np.float16)

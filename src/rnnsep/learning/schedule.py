@@ -21,7 +21,8 @@ def rate_of_step(rate: tf.Tensor, step: tf.Tensor, nb_steps: int, params: Traini
 def rate_of_epoch(valid_losses: Sequence[float], params: TrainingParams) -> float:
     """The learning rate of the epoch after those with `valid_losses`, before warm-up and decay.
 
-    With the plateau schedule it falls by `PLATEAU_FACTOR` whenever the loss has stalled for half the patience.
+    `valid_losses` are what `training.select` selects by; lower is better. With the plateau schedule the rate falls by
+    `PLATEAU_FACTOR` whenever they have stalled for half the patience.
     """
     return params.learning_rate * (_plateau_scale(valid_losses, params) if params.schedule == "plateau" else 1.0)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from rnnsep.learning.distribution import gpus, replicas
 from rnnsep.learning.losses import loss_of
 from rnnsep.learning.recipe import Recipe
-from rnnsep.learning.sampling import Batch
+from rnnsep.learning.sampling import Batch, Sampler
 from rnnsep.learning.schedule import rate_of_step
 from rnnsep.network.input import magnitudes
 from rnnsep.network.masks import masked_channels
@@ -41,6 +41,7 @@ class Trainer:
         xla = not gpus()  # XLA cannot compile cuDNN's recurrent layers
         self._gradient = tf.function(self._gradient_of, jit_compile=xla)
         self._step = self.replicas.compiled(self._step_of, xla)
+        self._energies = tf.function(self._energies_of, jit_compile=xla)
         self._evaluate = self.replicas.compiled(self._loss_of, xla)
 
     def restart_averages(self) -> None:
@@ -121,6 +122,31 @@ class Trainer:
         """Mean loss of the averaged weights, without dropout."""
         with self.averaged():
             return float(np.mean([float(self._evaluate(*batch)) for batch in batches]))
+
+    def _energies_of(self, sources: tf.Tensor, gains: tf.Tensor) -> list[tf.Tensor]:
+        u, x, s, r = spectra(sources, gains, self.first)
+        m = self.network(self.inputs(u))
+        error = tf.square(m * x) - 2 * m * r + tf.square(s)
+        return [tf.reduce_sum(one, axis=[2, 3, 4]) for one in (tf.square(s), error)]
+
+    def sdr(self, sampler: Sampler) -> float:
+        """
+        SDR (dB) of the averaged weights, the mean over sources and songs, from spectra below the network's bandwidth.
+
+        That of a song is the energy of the source over that of the error, both of the whole song; silent sources are
+        left out.
+        """
+        songs = [song for song, _ in sampler.sequences()]
+        energies = np.zeros((2, len(sampler.songs), len(sampler.songs[0][0])))  # of sources and errors
+        with self.averaged():
+            at = 0
+            for batch in sampler.whole():
+                parts = np.transpose(self._energies(*batch), (2, 0, 1))  # (nb_batch, 2, nb_sources)
+                for song, part in zip(songs[at : at + len(parts)], parts, strict=False):  # the last is filled up
+                    energies[:, song] += part
+                at += len(parts)
+        signal, error = energies[:, energies[0] > 0]
+        return float(np.mean(10 * np.log10(signal / np.maximum(error, 1e-10 * signal))))
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

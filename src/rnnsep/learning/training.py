@@ -38,12 +38,12 @@ from rnnsep.running.workers import parallel_map
 from rnnsep.signal.features import Features, open_features
 from rnnsep.signal.half import to_single
 
-HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate")
+HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate", "valid_sdr")  # the last only where it selects epochs
 
 
 def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = False) -> None:
     """
-    Train on the split `train` and keep the weights of the epoch with the best loss on the split `valid`, if any.
+    Train on the split `train` and keep the weights of the epoch that is best on the split `valid`, if any.
 
     Writes the model (see `save_model`) and `history.tsv` to `models`; `history-2.tsv`, … for further networks;
     `enhancement.tsv` for the enhancement network. Checkpoints lie next to `models`: `checkpoint.npz`,
@@ -80,6 +80,8 @@ def _check(features: Features, recipe: Recipe) -> None:
         raise UserError(f"{features.root}: no song of split train; add training songs to the corpus")
     if "valid" not in splits and recipe.training.schedule == "plateau":
         raise ParamError("training.schedule", "plateau needs validation songs; use cosine or constant")
+    if "valid" not in splits and recipe.training.select == "sdr":
+        raise ParamError("training.select", "sdr needs validation songs; use loss")
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def fit(
     pretraining, clock = recipe.loss.pretraining_epochs, Clock(params.epochs - state.epoch)
     while state.epoch < params.epochs and state.epoch - max(state.best_epoch, pretraining) < params.patience:
         epoch = state.epoch + 1
-        rate = rate_of_epoch([valid_loss for _, _, valid_loss, _ in state.history], params)
+        rate = rate_of_epoch([criterion(row) for row in state.history], params)
         figures = _epoch(trainer, sampler, epoch, rate)
         train_loss = figures["loss"]
         valid_loss = trainer.evaluate(validation.whole()) if validation else float("nan")
@@ -184,18 +186,24 @@ def fit(
                 f" ({params.learning_rate}) or optimizer.clip ({recipe.optimizer.clip}); {checkpoint} holds epoch"
                 f" {state.epoch}"
             )
-        best = valid_loss < state.best_loss if validation else True
+        row: tuple[float, ...] = (epoch, train_loss, valid_loss, rate)
+        scores = {"loss": valid_loss}
+        if validation and params.select == "sdr":
+            scores["sdr"] = trainer.sdr(validation)
+            row = (*row, scores["sdr"])
+        best = criterion(row) < state.best_loss if validation else True
         state.epoch = epoch
-        state.history.append((epoch, train_loss, valid_loss, rate))
+        state.history.append(row)
         if best:
-            state.best_epoch, state.best_loss = epoch, valid_loss
+            state.best_epoch, state.best_loss = epoch, criterion(row)
             state.best_weights = [w.numpy() for w in trainer.averages]
         if watch:
-            watch.epoch({"train": figures} | ({"valid": {"loss": valid_loss}} if validation else {}), state.history)
+            watch.epoch({"train": figures} | ({"valid": scores} if validation else {}), state.history)
             if excerpt and watch.has_excerpt(epoch):
                 watch.excerpt(excerpt, epoch)
         state.write(checkpoint, trainer.variables)
-        valid = f", valid {valid_loss:.4f}{' (best)' if best else ''}" if validation else ""
+        sdr = f", SDR {scores['sdr']:.2f} dB" if "sdr" in scores else ""
+        valid = f", valid {valid_loss:.4f}{sdr}{' (best)' if best else ''}" if validation else ""
         print(f"{label}epoch {epoch}/{params.epochs}: train {train_loss:.4f}{valid}{clock.left()}", flush=True)
     if watch:
         watch.close()
@@ -203,9 +211,14 @@ def fit(
     return state
 
 
+def criterion(row: tuple[float, ...]) -> float:
+    """What the best epoch has least of: the validation loss, or minus the SDR if the row of the history has one."""
+    return -row[4] if len(row) > 4 else row[2]
+
+
 def write_history(path: Path, state: Checkpoint) -> None:
     """Write the losses of a training to a TSV file, one row per epoch."""
-    history = pd.DataFrame(state.history, columns=list(HISTORY))
+    history = pd.DataFrame(state.history, columns=list(HISTORY[: len(state.history[0])]))
     files.write_text(path, history.to_csv(sep="\t", index=False, float_format="%.6g"))
 
 

@@ -30,9 +30,9 @@ from rnnsep.signal.stft import Inverse
 LIVE = Path("dvclive")
 VARIABLE = "RNNSEP_WATCH"
 SECONDS = 4.0  # of the excerpt
-TIMES = 8  # about so many times in a training the excerpt is separated
+TIMES = 4  # so many times in a training, and after its first epoch, the excerpt is separated
 RANGE = 70.0  # dB between black and white in a spectrogram
-ROWS = 256  # highest number of rows of a spectrogram
+ROWS, LOWEST, HIGHEST = 200, 40.0, 16000.0  # of a spectrogram; Hz
 PALETTE = ((0, 0, 0, 4), (64, 81, 18, 124), (128, 183, 55, 121), (192, 252, 137, 97), (255, 252, 253, 191))
 SCALARS, IMAGES, AUDIO = ("scalars", b"", 1), ("images", b"", 3), ("audio", b"\x10\x0b", 3)  # 10 0b: encoded as WAV
 DVC_YAML = "metrics:\n- metrics.json\nplots:\n- plots/metrics:\n    x: step\n"
@@ -66,7 +66,7 @@ class Watch:
     def has_excerpt(self, epoch: int) -> bool:
         """Whether the excerpt is separated after `epoch`."""
         epochs = self.recipe.training.epochs
-        return epoch in (1, epochs) or epoch % max(1, epochs // TIMES) == 0
+        return epoch in (1, epochs) or epoch % -(-epochs // TIMES) == 0
 
     def excerpt(self, excerpt: "Excerpt", epoch: int) -> None:
         """Write spectrogram and sound of each estimate of the excerpt, and once those of sources and mixture."""
@@ -138,11 +138,12 @@ class Excerpt:
         return np.clip(inverse(spectra), -1, 1), self.stft.sample_rate
 
     def picture(self, spectra: NDArray[np.complex64]) -> NDArray[np.uint8]:
-        """Spectrogram as an image (height, width, 3): low frequencies at the bottom, on the mixture's scale."""
+        """Spectrogram as an image (height, width, 3) on the mixture's scale, low frequencies at the bottom."""
         magnitude = np.abs(spectra).mean(axis=-1)  # (nb_frames, nb_bins)
-        group = -(-magnitude.shape[1] // ROWS)
-        starts = np.arange(0, magnitude.shape[1], group)
-        level = 20 * np.log10(np.maximum.reduceat(magnitude, starts, axis=1).T[::-1] + 1e-9)
+        highest = min(HIGHEST, self.stft.sample_rate / 2)
+        edges = np.geomspace(LOWEST, highest, ROWS + 1) * self.stft.window / self.stft.sample_rate  # bins
+        rows = np.maximum.reduceat(magnitude[:, : int(edges[-1]) + 1], edges[:-1].astype(int), axis=1)
+        level = 20 * np.log10(rows.T[::-1] + 1e-9)
         shades = np.clip((level - self.top + RANGE) / RANGE, 0, 1) * 255
         stops = np.array(PALETTE, float)
         colours = np.stack([np.interp(shades, stops[:, 0], stops[:, i]) for i in (1, 2, 3)], axis=-1)

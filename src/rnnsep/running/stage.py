@@ -173,7 +173,7 @@ def _key(stage: dict[str, Any], parsed: Any, growing: Collection[str]) -> str:
     deps = _deps(stage)
     linked = [files.stamps(dep) for dep in deps if dep.is_symlink()]
     content = [stage["cmd"], values, files.digest(dep for dep in deps if not dep.is_symlink()), linked]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _state(stage: dict[str, Any], parsed: Any) -> dict[str, Any]:

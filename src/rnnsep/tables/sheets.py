@@ -69,6 +69,16 @@ def _heading(part: pd.DataFrame, metric: str, intervals: bool) -> str:
     return f"{metric} (dB): median over songs{frames}{name}{', 95 % bootstrap interval' if intervals else ''}"
 
 
+def spread_sheet(table: pd.DataFrame, runs: Sequence[str]) -> Sheet:
+    """A sheet of the mean and standard deviation over `runs` (see `statistics.spread`): a row per metric."""
+    cells = table.assign(
+        figures=[f"{number(mean)} ± {number(std)}" for mean, std in zip(table["mean"], table["std"], strict=True)]
+    ).pivot(index="metric", columns="target", values="figures")
+    cells = cells.reindex(index=metrics_of(table), columns=list(dict.fromkeys(table["target"]))).reset_index()
+    heading = f"Mean and standard deviation (dB) over {len(runs)} runs: {', '.join(runs)}"
+    return Sheet(heading, cells, 1)
+
+
 def detail_sheets(summary: pd.DataFrame) -> list[Sheet]:
     """A sheet per metric with the mean and quartiles over songs and the numbers of songs and frames."""
     sheets = []

@@ -53,6 +53,22 @@ def summarise(songs: pd.DataFrame) -> pd.DataFrame:
     return in_order(summary, systems_of(songs), targets_of(songs), metrics_of(songs))
 
 
+def spread(summary: pd.DataFrame) -> pd.DataFrame:
+    """
+    The table of runs, from a summary whose systems are runs: target, metric, mean, std, low, high (dB), runs.
+
+    The figure of a run is its median over songs, or for scores of whole songs its mean. `std` is the sample standard
+    deviation over runs, `low` and `high` are the lowest and highest run. The target `mean` is the mean over targets.
+    """
+    whole = summary["valid_frames"].isna() & ~summary["metric"].isin(METRICS)
+    figures = summary.assign(score=summary["mean"].where(whole, summary["median"]))
+    means = figures.groupby(["system", "metric"], sort=False)["score"].mean().reset_index().assign(target="mean")
+    scores = pd.concat([figures, means]).groupby(["metric", "target"], sort=False)["score"]
+    table = pd.DataFrame({"mean": scores.mean(), "std": scores.std(), "low": scores.min(), "high": scores.max()})
+    table["runs"] = scores.count()
+    return in_order(table, metrics_of(summary), [*targets_of(summary), "mean"])
+
+
 def by_song(songs: pd.DataFrame) -> pd.DataFrame:
     """A row per system, song and target, with a column per metric and the numbers of frames of the first metric."""
     keys, columns = ["system", "track", "target"], metrics_of(songs)
