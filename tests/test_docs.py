@@ -27,6 +27,7 @@ import yaml
 from distributed.cli import dask_scheduler, dask_worker
 from dvc.cli.parser import get_main_parser
 
+from experiments.hel1 import __main__ as hel1
 from rnnsep import params
 from rnnsep.app import cli
 from rnnsep.corpora.place import PlaceParams, link_songs
@@ -51,7 +52,7 @@ ELSEWHERE = (  # needs more than a clone, or runs in the background
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
-    ["pytest"], ["uv"], ["tensorboard"],
+    ["python", "-m", "experiments.hel1"], ["pytest"], ["uv"], ["tensorboard"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -118,6 +119,8 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
     elif program == "tensorboard":
         assert arguments == ["--logdir", ".cache/train"]
+    elif arguments[:2] == ["-m", "experiments.hel1"]:
+        hel1.parser().parse_args(arguments[2:])
     elif [program, *arguments][:2] == ["python", "stages/train.py"]:
         assert [program, *arguments] == shlex.split(PIPELINE["train"]["cmd"])
     else:
@@ -280,7 +283,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("name", ["results.md", "quality.md"])
+@pytest.mark.parametrize("name", ["results.md", "quality.md", "hel1.md"])
 def test_every_table_of_results_follows_a_command(name: str) -> None:
     """In each section of level two or three, the first table comes after a block of commands."""
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")

@@ -11,7 +11,9 @@ import pytest
 from rnnsep.report.examples import FREE
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted(path for folder in ("src", "stages", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+FILES = sorted(
+    path for folder in ("src", "stages", "benchmarks", "experiments") for path in (ROOT / folder).rglob("*.py")
+)
 UNPICKLING = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 # what a Dask worker is given and answers, as Dask does itself; who reaches a scheduler can run code anyway
 BETWEEN_PROCESSES = {"src/rnnsep/running/cluster.py": ["pickle"]}
