@@ -12,7 +12,6 @@ import pytest
 import rnnsep
 from rnnsep.app import cli
 from rnnsep.app.arrays import separate_audio
-from rnnsep.app.models import PACKAGED
 
 
 def test_the_package_has_separate() -> None:
@@ -57,9 +56,9 @@ def test_keras_that_was_imported_before_with_other_settings_changes_nothing(tmp_
     (tmp_path / ".keras").mkdir()
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps({"floatx": "float16", "epsilon": 0.1}))
     code = (
-        "import keras, numpy as np, rnnsep; from rnnsep.app.models import PACKAGED; keras.config.set_epsilon(0.1)\n"
+        "import keras, numpy as np, rnnsep; keras.config.set_epsilon(0.1)\n"
         "x = np.random.default_rng(0).uniform(-0.5, 0.5, (8000, 1))\n"
-        "vocals = rnnsep.separate(x, 16000, PACKAGED)['vocals']; np.save('vocals.npy', vocals)\n"
+        "vocals = rnnsep.separate(x, 16000, 'synthetic')['vocals']; np.save('vocals.npy', vocals)\n"
         "print(keras.config.floatx(), keras.config.dtype_policy().name, keras.config.epsilon())"
     )
     path = str(Path(rnnsep.__file__).parents[1])
@@ -69,7 +68,7 @@ def test_keras_that_was_imported_before_with_other_settings_changes_nothing(tmp_
     )
     assert done.stdout.split() == ["float16", "float16", "0.1"]  # the user's settings are kept
     x = np.random.default_rng(0).uniform(-0.5, 0.5, (8000, 1))
-    expected = rnnsep.separate(x, 16000, PACKAGED)["vocals"]
+    expected = rnnsep.separate(x, 16000, "synthetic")["vocals"]
     found = np.load(tmp_path / "vocals.npy")
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)

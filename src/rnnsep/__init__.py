@@ -13,7 +13,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 PACKAGES = (
-    "av", "filelock", "jinja2", "keras", "musdb", "museval", "numpy", "pandas", "PIL", "psutil", "scipy", "soundfile",
+    "av", "filelock", "jinja2", "jsonschema", "keras", "musdb", "museval", "numpy", "pandas", "PIL", "psutil", "scipy", "simplejson", "soundfile",
     "tensorflow", "threadpoolctl", "tqdm", "vl_convert", "yaml",
 )  # fmt: skip
 

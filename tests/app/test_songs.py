@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.app import arrays, cli, songs
-from rnnsep.app import models as module
 from rnnsep.app.arrays import separate_audio
-from rnnsep.app.models import PACKAGED, ModelFiles, find_model
+from rnnsep.app.models import ModelFiles, find_model
 from rnnsep.app.songs import Options, separate_files, with_residual
 from rnnsep.corpora.synthetic.render import render
+from rnnsep.network import packaged
 from rnnsep.network.model import Model, load_model, save_model
 from rnnsep.network.network import make_network
 from rnnsep.params import changed
@@ -232,37 +232,36 @@ def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[np.gene
         separate_audio(audio, 44100, models)
 
 
-def test_without_a_model_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "PACKAGED", tmp_path / "none")
-    with pytest.raises(UserError, match="run dvc repro"):
-        separate_audio(np.zeros(10), 44100)
-
-
-def test_the_model_is_the_users_own_or_the_packaged_one_and_is_named(
+def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(models, tmp_path / "package" / "models")
-    monkeypatch.setattr(module, "PACKAGED", tmp_path / "package" / "models")
+    for name, rank in {"small": 2, "large": 1}.items():
+        folder = tmp_path / "package" / name
+        shutil.copytree(models, folder)
+        (folder / "README.md").write_text(f"---\nrank: {rank}\nlicence: MIT\ndata: noise\n---\n# {name}\n")
+    monkeypatch.setattr(packaged, "PACKAGED", tmp_path / "package")
     soundfile.write("song.wav", music(0.1, 8000, 1), 8000)
     assert cli.main(["separate", "song.wav", "-o", "out"]) == 0
-    assert capsys.readouterr().err == f"rnnsep: separating with the model in {tmp_path / 'package' / 'models'}\n"
+    assert capsys.readouterr().err == "rnnsep: separating with the model large (trained on noise; MIT)\n"
+    assert cli.main(["separate", "song.wav", "-o", "out", "--model", "small"]) == 0
+    assert capsys.readouterr().err == "rnnsep: separating with the model small (trained on noise; MIT)\n"
     shutil.copytree(models, tmp_path / "models")
     assert cli.main(["separate", "song.wav", "-o", "out"]) == 0
     said = capsys.readouterr()
-    assert said.err == "rnnsep: separating with the model in models\n"
-    assert ": kept in " in said.out  # since the two are the same
-    assert cli.main(["separate", "song.wav", "-o", "out", "--model", "models"]) == 0
-    assert capsys.readouterr().err == ""
+    assert said.err == "rnnsep: separating with the model models\n"
+    assert ": kept in " in said.out  # since all have the same files
+    assert cli.main(["separate", "song.wav", "-o", "out", "--model", "tiny"]) == 1
+    assert "tiny: no model; give a folder with model.json, or one of large, small" in capsys.readouterr().err
+    assert cli.main(["models"]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["large", "small"]
 
 
 def test_the_package_brings_a_model_that_separates_songs_it_has_not_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find_model(None) == PACKAGED
-    assert sum(path.stat().st_size for path in PACKAGED.iterdir()) < 10e6
+    assert find_model(None) == packaged.cards()[0].folder
     song = render(seed=1, index=0, seconds=6.0)  # it was trained on songs of seed 0
     mixture = song.pop("mixture") / 32768
     for source, estimate in separate_audio(mixture, 44100).items():
@@ -438,7 +437,7 @@ def test_a_model_is_named_only_where_it_is_used(
         (["nowhere.mp3"], "nowhere.mp3: no such file or folder"),
         (["void"], "void: holds no audio file"),
         (["song.wav", "--source", "voice"], "MODELS: separates vocals, drums, rest, but not voice"),
-        (["song.wav", "--model", "void"], "void/model.json: No such file or directory; run dvc repro to train a model"),
+        (["song.wav", "--model", "void"], "void: no model; give a folder with model.json, or one of synthetic"),
         (["song.wav", "--temperature", "0"], "temperature: must be from 0.1 to 10, not 0.0"),
         (["song.wav", "--temperature", "nan"], "temperature: must be a number, not nan"),
         (["song.wav", "--format", "flac", "--subtype", "FLOAT"], "FLAC has no floating point; use"),

@@ -37,6 +37,7 @@ RECIPE = changed(
         "optimizer.momentum": 0.9,
         "optimizer.weight_decay": 0.0,
         "optimizer.clip": 1.0,
+        "training.start": None,
         "training.seed": 1,
         "training.epochs": 3,
         "training.patience": 3,

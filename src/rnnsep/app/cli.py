@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"rnnsep {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_separate(commands)
+    add_models(commands)
     add_evaluate(commands)
     add_scores(commands)
     add_preset(commands)
@@ -66,8 +67,9 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="also write the rest of the song, so that all files sum to the song to the last bit",
     )  # fmt: skip
     command.add_argument(
-        "--model", metavar="DIR", type=Path,
-        help="folder of a trained model (default: models, else the packaged model)",
+        "--model", metavar="MODEL",
+        help="folder of a trained model, or name of a packaged one, see rnnsep models (default: models, else the first"
+        " packaged one)",
     )  # fmt: skip
     command.add_argument(
         "--filter", choices=["mask", "wiener"], default="mask",
@@ -87,7 +89,7 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def separate(options: argparse.Namespace) -> None:
-    from rnnsep.app.models import find_model
+    from rnnsep.app.models import described, find_model
     from rnnsep.app.songs import Options, separate_files
 
     chosen = Options(
@@ -100,8 +102,8 @@ def separate(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
     )
     model = find_model(options.model)
-    if options.model is None:
-        print(f"rnnsep: separating with the model in {model}", file=sys.stderr)
+    if model != Path(options.model or ""):  # not the folder that was given
+        print(f"rnnsep: separating with the model {described(model)}", file=sys.stderr)
     outcomes = separate_files(options.inputs, options.output, model, chosen)
     for outcome in outcomes:
         if outcome.state == "failed":
@@ -113,6 +115,23 @@ def separate(options: argparse.Namespace) -> None:
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     if failed:
         raise UserError(f"{failed} of {len(outcomes)} inputs could not be separated")
+
+
+def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "models",
+        help="list the packaged models",
+        description="List the packaged models: name, training data, licence, and the folder with the model card.",
+        epilog="example: rnnsep separate song.mp3 -o separated --model synthetic",
+    )
+    command.set_defaults(run=models)
+
+
+def models(_: argparse.Namespace) -> None:
+    from rnnsep.network.packaged import cards
+
+    for card in cards():
+        print(f"{card.name}: trained on {card.data}; {card.licence}; {card.folder}")
 
 
 def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,24 +1,36 @@
-"""Models by folder: the pipeline's, or the one that the package includes."""
+"""Models by folder or name: the pipeline's, or one that the package includes."""
 
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
+from rnnsep.network import packaged
 from rnnsep.running.errors import UserError
-
-PACKAGED = Path(str(resources.files("rnnsep"))) / "models"
 
 
 def find_model(given: Path | str | None) -> Path:
-    """The folder of the model to use: `given`, else models/ of the pipeline, else the packaged model."""
-    if given is not None:
-        return Path(given)
-    for folder in (Path("models"), PACKAGED):
-        if (folder / "model.json").is_file():
-            return folder
-    raise UserError("models: holds no trained model; run dvc repro, or give the folder of a model with --model")
+    """The folder of the model to use: that of `given`, else models/ of the pipeline, else the best packaged model.
+
+    `given` is a folder or the name of a packaged model; a folder takes precedence. Raises `UserError` if it is neither.
+    """
+    folder = Path("models" if given is None else given)
+    if (folder / "model.json").is_file():
+        return folder
+    folders = {card.name: card.folder for card in packaged.cards()}
+    if given is None:
+        return next(iter(folders.values()))
+    if str(given) not in folders:
+        raise UserError(f"{given}: no model; give a folder with model.json, or one of {', '.join(folders)}")
+    return folders[str(given)]
+
+
+def described(folder: Path) -> str:
+    """A model's folder, or for a packaged model its name, training data and licence."""
+    for card in packaged.cards():
+        if card.folder == folder:
+            return f"{card.name} (trained on {card.data}; {card.licence})"
+    return str(folder)
 
 
 @dataclass(frozen=True)

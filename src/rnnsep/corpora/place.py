@@ -13,6 +13,7 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
 from rnnsep.running.progress import warn
+from rnnsep.running.stage import workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +45,6 @@ def songs_folder(place: PlaceParams) -> Path | None:
         what = "is a file" if path.is_file() else "does not exist"
         raise ParamError("corpus.path", f"{path} {what}; give the folder of the songs")
     return path
-
-
-def workspace() -> Path:
-    """The repository, also for an experiment that runs in a copy of it, below `.dvc/tmp/exps`."""
-    here = Path.cwd()
-    for folder in here.parents:
-        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
-            return folder.parents[2]
-    return here
 
 
 def link_songs(place: PlaceParams, link: Path, record: Path) -> None:

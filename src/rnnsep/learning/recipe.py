@@ -27,6 +27,7 @@ class OptimizerParams:
 class TrainingParams:
     """Section `training` of params.yaml."""
 
+    start: str | None
     seed: Annotated[int, Range(0, 2**32 - 1)]
     epochs: Annotated[int, Range(1)]
     patience: Annotated[int, Range(1)]

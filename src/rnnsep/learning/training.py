@@ -27,6 +27,7 @@ from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.sampling import Sampler
 from rnnsep.learning.schedule import rate_of_epoch
 from rnnsep.learning.trainer import Trainer, assign
+from rnnsep.learning.transfer import Start
 from rnnsep.learning.watching import Excerpt, Watch
 from rnnsep.network.model import Model, save_model
 from rnnsep.network.network import MaskNetwork, computing, make_enhancer, make_network
@@ -60,7 +61,10 @@ def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = F
         # side by side, each in a process that leaves its end in a checkpoint; what follows only reads these
         parallel_map(partial(_fit_alone, ensemble.fit), numbers, "networks")
     networks, states = zip(*map(ensemble.fit, numbers), strict=True)
-    provenance, enhancer = {"best_epoch": states[0].best_epoch}, None
+    provenance: dict[str, object] = {"best_epoch": states[0].best_epoch}
+    if recipe.training.start:
+        provenance["start"] = Start.find(recipe.training.start, 1).key
+    enhancer = None
     if recipe.enhancement.layers:
         keras.utils.set_random_seed(recipe.training.seed)
         enhancing = recipe.enhancing
@@ -105,9 +109,10 @@ class Ensemble:
             network = make_network(recipe.network, len(self.features.sources), self.features.stft)
             trainer = Trainer(network, recipe)
         label = f"network {number}, " if count > 1 else ""
-        checkpoint = self.models.parent / f"checkpoint{suffix}.npz"
+        start = Start.find(recipe.training.start, number) if recipe.training.start else None
+        checkpoint = self.models.parent / f"checkpoint{suffix}{f'-{start.key}' if start else ''}.npz"
         watch = Watch(checkpoint.parent, number, recipe) if self.watched else None
-        state = fit(trainer, self.features, self.songs, checkpoint, label, watch)
+        state = fit(trainer, self.features, self.songs, checkpoint, label, watch, start)
         write_history(self.models / f"history{suffix}.tsv", state)
         return network, state
 
@@ -148,20 +153,24 @@ def fit(
     checkpoint: Path,
     label: str = "",
     watch: Watch | None = None,
+    start: Start | None = None,
 ) -> Checkpoint:
     """
     Train the trainer's network on `songs` until the last epoch or early stopping; it ends with its best weights.
 
     Without validation songs these are the last weights. Resumes from `checkpoint` if it exists and has no more epochs
-    than the recipe. `label` precedes each line that is printed.
+    than the recipe; otherwise begins with the weights of `start`. `label` precedes each line that is printed.
     """
     network, recipe, params = trainer.network, trainer.recipe, trainer.recipe.training
     if (epochs := Checkpoint.epochs_in(checkpoint)) > params.epochs:
         print(f"{label}restarting, since {checkpoint} is the end of {epochs} epochs", flush=True)
         checkpoint.unlink()
     trainer.replicas.share(checkpoint)
-    if network.standardisation is not None and not checkpoint.exists():
-        network.adapt(*statistics(features, trainer, songs))
+    if not checkpoint.exists():
+        if network.standardisation is not None:
+            network.adapt(*statistics(features, trainer, songs))
+        if start:
+            print(label + start.into(network, features), flush=True)
         trainer.restart_averages()
     sampler = Sampler(features, "train", recipe.sampling, network.pooling.nb_bins, songs)
     validation = None

@@ -1,0 +1,89 @@
+"""Transfer learning: a training that starts from the weights of a trained model (`training.start`)."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnsep.network.model import load_model
+from rnnsep.network.network import MaskNetwork
+from rnnsep.network.packaged import cards
+from rnnsep.params import ParamError
+from rnnsep.running.stage import workspace
+from rnnsep.signal.features import Features
+
+OUTPUTS = re.compile(r"/(heads|local|head_\d+)/")  # weights whose rows belong to sources
+
+
+@dataclass(frozen=True)
+class Start:
+    """The model whose weights network `number` of an ensemble begins with, counted from 1."""
+
+    folder: Path
+    number: int
+
+    @classmethod
+    def find(cls, name: str, number: int) -> "Start":
+        """The packaged model `name`, or the model in a folder. A relative path begins at the repository.
+
+        Raises `UserError` if there is no model.
+        """
+        folder = workspace() / Path(name).expanduser()
+        for card in cards():
+            if card.name == name and not folder.is_dir():
+                folder = card.folder
+        if not (folder / "model.json").is_file():
+            names = ", ".join(card.name for card in cards())
+            raise ParamError(
+                "training.start",
+                f"no model in {folder}; give a folder with model.json, or one of {names} (DVC removes models/ before"
+                " it trains: copy a model to another folder first)",
+            )
+        return cls(folder, number)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the model's files, shortened."""
+        content = [path.read_bytes() for path in sorted(self.folder.glob("*.weights.h5"))]
+        return hashlib.sha256(b"".join([(self.folder / "model.json").read_bytes(), *content])).hexdigest()[:12]
+
+    def into(self, network: MaskNetwork, features: Features) -> str:
+        """Copy weights of equal name and shape to `network`, to be trained on `features`, and return what was done.
+
+        The output layers are copied only between models of the same sources in the same order. Raises `UserError` for a
+        damaged model and if nothing fits.
+        """
+        model = load_model(self.folder)
+        given = dict(_named(model.networks[min(self.number, len(model.networks)) - 1]))
+        same_sources = features.sources == model.sources
+        taken, left = [], []
+        for name, weight in _named(network):
+            source = given.get(name)
+            fits = source is not None and source.shape == weight.shape
+            if fits and (same_sources or not OUTPUTS.search(name[0])):
+                weight.assign(source)
+                taken.append(name)
+            else:
+                left.append(name)
+        if not taken:
+            raise ParamError("training.start", f"no weights of {self.folder} fit this network; see model.json there")
+        layers = ", ".join(dict.fromkeys(path.split("/", 1)[1].rsplit("/", 1)[0] for path, _ in left))
+        return (
+            f"starting from {len(taken)} of {len(taken) + len(left)} arrays of weights of {self.folder}"
+            + (f"; not from {layers}" if left else "")
+            + ("" if features.stft == model.stft else f"; warning: it was trained on {model.stft}")
+        )
+
+
+def _named(network: MaskNetwork) -> Iterator[tuple[tuple[str, int], Any]]:
+    """The trainable weights of a network, each with its path and how often the path came before.
+
+    Networks of single sources inside it have the same paths (`rnn.shared`).
+    """
+    seen: Counter[str] = Counter()
+    for weight in network.trainable_variables:
+        yield (weight.path, seen[weight.path]), weight
+        seen[weight.path] += 1
