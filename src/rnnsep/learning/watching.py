@@ -58,7 +58,7 @@ class Watch:
         epoch = int(history[-1][0])
         for run, values in figures.items():
             for name, value in values.items():
-                self._write(run, name, tf.constant(value, tf.float32), epoch, SCALARS)
+                self._write(run, f"epoch/{name}", tf.constant(value, tf.float32), epoch, SCALARS)
         if self.live:
             _write_live(self.live, history)
         self._flush()
