@@ -1,4 +1,4 @@
-"""The image copies files that exist and installs extras that exist; the development containers build from its Dockerfile."""
+"""The image copies files and installs extras that exist; development containers build from its Dockerfile."""
 
 import json
 import re
