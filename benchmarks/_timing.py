@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from rnnsep.network import backend
+
 Make = Callable[[], Callable[[], object]]
 """Sets one side up, inside its own process, and returns the call to be timed."""
 
@@ -64,8 +66,9 @@ def quiet() -> None:
 
 def _serve(pipe: Connection, make: Make) -> None:
     quiet()
-    call = make()
-    call()  # compiles and fills caches
+    with backend.quiet():  # TensorFlow's lines about the machine, unless it fails
+        call = make()
+        call()  # compiles and fills caches
     while pipe.recv():
         wall, cpu = time.perf_counter(), cpu_seconds()
         call()

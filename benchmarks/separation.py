@@ -12,8 +12,6 @@ import argparse
 import bisect
 import functools
 import multiprocessing
-import sys
-import types
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -94,8 +92,6 @@ def two_processes(filter_name: str) -> Callable[[], object]:
 
 def open_unmix_side(iterations: int) -> Callable[[], object]:
     """Open-Unmix's `Separator`, the whole song at once, on one thread."""
-    # for reading files only, and not to be had for each torch; openunmix imports it always
-    sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
     import torch
     from openunmix.model import OpenUnmix, Separator
 

@@ -48,11 +48,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 ELSEWHERE = (  # needs more than a clone, or runs in the background
     "musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest", "10.0.0.", "bucket", "--queue", "queue start",
-    "--run", "tensorboard", "seed-",
+    "--run", "tensorboard", "seed-", "docker",
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
-    ["python", "-m", "experiments.hel1"], ["pytest"], ["uv"], ["tensorboard"],
+    ["python", "-m", "experiments.hel1"], ["pytest"], ["uv"], ["tensorboard"], ["docker"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -117,6 +117,8 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
                     params.select(next(iter(load_script(name).main.__annotations__.values())), document)
     elif program == "dask":
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
+    elif program == "docker":
+        assert arguments[0] in ("build", "run")
     elif program == "tensorboard":
         assert arguments == ["--logdir", ".cache/train"]
     elif arguments[:2] == ["-m", "experiments.hel1"]:

@@ -13,8 +13,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 PACKAGES = (
-    "av", "filelock", "jinja2", "jsonschema", "keras", "musdb", "museval", "numpy", "pandas", "PIL", "psutil", "scipy", "simplejson", "soundfile",
-    "tensorflow", "threadpoolctl", "tqdm", "vl_convert", "yaml",
+    "av", "filelock", "jinja2", "jsonschema", "keras", "musdb", "museval", "numpy", "pandas", "PIL", "psutil",
+    "scipy", "simplejson", "soundfile", "tensorflow", "threadpoolctl", "tqdm", "vl_convert", "yaml",
 )  # fmt: skip
 
 if missing := [name for name in PACKAGES if name not in sys.modules and find_spec(name) is None]:

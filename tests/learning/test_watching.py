@@ -57,13 +57,13 @@ def test_a_watched_training_has_the_same_bytes_and_its_curves_continue(
     assert sorted(path.name for path in (tmp_path / "plain").iterdir()) == ["checkpoint.npz", "models"]
 
     train_run, valid_run = tmp_path / "run" / "train", tmp_path / "run" / "valid"
-    figures = ["frames_per_second", "gradient_norm", "learning_rate", "loss"]
+    figures = [f"epoch/{name}" for name in ("frames_per_second", "gradient_norm", "learning_rate", "loss")]
     assert sorted(events(train_run).Tags()["tensors"]) == [*figures, "parameters"]
     for tag in figures:
         assert steps(train_run, tag) == [1, 2, 3]
-    assert steps(valid_run, "loss") == [1, 2, 3]
+    assert steps(valid_run, "epoch/loss") == [1, 2, 3]
     history = [line.split("\t") for line in (models / "history.tsv").read_text().splitlines()[1:]]
-    stored = [float(tf.make_ndarray(event.tensor_proto)) for event in events(valid_run).Tensors("loss")]
+    stored = [float(tf.make_ndarray(event.tensor_proto)) for event in events(valid_run).Tensors("epoch/loss")]
     np.testing.assert_allclose(stored, [float(row[2]) for row in history], rtol=1e-5)
 
     assert json.loads(live["metrics.json"])["step"] == 3
@@ -78,7 +78,7 @@ def test_the_excerpt_can_be_seen_and_heard(features: Path, tmp_path: Path, monke
     tags = [f"estimate/{name}" for name in ("low", "high")] + [
         f"reference/{name}" for name in ("low", "high", "mixture")
     ]
-    assert set(events(valid).Tags()["tensors"]) == {"loss", *tags, *(f"{tag} (sound)" for tag in tags)}
+    assert set(events(valid).Tags()["tensors"]) == {"epoch/loss", *tags, *(f"{tag} (sound)" for tag in tags)}
     assert steps(valid, "estimate/low") == [1, 2] and steps(valid, "reference/low") == [1]
     sound, brightness = {}, {}
     for tag in tags:
@@ -99,7 +99,7 @@ def test_a_training_without_validation_songs_has_curves(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     watched(without("valid", features, tmp_path / "features"), tmp_path / "run", 1)
-    assert steps(tmp_path / "run" / "train", "loss") == [1]
+    assert steps(tmp_path / "run" / "train", "epoch/loss") == [1]
     assert not (tmp_path / "run" / "valid").exists()
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from rnnsep.running.progress import Progress
+from rnnsep.running import progress as module
+from rnnsep.running.progress import Clock, Progress
 
 
 @pytest.mark.parametrize(("total", "expected"), [(3, 3), (10, 10), (1000, 10)])
@@ -19,3 +20,10 @@ def test_lines_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress("steps", 2, lines=False) as progress:
         progress.advance("loss 1")
     assert capsys.readouterr().out == ""
+
+
+def test_the_time_left_leaves_out_a_slow_first_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 100.0, 110.0, 130.0, 140.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
+    clock = Clock(4)
+    assert [clock.left() for _ in range(4)] == ["0:05:00 left", "0:00:20 left", "0:00:15 left", ""]

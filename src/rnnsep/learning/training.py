@@ -10,7 +10,7 @@ With `blending`, a band-split RNN is trained in addition, and the masks of all n
 
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
@@ -112,7 +112,8 @@ class Ensemble:
         start = Start.find(recipe.training.start, number) if recipe.training.start else None
         checkpoint = self.models.parent / f"checkpoint{suffix}{f'-{start.key}' if start else ''}.npz"
         watch = Watch(checkpoint.parent, number, recipe) if self.watched else None
-        state = fit(trainer, self.features, self.songs, checkpoint, label, watch, start)
+        with closing(watch) if watch else nullcontext():
+            state = fit(trainer, self.features, self.songs, checkpoint, label, watch, start)
         write_history(self.models / f"history{suffix}.tsv", state)
         return network, state
 
@@ -182,11 +183,11 @@ def fit(
     if state.epoch:
         print(f"{label}resuming after epoch {state.epoch}", flush=True)
     excerpt = Excerpt(features, trainer) if watch and validation else None
-    pretraining, clock = recipe.loss.pretraining_epochs, Clock(params.epochs - state.epoch)
+    pretraining, clock, left = recipe.loss.pretraining_epochs, Clock(params.epochs - state.epoch), ""
     while state.epoch < params.epochs and state.epoch - max(state.best_epoch, pretraining) < params.patience:
         epoch = state.epoch + 1
         rate = rate_of_epoch([criterion(row) for row in state.history], params)
-        figures = _epoch(trainer, sampler, epoch, rate)
+        figures = _epoch(trainer, sampler, epoch, rate, left)
         train_loss = figures["loss"]
         valid_loss = trainer.evaluate(validation.whole()) if validation else float("nan")
         if not np.isfinite([train_loss, valid_loss if validation else 0.0]).all():
@@ -213,9 +214,9 @@ def fit(
         state.write(checkpoint, trainer.variables)
         sdr = f", SDR {scores['sdr']:.2f} dB" if "sdr" in scores else ""
         valid = f", valid {valid_loss:.4f}{sdr}{' (best)' if best else ''}" if validation else ""
-        print(f"{label}epoch {epoch}/{params.epochs}: train {train_loss:.4f}{valid}{clock.left()}", flush=True)
-    if watch:
-        watch.close()
+        left = clock.left()
+        line = f"{label}epoch {epoch}/{params.epochs}: train {train_loss:.4f}{valid}"
+        print(f"{line}, {left}" if left else line, flush=True)
     assign(network.trainable_variables, state.best_weights)
     return state
 
@@ -251,8 +252,8 @@ def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> 
     return mean, np.maximum(deviation, 1e-3 * deviation.max() + 1e-12)
 
 
-def _epoch(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> dict[str, float]:
-    """Train for an epoch and return its figures by name.
+def _epoch(trainer: Trainer, sampler: Sampler, epoch: int, rate: float, left: str) -> dict[str, float]:
+    """Train for an epoch and return its figures by name. `left` is the time left for the whole training, for the bar.
 
     `loss` is the mean loss of the steps, or with L-BFGS the loss after them; single steps have more figures.
     """
@@ -268,7 +269,7 @@ def _epoch(trainer: Trainer, sampler: Sampler, epoch: int, rate: float) -> dict[
         for batch in sampler.epoch(seed, epoch):
             losses.append(trainer.step(batch, rate, pretraining))
             norms.append(trainer.norm)
-            progress.advance(f"loss {losses[-1]:.4f}")
+            progress.advance(f"loss {losses[-1]:.4f}{f', training: {left}' if left else ''}")
     frames = sampler.params.steps * sampler.params.batch * sampler.params.frames
     return {
         "loss": float(np.mean(losses)),

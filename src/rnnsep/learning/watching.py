@@ -58,7 +58,7 @@ class Watch:
         epoch = int(history[-1][0])
         for run, values in figures.items():
             for name, value in values.items():
-                self._write(run, name, tf.constant(value, tf.float32), epoch, SCALARS)
+                self._write(run, f"epoch/{name}", tf.constant(value, tf.float32), epoch, SCALARS)
         if self.live:
             _write_live(self.live, history)
         self._flush()
@@ -138,7 +138,7 @@ class Excerpt:
         return np.clip(inverse(spectra), -1, 1), self.stft.sample_rate
 
     def picture(self, spectra: NDArray[np.complex64]) -> NDArray[np.uint8]:
-        """Spectrogram as an image (height, width, 3) on the mixture's scale, low frequencies at the bottom."""
+        """Spectrogram as an image (height, width, 3): logarithmic, low frequencies at the bottom."""
         magnitude = np.abs(spectra).mean(axis=-1)  # (nb_frames, nb_bins)
         highest = min(HIGHEST, self.stft.sample_rate / 2)
         edges = np.geomspace(LOWEST, highest, ROWS + 1) * self.stft.window / self.stft.sample_rate  # bins

@@ -52,7 +52,7 @@ class Clock:
         done = len(self.ends) - 1
         first = min(1, done - 1)
         seconds = (self.ends[-1] - self.ends[first]) / (done - first) * (self.total - done)
-        return f", {timedelta(seconds=round(seconds))} left" if done < self.total else ""
+        return f"{timedelta(seconds=round(seconds))} left" if done < self.total else ""
 
 
 def warn(message: str) -> None:
