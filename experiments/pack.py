@@ -1,6 +1,6 @@
 """Pack a trained model for the package: the same files with weights as float16, compressed.
 
-    python -m experiments.pack models src/rnnsep/models/NAME
+python -m experiments.pack models src/rnnsep/models/NAME
 """
 
 import shutil
