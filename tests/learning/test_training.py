@@ -119,6 +119,7 @@ def test_only_schedules_that_do_not_depend_on_the_number_of_epochs_continue() ->
     constant = {"training.schedule": "constant"}
     assert reuse(changed(RECIPE, constant)).growing == ("training.epochs",)
     assert reuse(changed(RECIPE, constant | {"enhancement.layers": 1})).growing == ()
+    assert reuse(changed(RECIPE, constant | {"training.start": "models"})).growing == ()
 
 
 @pytest.mark.usefixtures("eager")
