@@ -27,16 +27,17 @@ class Row:
 def reference_rows(mix: Songs, irm1: Songs) -> list[Row]:
     """HEL1 as published, on all of its songs and on those of `mix`; MIX and IRM1 here.
 
-    The last row, IRM1 from its own published scores, says what the excerpts and the songs change.
+    The last rows, IRM1 here and as published from its own published scores, say what the excerpts and songs change.
     """
     hel1 = published()
-    same = hel1.common(mix)
+    same, theirs = hel1.common(mix), published("IRM1").common(mix)
     return [
         Row("HEL1", "as published, 50 songs", "published", hel1.medians(), hel1.spreads()),
         *([_row("HEL1, these songs", "as published", "published", [same])] if same.names else []),
         _row("MIX", "the mixture divided by 4", "baselines", [mix]),
         _row("IRM1", "ideal ratio mask", "baselines", [irm1]),
         _row("IRM1, from its own published scores", "ideal ratio mask", "baselines", [irm1], "IRM1"),
+        *([_row("IRM1, these songs", "as published", "published", [theirs], "IRM1")] if theirs.names else []),
     ]
 
 
