@@ -164,6 +164,7 @@ def test_a_whole_run_resumes_and_writes_table_and_figure(
         "MIX",
         "IRM1",
         "IRM1, from its own published scores",
+        "IRM1, these songs",
         "random",
     ]
     assert table.loc["random", "runs"] == 2
