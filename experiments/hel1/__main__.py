@@ -58,7 +58,7 @@ def run(corpus: str, copy: Path | None, folder: Path, names: Sequence[str]) -> N
 
     use_threads(1)
     with threadpool_limits(1):  # the matrices of scores are small; more threads only wait for each other
-        study = Study(corpus, copy, folder)
+        study = Study(corpus, copy.resolve(), folder)
         mix, irm1 = score_references(study)
         mixture = fingerprint.read(mix, mix)
         rows = table.reference_rows(mixture, fingerprint.read(irm1, mix))

@@ -9,6 +9,7 @@ from experiments.hel1.fingerprint import SOURCES
 from experiments.hel1.table import Row
 
 COLOURS = {"random weights": "#2f7de1", "defects of andabi": "#2ca06b", "mistakes after training": "#e08a1e"}
+SARS = [-6, 15]  # dB; points beyond are left out
 GREY = "#808080"  # visible on white and on black
 
 
@@ -21,14 +22,14 @@ def plane(rows: Iterable[Row]) -> str:
             for source, sir, sar in zip(SOURCES, sirs, sars, strict=True):
                 points.append({"name": row.name, "group": row.group, "source": source, "SIR": sir, "SAR": sar})
     x = {"field": "SIR", "type": "quantitative", "title": "SIR (dB)", "scale": {"zero": False}}
-    y = {"field": "SAR", "type": "quantitative", "title": "SAR (dB)", "scale": {"zero": False}}
+    y = {"field": "SAR", "type": "quantitative", "title": "SAR (dB)", "scale": {"domain": SARS}}
     colour = {"field": "group", "type": "nominal", "title": None, "legend": {"orient": "top"},
               "scale": {"domain": list(COLOURS), "range": list(COLOURS.values())}}  # fmt: skip
     hel1 = {"filter": {"field": "name", "equal": "HEL1"}}
     layers: list[dict[str, Any]] = [
         {
             "transform": [{"filter": {"field": "group", "oneOf": list(COLOURS)}}],
-            "mark": {"type": "point", "filled": True, "size": 45, "opacity": 0.75},
+            "mark": {"type": "point", "filled": True, "size": 45, "opacity": 0.75, "clip": True},
             "encoding": {"x": x, "y": y, "color": colour},
         },
         {

@@ -25,14 +25,19 @@ class Row:
 
 
 def reference_rows(mix: Songs, irm1: Songs) -> list[Row]:
-    """HEL1 as published, on all of its songs and on those of `mix`; MIX and IRM1 here."""
+    """HEL1 as published, on all of its songs and on those of `mix`; MIX and IRM1 here.
+
+    The last rows, IRM1 here and as published from its own published scores, say what the excerpts and songs change.
+    """
     hel1 = published()
-    same = hel1.common(mix)
+    same, theirs = hel1.common(mix), published("IRM1").common(mix)
     return [
         Row("HEL1", "as published, 50 songs", "published", hel1.medians(), hel1.spreads()),
         *([_row("HEL1, these songs", "as published", "published", [same])] if same.names else []),
         _row("MIX", "the mixture divided by 4", "baselines", [mix]),
         _row("IRM1", "ideal ratio mask", "baselines", [irm1]),
+        _row("IRM1, from its own published scores", "ideal ratio mask", "baselines", [irm1], "IRM1"),
+        *([_row("IRM1, these songs", "as published", "published", [theirs], "IRM1")] if theirs.names else []),
     ]
 
 
@@ -41,8 +46,9 @@ def row(hypothesis: Hypothesis, runs: Iterable[Songs]) -> Row:
     return _row(hypothesis.name, hypothesis.about, hypothesis.group, list(runs))
 
 
-def _row(name: str, about: str, group: str, runs: list[Songs]) -> Row:
-    hel1 = published()
+def _row(name: str, about: str, group: str, runs: list[Songs], system: str = "HEL1") -> Row:
+    """A row whose distances are from the published scores of `system`."""
+    reference = published(system)
     medians, iqr = [run.medians() for run in runs], [run.spreads() for run in runs]
     return Row(
         name,
@@ -50,9 +56,9 @@ def _row(name: str, about: str, group: str, runs: list[Songs]) -> Row:
         group,
         sum(medians[1:], medians[0]) / len(runs),
         sum(iqr[1:], iqr[0]) / len(runs),
-        [distance(one, hel1.medians()) for one in medians],
-        [distance(one, hel1.spreads()) for one in iqr],
-        [agreement(one, hel1) for one in runs],
+        [distance(one, reference.medians()) for one in medians],
+        [distance(one, reference.spreads()) for one in iqr],
+        [agreement(one, reference) for one in runs],
     )
 
 

@@ -158,7 +158,15 @@ def test_a_whole_run_resumes_and_writes_table_and_figure(
     assert study.main(arguments) == 0
     printed = capsys.readouterr().out
     table = pd.read_csv(folder / "table.csv").set_index("name")
-    assert list(table.index) == ["HEL1", "HEL1, these songs", "MIX", "IRM1", "random"]
+    assert list(table.index) == [
+        "HEL1",
+        "HEL1, these songs",
+        "MIX",
+        "IRM1",
+        "IRM1, from its own published scores",
+        "IRM1, these songs",
+        "random",
+    ]
     assert table.loc["random", "runs"] == 2
     assert table.loc["random", "distance min"] < table.loc["random", "distance max"]
     assert table.loc["IRM1", "SIR vocals"] > table.loc["MIX", "SIR vocals"] + 1
