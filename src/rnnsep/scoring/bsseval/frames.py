@@ -69,20 +69,22 @@ class Signals:
         silent: NDArray[np.bool_] = (energies[:, :: self.nb_channels] == 0).any(axis=1)
         return silent
 
-    def read(self, start: int, stop: int, rows: Array) -> None:
-        """Put samples from `start` to `stop` into the first of `rows` (nb_rows, 2 nb_columns), zeros into the rest."""
+    def read(self, start: int, stop: int, nb_samples: int) -> Array:
+        """Columns (2 nb_columns, nb_samples) that begin with the samples from `start` to `stop` and end in zeros."""
+        columns = np.empty((2 * self.nb_columns, nb_samples))
         for source, signal in enumerate(self.signals):
-            part = np.asarray(signal[start:stop])
-            columns = rows[:, source * self.nb_channels : (source + 1) * self.nb_channels]
+            part = np.asarray(signal[start:stop]).astype(np.float64)
+            own = columns[source * self.nb_channels : (source + 1) * self.nb_channels]
             if self.nb_channels == 2:
-                np.add(part[:, 0], part[:, 1], out=columns[: len(part), 0], dtype=np.float64)
-                np.subtract(part[:, 0], part[:, 1], out=columns[: len(part), 1], dtype=np.float64)
+                np.add(part[:, 0], part[:, 1], out=own[0, : len(part)])
+                np.subtract(part[:, 0], part[:, 1], out=own[1, : len(part)])
             elif self.nb_channels > 2:
-                np.sum(part, axis=1, out=columns[: len(part), 0], dtype=np.float64)
-                np.matmul(part, self.combinations, out=columns[: len(part), 1:])
+                np.sum(part, axis=1, out=own[0, : len(part)])
+                own[1:, : len(part)] = (part @ self.combinations).T
             else:
-                columns[: len(part)] = part.reshape(-1, 1)
-            columns[len(part) :] = 0
+                own[0, : len(part)] = part.reshape(-1)
+            own[:, len(part) :] = 0
+        return columns
 
 
 class Blocks(NamedTuple):
@@ -110,15 +112,18 @@ class Frames:
     correlations: (nb_frames, nb_taps, nb_columns, 2 nb_columns), [t, l, i, j] = sum of x_i[n] x_j[n + l] in frame t,
     for references x_i and references or estimates x_j
     energies: (nb_frames, 2 nb_columns)
+    heads, tails: the first and the last samples of each frame, (2 nb_columns, up to nb_taps - 1)
     """
 
     spans: list[Span]
     correlations: Array
     energies: Array
+    heads: list[Array]
+    tails: list[Array]
 
     def first(self, nb_frames: int) -> "Frames":
-        """The first frames."""
-        return Frames(self.spans[:nb_frames], self.correlations[:nb_frames], self.energies[:nb_frames])
+        """The first frames, without their heads and tails."""
+        return Frames(self.spans[:nb_frames], self.correlations[:nb_frames], self.energies[:nb_frames], [], [])
 
 
 def measure(signals: Signals, spans: list[Span], blocks: Blocks) -> Frames:
@@ -126,50 +131,64 @@ def measure(signals: Signals, spans: list[Span], blocks: Blocks) -> Frames:
 
     Raises ValueError where signals hold NaN or infinity.
     """
-    nb_frames, columns = len(spans), signals.nb_columns
+    nb_frames, columns, reach = len(spans), signals.nb_columns, blocks.nb_taps - 1
     correlations = np.empty((nb_frames, blocks.nb_taps, columns, 2 * columns))
     energies = np.zeros((nb_frames, 2 * columns))
+    heads, tails = [], []
     for t, (start, stop) in enumerate(spans):
-        spectra = np.zeros(0, complex)
+        spectra, tail = np.zeros(0, complex), np.zeros((2 * columns, 0))
         for first in range(start, stop, CHUNK * blocks.step):
             nb_blocks = min(CHUNK, -(-(stop - first) // blocks.step))
-            rows = np.empty(((nb_blocks - 1) * blocks.step + blocks.size, 2 * columns))
+            end = min(first + nb_blocks * blocks.step + reach, stop)
             with np.errstate(invalid="ignore"):  # infinity is found below
-                signals.read(first, min(first + nb_blocks * blocks.step + blocks.nb_taps - 1, stop), rows)
-                spectra = _products(rows, nb_blocks, blocks, columns) + (spectra if first > start else 0)
-            new = rows[: nb_blocks * blocks.step]
-            energies[t] += np.einsum("nk,nk->k", new, new)
+                samples = signals.read(first, end, (nb_blocks - 1) * blocks.step + blocks.size)
+                spectra = _products(samples, nb_blocks, blocks, columns) + (spectra if first > start else 0)
+            new = samples[:, : nb_blocks * blocks.step]
+            energies[t] += np.einsum("kn,kn->k", new, new)
+            if first == start:
+                heads.append(samples[:, : min(reach, stop - start)].copy())
+            tail = _last(tail, samples[:, : min(nb_blocks * blocks.step, stop - first)], reach)
         correlations[t] = blocks.lags(spectra)
+        tails.append(tail)
     if not np.isfinite(energies).all():
         raise ValueError("signals hold NaN or infinity")
-    return Frames(spans, correlations, energies)
+    return Frames(spans, correlations, energies, heads, tails)
 
 
-def _products(rows: Array, nb_blocks: int, blocks: Blocks, columns: int) -> NDArray[np.complex128]:
+def _last(before: Array, new: Array, nb_samples: int) -> Array:
+    """The last samples of `before` followed by `new`, (nb_columns, up to nb_samples)."""
+    return np.concatenate((before, new[:, -nb_samples:]), axis=1)[:, -nb_samples:] if nb_samples else before
+
+
+def _products(samples: Array, nb_blocks: int, blocks: Blocks, columns: int) -> NDArray[np.complex128]:
     # columns meet those up to nb_taps - 1 samples later; reversing a block in time conjugates its spectrum
-    stride, item = rows.strides
-    late = as_strided(rows, (nb_blocks, blocks.size, 2 * columns), (blocks.step * stride, stride, item))
+    stride, item = samples.strides
+    late = as_strided(samples, (blocks.size, nb_blocks, 2 * columns), (item, blocks.step * item, stride))
     early = as_strided(
-        rows[blocks.step - 1 :], (nb_blocks, blocks.step, columns), (blocks.step * stride, -stride, item)
+        samples[:, blocks.step - 1 :], (nb_blocks, blocks.step, columns), (blocks.step * item, -item, stride)
     )
     left = fft.rfft(early, blocks.size, axis=1)
-    right = fft.rfft(late, axis=1)
-    # (block, bin, column) to (bin, column, block) and (bin, block, column)
-    return left.transpose(1, 2, 0) @ right.transpose(1, 0, 2)
+    right = fft.rfft(late, axis=0)
+    return left.transpose(1, 2, 0) @ right  # (block, bin, column) to (bin, column, block); (bin, block, column)
 
 
-def crossing(signals: Signals, spans: list[Span], nb_taps: int) -> Array:
-    """Correlations (nb_taps, nb_columns, 2 nb_columns) of samples before each span with samples in it."""
-    columns, reach = signals.nb_columns, nb_taps - 1
-    blocks = Blocks(nb_taps, max(reach, 1), 2 << reach.bit_length())
-    rows = np.zeros((len(spans), 2 * blocks.step, 2 * columns))
-    for t, (start, stop) in enumerate(spans):
-        missing = max(blocks.step - start, 0)
-        signals.read(start - blocks.step + missing, min(start + reach, stop), rows[t, missing:])
-    left = fft.rfft(rows[:, blocks.step - 1 :: -1, :columns], blocks.size, axis=1)
-    rows[:, : blocks.step] = 0
-    right = fft.rfft(rows, blocks.size, axis=1)
-    return blocks.lags(left.transpose(1, 2, 0) @ right.transpose(1, 0, 2))
+def crossing(frames: Frames, before: Array, blocks: Blocks) -> tuple[Array, Array]:
+    """
+    Correlations (nb_taps, nb_columns, 2 nb_columns) of samples before each frame with samples in it.
+
+    The frames follow one another without gaps, after samples that end in `before` (2 nb_columns, up to nb_taps - 1).
+    Returns the samples before the frame that would come next, too.
+    """
+    reach, columns = blocks.nb_taps - 1, frames.energies.shape[1] // 2
+    joint = Blocks(blocks.nb_taps, max(reach, 1), 2 << reach.bit_length())
+    left = np.zeros((joint.step, len(frames.spans), columns))
+    right = np.zeros((2 * joint.step, len(frames.spans), 2 * columns))
+    for t, (head, tail) in enumerate(zip(frames.heads, frames.tails, strict=True)):
+        left[: before.shape[1], t] = before[:columns, ::-1].T
+        right[joint.step : joint.step + head.shape[1], t] = head.T
+        before = _last(before, tail, reach)
+    products = fft.rfft(left, joint.size, axis=0).transpose(0, 2, 1) @ fft.rfft(right, joint.size, axis=0)
+    return joint.lags(products), before
 
 
 class Term(NamedTuple):
@@ -223,18 +242,20 @@ def _filtered(signals: Signals, span: Span, terms: list[Term], blocks: Blocks) -
     result = np.zeros(len(terms))
     for first in range(start, stop + reach, CHUNK * step):
         nb_blocks = min(CHUNK, -(-(stop + reach - first) // step))
-        rows = np.zeros((reach + nb_blocks * step, 2 * columns))
         before = min(reach, first - start)
-        signals.read(first - before, min(first + nb_blocks * step, stop), rows[reach - before :])
-        stride, item = rows.strides
-        overlapping = as_strided(rows, (nb_blocks, blocks.size, columns), (step * stride, stride, item))
-        spectra = fft.rfft(overlapping, axis=1).transpose(1, 0, 2) @ filters  # (bin, block, term and channel)
-        images = fft.irfft(spectra, blocks.size, axis=0)[reach:]  # (sample, block, term and channel)
-        estimates = rows[reach:].reshape(nb_blocks, step, -1).transpose(1, 0, 2)
+        end = min(first + nb_blocks * step, stop)
+        samples = np.zeros((2 * columns, reach + nb_blocks * step))
+        samples[:, reach - before :] = signals.read(first - before, end, before + nb_blocks * step)
+        stride, item = samples.strides
+        overlapping = as_strided(samples, (blocks.size, nb_blocks, columns), (item, step * item, stride))
+        images = fft.irfft(fft.rfft(overlapping, axis=0) @ filters, blocks.size, axis=0)[reach:]
+        # images and estimates have axes (sample, block, term and channel)
+        estimates = samples[:, reach:].reshape(2 * columns, nb_blocks, step).transpose(2, 1, 0)
         for q, term in enumerate(terms):
             image = images[:, :, q * channels : (q + 1) * channels]
             if not term.filters[1:].any():  # exactly, so that an estimate without error has none
-                image = (rows[reach:, :columns] @ term.filters[0]).reshape(nb_blocks, step, -1).transpose(1, 0, 2)
+                image = (term.filters[0].T @ samples[:columns, reach:]).reshape(channels, nb_blocks, step)
+                image = image.transpose(2, 1, 0)
             if term.estimate is not None:
                 image = image - estimates[:, :, signals.image(term.estimate)]
             result[q] += np.einsum("nbc,nbc->", image, image)

@@ -141,11 +141,12 @@ def _whole(signals: Signals, window: int, blocks: Blocks, spans: list[Span]) -> 
     if segments[: len(spans)] == spans:
         nb_kept = min(len(spans), KEPT // (16 * blocks.nb_taps * signals.nb_columns**2))
     whole = np.zeros((blocks.nb_taps, signals.nb_columns, 2 * signals.nb_columns))
-    kept = []
+    kept, before = [], np.zeros((2 * signals.nb_columns, 0))
     for first in range(0, len(segments), BATCH):
         batch = segments[first : first + BATCH]
         frames = measure(signals, batch, blocks)
-        whole += frames.correlations.sum(axis=0) + crossing(signals, batch, blocks.nb_taps)
+        across, before = crossing(frames, before, blocks)
+        whole += frames.correlations.sum(axis=0) + across
         if first < nb_kept:
             kept.append(frames.first(nb_kept - first))
     return whole, kept
