@@ -15,6 +15,7 @@ import soundfile
 
 import rnnsep.museval.cli
 from rnnsep import museval
+from rnnsep.running.errors import UserError
 from rnnsep.signal import sigsep
 
 RATE = 2000
@@ -265,3 +266,11 @@ def test_neither_tensorflow_nor_museval_is_imported() -> None:
     )
     source = str(Path(rnnsep.__file__).parents[1])
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": source}, check=True)
+
+
+def test_pickles_of_museval_are_not_unpickled(tmp_path):
+    store = original.EvalStore()
+    store.df = pd.DataFrame({"score": [1.0]})
+    store.save(tmp_path / "a.pandas")
+    with pytest.raises(UserError, match=r"a\.pandas: a pickle of museval"):
+        museval.EvalStore().load(tmp_path / "a.pandas")

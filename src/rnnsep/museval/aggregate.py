@@ -6,6 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
+from rnnsep.running.errors import UserError
 from rnnsep.scoring.track_store import TrackStore, json2df, table_line
 from rnnsep.tables.published import published_songs
 
@@ -44,12 +45,15 @@ class _Scores:
         return scores
 
     def load(self, path: str | Path) -> None:
-        """Replace `df` by a pickled one. Unpickling can run any code: load only files that you have written."""
-        self.df = pd.read_pickle(path)  # noqa: S301 - museval's format
+        """Replace `df` by a saved one. museval's own files are pickles, which can run any code: a UserError."""
+        try:
+            self.df = pd.read_csv(path)
+        except UnicodeDecodeError:
+            raise UserError(f"{path}: a pickle of museval; read it with museval and write it with to_csv") from None
 
     def save(self, path: str | Path) -> None:
-        """Pickle `df` to a file."""
-        self.df.to_pickle(path)
+        """Write `df` as CSV."""
+        self.df.to_csv(path, index=False)
 
     def _append(self, table: pd.DataFrame) -> None:
         self.df = pd.concat([self.df, table], ignore_index=True)
