@@ -72,8 +72,8 @@ def read_stems(
     """Audio (nb_samples, nb_channels), or (nb_stems, nb_samples, nb_channels) without `stem_id`, and rate.
 
     `start` and `duration` are in seconds. With the format s16le, which musdb asks for, samples are converted to 16 bits
-    as by ffmpeg; with others they stay as they are. Versions of ffmpeg differ in the rounding errors of decoded AAC: of
-    MUSDB18-7s, one sample in 10 million is 1/32768 off ffmpeg 7.0's, and two in 10 000 are off ffmpeg 4.2's.
+    as by ffmpeg; with others they stay as they are. Versions of ffmpeg differ in the rounding errors of decoded AAC: in
+    excerpts of MUSDB18, one sample in 10 million is 1/32768 off ffmpeg 7.0's, and two in 10 000 are off ffmpeg 4.2's.
 
     Raises ValueError where another rate is asked for.
     """
