@@ -23,7 +23,7 @@ from rnnsep.running.workers import parallel_map
 from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.decoding import decode
-from rnnsep.signal.sigsep import musdb
+from rnnsep.signal.sigsep import musdb, sixteen_bits
 from rnnsep.signal.streams import Audio, Decoded, WithChannels, open_audio
 from rnnsep.tables import reading, sheets, statistics
 
@@ -62,12 +62,15 @@ class SongFiles:
     stems: Mapping[str, Path]
 
     def open(self, source: str, stack: ExitStack, warnings: list[str]) -> tuple[Audio, int]:
-        """A source as a stream and its rate in Hz; adds a line on a damaged file to `warnings`."""
+        """A source as a stream and its rate in Hz; adds a line on a damaged file to `warnings`.
+
+        Stems of a `.stem.mp4` are rounded to 16 bits, as by musdb.
+        """
         path = self.stems[source]
         if path.name.endswith(STEM_FILE):
             index = STREAMS.index(source)
             rate, blocks = decode(path, index, warnings.append)
-            return np.concatenate(list(blocks)), rate
+            return sixteen_bits(np.concatenate(list(blocks))), rate
         audio = open_audio(path)
         stack.callback(audio.close)
         if isinstance(audio, Decoded) and audio.warning:

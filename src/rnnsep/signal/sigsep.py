@@ -72,8 +72,8 @@ def read_stems(
     """Audio (nb_samples, nb_channels), or (nb_stems, nb_samples, nb_channels) without `stem_id`, and rate.
 
     `start` and `duration` are in seconds. With the format s16le, which musdb asks for, samples are converted to 16 bits
-    as by ffmpeg; with others they stay as they are. Versions of ffmpeg differ in the rounding errors of decoded AAC: of
-    MUSDB18-7s, one sample in 10 million is 1/32768 off ffmpeg 7.0's, and two in 10 000 are off ffmpeg 4.2's.
+    as by ffmpeg; with others they stay as they are. Versions of ffmpeg differ in the rounding errors of decoded AAC: in
+    excerpts of MUSDB18, one sample in 10 million is 1/32768 off ffmpeg 7.0's, and two in 10 000 are off ffmpeg 4.2's.
 
     Raises ValueError where another rate is asked for.
     """
@@ -96,13 +96,13 @@ def read_stems(
     return (audio_of_stems if stem_id is None else audio_of_stems[0]), rate
 
 
-def sixteen_bits(audio: NDArray[np.float64], whole: bool = False) -> NDArray[np.float64]:
-    """Samples in steps of 1/32768 within [-1, 1), as ffmpeg converts to s16: without dither, half to even.
+def sixteen_bits(audio: NDArray[Any], whole: bool = False) -> NDArray[Any]:
+    """Samples in steps of 1/32768 within [-1, 1), as ffmpeg converts floats to s16: without dither, half to even.
 
     Of `whole` numbers, PCM of more bits, ffmpeg drops the lower bits.
     """
     steps = np.floor(audio * 32768) if whole else np.rint(audio * 32768)
-    clipped: NDArray[np.float64] = steps.clip(-32768, 32767) / 32768
+    clipped: NDArray[Any] = steps.clip(-32768, 32767) / 32768
     return clipped
 
 
