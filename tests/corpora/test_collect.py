@@ -171,7 +171,7 @@ def halve(path: str) -> Callable[[Path], Any]:
             write("train/a/drums.wav", np.zeros((801, 2))),
             r"length in 1 song; .*a \(drums 801, mixture 800",
         ),
-        (write("train/a/drums.wav", np.zeros((800, 1))), "1 channels but"),
+        (write("train/a/drums.wav", np.zeros((800, 1))), "mono and stereo stems in 1 song"),
         (write("train/a/drums.wav", np.zeros((800, 2)), 44100), "44100 Hz but"),
         (write("train/a/drums.wav", np.full((800, 2), np.nan)), "NaN"),
         (write("train/a/drums.wav", np.full((800, 2), np.inf)), "infinity"),
@@ -290,3 +290,42 @@ def test_real_corpora(shared_data: Path, tmp_path: Path) -> None:
 def test_only_mir_1k_has_another_mixing(name: str) -> None:
     with pytest.raises(ParamError, match=r"corpus\.mixing: must be published"):
         section(name=name, path="songs", mixing="unit-norm")
+
+
+def test_a_song_for_training_and_for_scores_is_reported(
+    small_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small_tree / "train" / "a", small_tree / "train" / "a2")  # of the same split
+    made(small_tree, tmp_path / "once", validation="none")
+    assert "the same audio" not in capsys.readouterr().out
+    shutil.copytree(small_tree / "train" / "b", small_tree / "test" / "other name")
+    made(small_tree, tmp_path / "twice", validation="none")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "the same audio" in line)
+    assert line == (
+        "warning: the same audio is used for training and for scores, which are then too high:"
+        " test/other name = train/b"
+    )
+
+
+def test_all_songs_with_mono_and_stereo_stems_are_listed(small_tree: Path, tmp_path: Path) -> None:
+    for song in ("train/a", "test/e"):
+        soundfile.write(small_tree / song / "drums.wav", np.full((800, 1), 0.1), 8000)
+    with pytest.raises(UserError, match=r"mono and stereo stems in 2 songs; .*test/e \(drums 1, .*train/a") as caught:
+        made(small_tree, tmp_path / "out")
+    assert not (tmp_path / "out" / "train").exists()
+    assert "\n" not in str(caught.value)
+
+
+def test_musdb18_of_the_other_kind_is_advised(tmp_path: Path) -> None:
+    (tmp_path / "train" / "a").mkdir(parents=True)
+    (tmp_path / "train" / "a" / "mixture.wav").touch()
+    with pytest.raises(UserError, match=r"no \.stem\.mp4 files in train/ or test/; set corpus\.name to musdb18-hq$"):
+        made(tmp_path, tmp_path / "out", name="musdb18")
+
+
+def test_a_line_break_in_a_name_is_an_escape_in_messages(small_tree: Path, tmp_path: Path) -> None:
+    song = (small_tree / "train" / "a").rename(small_tree / "train" / "a\nb")
+    (song / "drums.wav").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a\\nb/drums\.wav: empty file") as caught:
+        made(small_tree, tmp_path / "out")
+    assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from rnnsep.corpora import folder
@@ -81,3 +82,24 @@ def test_links_to_songs_work(small_tree: Path, tmp_path: Path) -> None:
         for song in (small_tree / subset).iterdir():
             (links / subset / song.name).symlink_to(song, target_is_directory=True)
     assert [song.name for song in folder.recordings(links)] == [song.name for song in folder.recordings(small_tree)]
+
+
+def test_stems_in_compressed_formats_are_stems(small_tree: Path, noise: Noise) -> None:
+    """A stem that is not WAV or FLAC must not vanish from the sum of the stems."""
+    song = small_tree / "train" / "a"
+    soundfile.write(song / "bass.mp3", noise(5), 8000, format="MP3")
+    soundfile.write(song / "drums.ogg", noise(6), 8000, format="OGG")  # of drums.wav there is a WAV file
+    (found,) = (one for one in folder.recordings(small_tree) if one.name == "a")
+    assert set(found.names) == {"mixture", "drums", "vocals", "bass"}
+    assert found.stems["drums"].path.name == "drums.wav"
+    rate, _, blocks = found.stems["bass"].read()
+    decoded = np.concatenate(list(blocks)) * 32768
+    assert rate == 8000
+    assert len(decoded) == pytest.approx(800, abs=1200)
+
+
+def test_case_does_not_matter_in_the_names_of_subsets(small_tree: Path) -> None:
+    names = [(song.name, song.subset) for song in folder.recordings(small_tree)]
+    (small_tree / "train").rename(small_tree / "Train")
+    (small_tree / "test").rename(small_tree / "TEST")
+    assert [(song.name, song.subset) for song in folder.recordings(small_tree)] == names

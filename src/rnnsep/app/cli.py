@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnsep import __version__
-from rnnsep.running.errors import UserError
+from rnnsep.running.errors import UserError, one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,11 +107,11 @@ def separate(options: argparse.Namespace) -> None:
     outcomes = separate_files(options.inputs, options.output, model, chosen)
     for outcome in outcomes:
         if outcome.state == "failed":
-            print(f"rnnsep: {outcome.message}", file=sys.stderr)
+            print(f"rnnsep: {one_line(outcome.message)}", file=sys.stderr)
         else:
-            print(f"{outcome.path}: {outcome.state} in {outcome.folder}")
+            print(one_line(f"{outcome.path}: {outcome.state} in {outcome.folder}"))
             if outcome.message:
-                print(f"rnnsep: warning: {outcome.message}", file=sys.stderr)
+                print(f"rnnsep: warning: {one_line(outcome.message)}", file=sys.stderr)
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     if failed:
         raise UserError(f"{failed} of {len(outcomes)} inputs could not be separated")

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsep.app.songs import ENDINGS
 from rnnsep.params import parse, read_yaml
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
@@ -24,7 +23,7 @@ from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.decoding import decode
 from rnnsep.signal.sigsep import musdb, sixteen_bits
-from rnnsep.signal.streams import Audio, Decoded, WithChannels, open_audio
+from rnnsep.signal.streams import ENDINGS, Audio, Decoded, WithChannels, open_audio
 from rnnsep.tables import reading, sheets, statistics
 
 SUBSETS = ("train", "valid", "test")

@@ -28,22 +28,12 @@ from rnnsep.separation import filters
 from rnnsep.separation.blocks import Separator, separate
 from rnnsep.separation.estimates import load_separator
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.streams import Decoded, open_audio
+from rnnsep.signal.streams import ENDINGS, Decoded, open_audio
 from rnnsep.signal.writing import BITS, audio_sink, steps
 
 RESIDUAL = "residual"
 RATES = (100, 1_000_000)  # Hz
 MARK = '{"separated by": "rnnsep"'  # how the comment of every file written here begins
-
-# files in a folder that are taken for songs; a file that is given by name may have any ending
-ENDINGS = frozenset(
-    [
-        *(".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dts", ".eac3"),
-        *(".flac", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc", ".mpeg"),
-        *(".mpg", ".mts", ".oga", ".ogg", ".ogv", ".opus", ".rf64", ".ts", ".tta", ".vob", ".w64", ".wav", ".webm"),
-        *(".wma", ".wmv", ".wv"),
-    ]
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The user's own songs: `<subset>/<song>/{mixture,<source>...}.wav`, WAV or FLAC, any rate, any sources.
 
 The subsets are `train`, `test` and, optionally, `valid` for validation songs. A missing mixture is the sum of the
-stems. Case does not matter in the names of files, and `mix` is another name of the mixture.
+stems. Case does not matter in names, and `mix` is another name of the mixture. Stems in other formats are
+decoded where there is no WAV or FLAC file of the same name.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
 from rnnsep.signal.corpus import MIXTURE
+from rnnsep.signal.streams import ENDINGS
 
 SUFFIXES = (".wav", ".flac")
 MIXTURES = (MIXTURE, "mix")
@@ -26,21 +28,24 @@ def recordings(path: Path) -> list[Recording]:
     return [
         Recording(song.name, subset, split, _stems(song))
         for folder, subset, split in FOLDERS
-        for song in listed(path / folder)
+        for place in listed(path)
+        if place.name.casefold() == folder
+        for song in listed(place)
         if song.is_dir()
     ]
 
 
 def _stems(song: Path) -> dict[str, Stem]:
     stems: dict[str, Stem] = {}
-    for file in listed(song):
-        if file.suffix.lower() not in SUFFIXES:
-            continue
+    files = [file for file in listed(song) if file.suffix.lower() in ENDINGS and file.is_file()]
+    for file in sorted(files, key=lambda file: file.suffix.lower() not in SUFFIXES):
         name = file.stem.casefold()
         name = MIXTURE if name in MIXTURES else name
         if name in stems:
+            if file.suffix.lower() not in SUFFIXES:
+                continue  # a compressed copy
             raise UserError(f"{song}: {stems[name].path.name} and {file.name} are both its {name}; remove one")
         stems[name] = Stem(file)
     if not stems.keys() - {MIXTURE}:
-        raise UserError(f"{song}: has no stem apart from the mixture (WAV or FLAC); add one or remove the song")
+        raise UserError(f"{song}: has no stem apart from the mixture ; add one or remove the song")
     return stems

@@ -54,7 +54,9 @@ def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]
         songs.append(Recording(track.name, subset, "valid" if valid else subset, stems))
     if not songs:
         kind = "folders of wav files" if is_wav else ".stem.mp4 files"
-        raise UserError(f"corpus.path: {root} holds no {kind} in train/ or test/")
+        other = any(root.glob("*/*.stem.mp4")) if is_wav else any(root.glob("*/*/mixture.wav"))
+        advice = f"; set corpus.name to {'musdb18' if is_wav else 'musdb18-hq'}" if other else ""
+        raise UserError(f"corpus.path: {root} holds no {kind} in train/ or test/{advice}")
     return songs
 
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsep.corpora.checks import check_formats, title, warn_of_copies, warn_of_differences
 from rnnsep.corpora.components import Choice, Weights
 from rnnsep.corpora.overlap import difference, products, sum_of_others
 from rnnsep.corpora.reuse import Finished
@@ -29,7 +30,6 @@ from rnnsep.signal.writing import write_wav
 SCRATCH = ".unfinished"  # folder of the root in which songs are made before they are moved
 LONGEST = 240  # bytes in a name, so that `<name>.json` is a possible file name too
 PADDING = 2048  # samples by which decoders may differ in the length of AAC streams: two frames
-TOLERANCE = -20.0  # dB; larger differences of mixture and sum are reported; those of MUSDB18 (AAC) are -35 to -24 dB
 
 Lengths = Literal["exact", "trim", "pad"]
 
@@ -180,7 +180,8 @@ def make_songs(
     for original in originals:
         _check_name(original.name)
         choice.components(original)
-    _check_formats(originals, lengths)
+    check_formats(originals, exact=lengths == "exact")
+    warn_of_copies(originals)
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
     finished, differences = Finished(earlier, [choice, lengths]), {}
     unfinished = []
@@ -188,47 +189,15 @@ def make_songs(
         key = _key(finished, original)
         decibels = finished.restore(key, root / original.subset / original.name)
         if decibels is not None:
-            differences[_title(original)] = decibels
+            differences[title(original)] = decibels
         elif not _is_finished(original, choice.sources, root):
             unfinished.append((key, original))
     make = partial(_make_song, choice, root, lengths, finished)
     made = parallel_map(make, unfinished, "corpus")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
     finished.forget_others()
-    _warn_of_differences(differences | dict(made))
+    warn_of_differences(differences | dict(made))
     return tuple(_described(original, root) for original in originals)
-
-
-def _check_formats(originals: Sequence[Original], lengths: Lengths) -> None:
-    """Raise `UserError`, naming all songs, for stems of unequal length or with more channels than can be scored."""
-    unequal, surround = [], []
-    for original in originals:
-        formats = original.formats()
-        if len({nb_samples for nb_samples, _ in formats.values()}) > 1:
-            counts = ", ".join(f"{name} {nb_samples}" for name, (nb_samples, _) in formats.items())
-            unequal.append(f"{_title(original)} ({counts} samples)")
-        most = max((nb_channels for _, nb_channels in formats.values()), default=0)
-        if most > 2:
-            surround.append(f"{_title(original)} ({most} channels)")
-    if surround:
-        raise UserError(f"corpus: only mono and stereo can be scored; mix these songs down: {'; '.join(surround)}")
-    if unequal and lengths == "exact":
-        raise UserError(
-            f"corpus: stems differ in length in {_songs(len(unequal))}; fix them, or set corpus.lengths to trim or pad:"
-            f" {'; '.join(unequal)}"
-        )
-
-
-def _warn_of_differences(differences: Mapping[str, float]) -> None:
-    """Print one line with the songs whose mixture differs from the sum of their sources, and by how many dB."""
-    those = {song: decibels for song, decibels in sorted(differences.items()) if decibels > TOLERANCE}
-    if those:
-        listed = "; ".join(f"{song} ({decibels:.1f} dB)" for song, decibels in those.items())
-        print(
-            f"warning: the mixture differs from the sum of the sources in {_songs(len(those))} (difference relative to"
-            f" the mixture): {listed}",
-            flush=True,
-        )
 
 
 def _make_song(
@@ -236,7 +205,7 @@ def _make_song(
 ) -> tuple[str, float]:
     """Make a song, and return its subset and name and the difference of its mixture to the sum of its sources in dB."""
     key, original = keyed
-    scratch = root / SCRATCH / hashlib.sha256(_title(original).encode()).hexdigest()
+    scratch = root / SCRATCH / hashlib.sha256(title(original).encode()).hexdigest()
     scratch.mkdir(parents=True)
     components = choice.components(original)
     stems = tuple(dict.fromkeys(name for weights in components.values() for name in weights))  # mixture first
@@ -254,7 +223,7 @@ def _make_song(
     if (found := sum_of_others(gram[1:, 1:])) is not None:
         index, others = found
         raise UserError(
-            f"{_title(original)}: {names[index]} equals {' + '.join(names[other] for other in others)};"
+            f"{title(original)}: {names[index]} equals {' + '.join(names[other] for other in others)};"
             " remove it, or name sources that do not overlap in corpus.sources"
         )
     folder = root / original.subset / original.name
@@ -264,7 +233,7 @@ def _make_song(
     decibels = difference(gram)
     if _key(finished, original) == key:  # or else a file was changed meanwhile
         finished.keep(key, folder, decibels)
-    return _title(original), decibels
+    return title(original), decibels
 
 
 def _key(finished: Finished, original: Original) -> str:
@@ -308,14 +277,6 @@ def _equalise(folder: Path, names: Collection[str], how: Literal["trim", "pad"],
         silence = np.zeros((length - kept, audio.nb_channels), np.float32)
         parts = (audio[block.start : block.stop] for block in blocks)
         write_wav(audio.path, chain(parts, [silence] if len(silence) else []), audio.rate, audio.subtype)
-
-
-def _title(original: Original) -> str:
-    return f"{original.subset}/{original.name}"
-
-
-def _songs(count: int) -> str:
-    return f"{count} song{'s' * (count != 1)}"
 
 
 def _check_name(name: str) -> None:

@@ -7,6 +7,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from rnnsep.running.errors import one_line
+
 
 class Progress:
     """Counts to `total` under a label, with the time left.
@@ -57,4 +59,4 @@ class Clock:
 
 def warn(message: str) -> None:
     """Print one line about a file that is used although something is wrong with it."""
-    print(f"warning: {message}", flush=True)
+    print(f"warning: {one_line(message)}", flush=True)

@@ -149,6 +149,8 @@ def _audio_streams(path: Path) -> Iterator[tuple[Any, list[Any]]]:
         # without file:, ffmpeg could take the name for another protocol
         container = av.open(f"file:{path}", **OPEN_OPTIONS)
     except (av.FFmpegError, OSError) as error:
+        if path.is_file() and path.stat().st_size == 0:
+            raise UserError(f"{path}: empty file") from None
         known = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
         raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {one_line(error)}") from None
     with container:

@@ -11,6 +11,16 @@ from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.decoding import decode
 
+# files in a folder that are taken for songs; a file that is given by name may have any ending
+ENDINGS = frozenset(
+    [
+        *(".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dts", ".eac3"),
+        *(".flac", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc", ".mpeg"),
+        *(".mpg", ".mts", ".oga", ".ogg", ".ogv", ".opus", ".rf64", ".ts", ".tta", ".vob", ".w64", ".wav", ".webm"),
+        *(".wma", ".wmv", ".wv"),
+    ]
+)
+
 
 class Audio(Protocol):
     """Samples (nb_samples, nb_channels) that are read in slices: an array, a file, or an adaptor of another stream."""
