@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from rnnsep.scoring.bsseval.frames import (
     Array,
@@ -87,16 +88,20 @@ def bss_eval(
     spans = frame_spans(signals.nb_samples, window, hop)
     length = ceil(min(window, signals.nb_samples))
     blocks = Blocks.of(nb_taps, length)
-    if framewise:
-        parts = [
-            _scored(signals, frames.correlations[0], [frames], blocks, permutation, filtered)
-            for frames in (measure(signals, [span], blocks) for span in spans)
-        ]
-        scores, order = np.concatenate([part for part, _ in parts], axis=2), np.array([order for _, order in parts]).T
-    else:
-        whole, kept = _whole(signals, length, blocks, spans)
-        batches = _again(signals, kept, spans, blocks)
-        scores, order = _scored(signals, whole, batches, blocks, permutation, filtered)
+    with threadpool_limits(1):  # products are small: threads cost more than they gain, and change the rounding
+        if framewise:
+            parts = [
+                _scored(signals, frames.correlations[0], [frames], blocks, permutation, filtered)
+                for frames in (measure(signals, [span], blocks) for span in spans)
+            ]
+            scores, order = (
+                np.concatenate([part for part, _ in parts], axis=2),
+                np.array([order for _, order in parts]).T,
+            )
+        else:
+            whole, kept = _whole(signals, length, blocks, spans)
+            batches = _again(signals, kept, spans, blocks)
+            scores, order = _scored(signals, whole, batches, blocks, permutation, filtered)
     sdr, sir, sar, *rest = scores
     return Scores(sdr, rest[0] if rest else np.full_like(sdr, np.nan), sir, sar, order)
 
