@@ -167,7 +167,7 @@ def test_experiments_of_a_sweep_run_side_by_side(repository: Repository, tmp_pat
     }
     assert scores[0.5]["SDR"] != scores[2]["SDR"]
     assert own.run("git", "status", "--porcelain") == ""
-    assert own.ran("repro") == set()
+    assert own.ran("repro") <= {"songs"}  # whose out is in no cache, and which a rejected corpus has removed
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -72,7 +72,7 @@ def on_cluster(
 
 def _command(variables: Mapping[str, str]) -> list[str]:
     """The command of a Python process with the import path of this one."""
-    code = f"import os, sys; os.environ.update({dict(variables)!r}); sys.path[:] = {sys.path!r}"
+    code = f"import os, sys; os.environ.update({dict(variables)!r}); sys.path[:] = {list(dict.fromkeys(sys.path))!r}"
     return [sys.executable, "-c", f"{code}; from {__name__} import serve; serve()"]
 
 
@@ -86,10 +86,11 @@ def _outcome(task: Any, here: Path) -> list[Any]:
     except FileNotFoundError as error:
         raise UserError(f"a worker does not see {error.filename}; all need {here} at the same path") from None
     except (KilledWorker, subprocess.CalledProcessError) as error:
-        lines = [line for line in getattr(error, "stderr", b"").decode(errors="replace").splitlines() if line.strip()]
-        said = f" ({lines[-1]})" if lines else ""
+        said = getattr(error, "stderr", None) or b""  # Dask drops it from a very long error
+        lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+        last = f" ({lines[-1]})" if lines else ""
         raise UserError(
-            f"songs on the cluster were killed repeatedly, perhaps for lack of memory{said}; run again with fewer"
+            f"songs on the cluster were killed repeatedly, perhaps for lack of memory{last}; run again with fewer"
             " threads per worker to resume"
         ) from None
     except FutureCancelledError:
