@@ -47,5 +47,5 @@ def _stems(song: Path) -> dict[str, Stem]:
             raise UserError(f"{song}: {stems[name].path.name} and {file.name} are both its {name}; remove one")
         stems[name] = Stem(file)
     if not stems.keys() - {MIXTURE}:
-        raise UserError(f"{song}: has no stem apart from the mixture ; add one or remove the song")
+        raise UserError(f"{song}: has no stem apart from the mixture; add one or remove the song")
     return stems

@@ -12,6 +12,8 @@ The differences, all of them intended:
   which may differ. With `output_dir` it writes the JSON, as museval documents and does not do.
 - `eval_mus_dir` reads estimates with the ending `ext`, which museval ignores; files that cannot be read or written
   raise, where museval leaves them out.
+- `EvalStore` and `MethodStore` save and load CSV. museval's own files are pickles, which can run code when they are
+  loaded; `load` rejects them.
 - `MethodStore.add_sisec18` adds scores that ship with rnnsep: one score per song, the median over its frames. museval
   downloads a pickle with the scores of the frames.
 """

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rnnsep.running.files import write_text
 from rnnsep.scoring.bsseval.metrics import bss_eval
-from rnnsep.scoring.track_store import METRICS, TrackStore
+from rnnsep.scoring.track_store import STORED, TrackStore
 
 Array = NDArray[np.float64]
 Mode = Literal["v4", "v3"]
@@ -149,7 +149,7 @@ def _files(folder: Path, ending: str) -> list[Path]:
 def _add(store: TrackStore, names: Sequence[str], scores: tuple[Array, ...], scored: Sequence[str]) -> None:
     """Add the targets `scored` of those named; `scores` are SDR, ISR, SIR, SAR."""
     sdr, isr, sir, sar = scores
-    values = dict(zip(METRICS, (sdr, sir, sar, isr), strict=True))
+    values = dict(zip(STORED, (sdr, sir, sar, isr), strict=True))
     for index, name in enumerate(names):
         if name in scored:
-            store.add_target(name, {metric: values[metric][index].tolist() for metric in METRICS})
+            store.add_target(name, {metric: values[metric][index].tolist() for metric in STORED})

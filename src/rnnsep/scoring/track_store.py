@@ -15,7 +15,7 @@ import simplejson
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("SDR", "SIR", "SAR", "ISR")  # in the order in which they are stored
+STORED = ("SDR", "SIR", "SAR", "ISR")  # the metrics in the order of the JSON
 STEP = Decimal("0.00001")
 
 
@@ -46,7 +46,7 @@ class TrackStore:
             {
                 "time": index * self.hop,
                 "duration": self.win,
-                "metrics": {metric: _quantised(values[metric][index]) for metric in METRICS},
+                "metrics": {metric: _quantised(values[metric][index]) for metric in STORED},
             }
             for index in range(len(values["SDR"]))
         ]
