@@ -34,7 +34,7 @@ def test_a_training_that_changes_nothing_ends_with_the_weights_that_it_started_f
     for path, weight in weights(trained).items():
         np.testing.assert_array_equal(weights(models)[path], weight)
     provenance = json.loads((models / "model.json").read_text())["provenance"]
-    assert provenance["start"] == Start.find(str(trained), 1).key
+    assert provenance["start"] == Start.find(str(trained)).key
     assert "start" not in json.loads((trained / "model.json").read_text())["provenance"]
 
 

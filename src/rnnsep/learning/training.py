@@ -52,18 +52,19 @@ def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = F
     recipe does not fit the songs or the loss becomes NaN or infinite.
     """
     recipe.check()
+    start = Start.find(recipe.training.start) if recipe.training.start else None
     features = open_features(features_folder)
     _check(features, recipe)
     songs, reserved = divided([song.name for song in features.songs if song.split == "train"], recipe.enhancement.share)
-    ensemble = Ensemble(features, songs, models, recipe, watched)
+    ensemble = Ensemble(features, songs, models, recipe, start, watched)
     numbers = range(1, len(recipe.networks) + 1)
     if len(numbers) > 1 and nb_processes() == 1 and not tf.config.list_physical_devices("GPU"):
         # side by side, each in a process that leaves its end in a checkpoint; what follows only reads these
         parallel_map(partial(_fit_alone, ensemble.fit), numbers, "networks")
     networks, states = zip(*map(ensemble.fit, numbers), strict=True)
     provenance: dict[str, object] = {"best_epoch": states[0].best_epoch}
-    if recipe.training.start:
-        provenance["start"] = Start.find(recipe.training.start, 1).key
+    if start:
+        provenance["start"] = start.key
     enhancer = None
     if recipe.enhancement.layers:
         keras.utils.set_random_seed(recipe.training.seed)
@@ -96,6 +97,7 @@ class Ensemble:
     songs: Collection[str]
     models: Path
     recipe: Recipe
+    start: Start | None
     watched: bool
 
     def fit(self, number: int) -> tuple[MaskNetwork, Checkpoint]:
@@ -109,11 +111,13 @@ class Ensemble:
             network = make_network(recipe.network, len(self.features.sources), self.features.stft)
             trainer = Trainer(network, recipe)
         label = f"network {number}, " if count > 1 else ""
-        start = Start.find(recipe.training.start, number) if recipe.training.start else None
-        checkpoint = self.models.parent / f"checkpoint{suffix}{f'-{start.key}' if start else ''}.npz"
+        origin, begin = "", None
+        if self.start:
+            origin, begin = f"-{self.start.key}", partial(self.start.into, number=number, features=self.features)
+        checkpoint = self.models.parent / f"checkpoint{suffix}{origin}.npz"
         watch = Watch(checkpoint.parent, number, recipe) if self.watched else None
         with closing(watch) if watch else nullcontext():
-            state = fit(trainer, self.features, self.songs, checkpoint, label, watch, start)
+            state = fit(trainer, self.features, self.songs, checkpoint, label, watch, begin)
         write_history(self.models / f"history{suffix}.tsv", state)
         return network, state
 
@@ -154,13 +158,14 @@ def fit(
     checkpoint: Path,
     label: str = "",
     watch: Watch | None = None,
-    start: Start | None = None,
+    begin: Callable[[MaskNetwork], str] | None = None,
 ) -> Checkpoint:
     """
     Train the trainer's network on `songs` until the last epoch or early stopping; it ends with its best weights.
 
     Without validation songs these are the last weights. Resumes from `checkpoint` if it exists and has no more epochs
-    than the recipe; otherwise begins with the weights of `start`. `label` precedes each line that is printed.
+    than the recipe; otherwise `begin` may set the first weights, and returns a line that says so. `label` precedes each
+    line that is printed.
     """
     network, recipe, params = trainer.network, trainer.recipe, trainer.recipe.training
     if (epochs := Checkpoint.epochs_in(checkpoint)) > params.epochs:
@@ -170,8 +175,8 @@ def fit(
     if not checkpoint.exists():
         if network.standardisation is not None:
             network.adapt(*statistics(features, trainer, songs))
-        if start:
-            print(label + start.into(network, features), flush=True)
+        if begin:
+            print(label + begin(network), flush=True)
         trainer.restart_averages()
     sampler = Sampler(features, "train", recipe.sampling, network.pooling.nb_bins, songs)
     validation = None

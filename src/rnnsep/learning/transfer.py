@@ -20,13 +20,12 @@ OUTPUTS = re.compile(r"/(heads|local|head_\d+)/")  # weights whose rows belong t
 
 @dataclass(frozen=True)
 class Start:
-    """The model whose weights network `number` of an ensemble begins with, counted from 1."""
+    """The model that a training starts from."""
 
     folder: Path
-    number: int
 
     @classmethod
-    def find(cls, name: str, number: int) -> "Start":
+    def find(cls, name: str) -> "Start":
         """The packaged model `name`, or the model in a folder. A relative path begins at the repository.
 
         Raises `UserError` if there is no model.
@@ -42,7 +41,7 @@ class Start:
                 f"no model in {folder}; give a folder with model.json, or one of {names} (DVC removes models/ before"
                 " it trains: copy a model to another folder first)",
             )
-        return cls(folder, number)
+        return cls(folder)
 
     @property
     def key(self) -> str:
@@ -50,14 +49,15 @@ class Start:
         content = [path.read_bytes() for path in sorted(self.folder.glob("*.weights.h5"))]
         return hashlib.sha256(b"".join([(self.folder / "model.json").read_bytes(), *content])).hexdigest()[:12]
 
-    def into(self, network: MaskNetwork, features: Features) -> str:
+    def into(self, network: MaskNetwork, number: int, features: Features) -> str:
         """Copy weights of equal name and shape to `network`, to be trained on `features`, and return what was done.
 
+        Network `number` of an ensemble, counted from 1, begins with that of the same number, or else the last one.
         The output layers are copied only between models of the same sources in the same order. Raises `UserError` for a
         damaged model and if nothing fits.
         """
         model = load_model(self.folder)
-        given = dict(_named(model.networks[min(self.number, len(model.networks)) - 1]))
+        given = dict(_named(model.networks[min(number, len(model.networks)) - 1]))
         same_sources = features.sources == model.sources
         taken, left = [], []
         for name, weight in _named(network):

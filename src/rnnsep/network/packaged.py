@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import yaml
+from rnnsep.running.yaml12 import load_yaml
 
 PACKAGED = Path(str(resources.files("rnnsep"))) / "models"
 CARD = "README.md"
@@ -26,5 +26,5 @@ def cards() -> list[Card]:
     found = []
     for path in PACKAGED.glob(f"*/{CARD}"):
         _, header, _ = path.read_text(encoding="utf-8").split("---\n", 2)
-        found.append(Card(path.parent.name, path.parent, **yaml.safe_load(header)))
+        found.append(Card(path.parent.name, path.parent, **load_yaml(header)))
     return sorted(found, key=lambda card: card.rank)

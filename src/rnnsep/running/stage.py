@@ -172,13 +172,7 @@ def _key(stage: dict[str, Any], parsed: Any, growing: Collection[str]) -> str:
 
     Of what lies behind a link, names, sizes and dates count: a user's songs may take long to read.
     """
-    values = asdict(parsed)
-    for key in growing:
-        *sections, name = key.split(".")
-        inner = values
-        for section in sections:
-            inner = inner[section]
-        del inner[name]
+    values = asdict(params.changed(parsed, dict.fromkeys(growing)))
     deps = _deps(stage)
     linked = [files.stamps(dep) for dep in deps if dep.is_symlink()]
     content = [stage["cmd"], values, files.digest(dep for dep in deps if not dep.is_symlink()), linked]

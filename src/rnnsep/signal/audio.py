@@ -72,7 +72,7 @@ class AudioFile:
             self._file.seek(start)
             block: NDArray[Any] = self._file.read(nb, dtype=self.dtype, always_2d=True)
         except soundfile.SoundFileError as error:
-            raise UserError(f"{self.path}: cannot be read from sample {start}: {one_line(error)}") from None
+            raise UserError(f"{self.path}: cannot be read from sample {start}: {reason(error)}") from None
         if len(block) != nb:
             end = start + len(block)
             raise UserError(
@@ -122,7 +122,7 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         empty = path.stat().st_size == 0
-        raise UserError(f"{path}: {'empty file' if empty else f'is not audio: {one_line(error)}'}") from None
+        raise UserError(f"{path}: {'empty file' if empty else f'is not audio: {reason(error)}'}") from None
     fault = ""
     if data is not None and data.is_truncated:
         fault = f"truncated: {data.held} of {data.size} bytes of audio; download or copy it again"
@@ -155,6 +155,6 @@ def _raw(path: Path, data: DataChunk, file: soundfile.SoundFile) -> soundfile.So
         raise
 
 
-def one_line(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The reason of an error without line breaks."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())

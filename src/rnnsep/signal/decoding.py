@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import warn
-from rnnsep.signal.audio import one_line
+from rnnsep.signal.audio import reason
 from rnnsep.signal.lengths import declared_length, lacks_end
 from rnnsep.signal.riff import data_chunk
 
@@ -68,9 +68,9 @@ def _decoded(
                 found += len(block)
                 yield block
         except (av.FFmpegError, ValueError) as error:
-            raise UserError(f"{path}: damaged: {one_line(error)}") from None
+            raise UserError(f"{path}: damaged: {reason(error)}") from None
     if found == 0 and decoding.faults:
-        raise UserError(f"{path}: damaged: {one_line(decoding.faults[0])}")
+        raise UserError(f"{path}: damaged: {reason(decoding.faults[0])}")
     exact, limit = length is not None, SLACK
     missing = max(0.0, (nb_samples / rate if length is None else length) - found / rate)
     data = data_chunk(path)
@@ -152,7 +152,7 @@ def _audio_streams(path: Path) -> Iterator[tuple[Any, list[Any]]]:
         if path.is_file() and path.stat().st_size == 0:
             raise UserError(f"{path}: empty file") from None
         known = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
-        raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {one_line(error)}") from None
+        raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {reason(error)}") from None
     with container:
         found = list(container.streams.audio)
         for number, stream in enumerate(found):
