@@ -46,6 +46,17 @@ def test_16_bit_samples_keep_their_value_through_float32(samples: list[int]) -> 
     np.testing.assert_array_equal(read, audio)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_16_bit_files_read_as_by_libsndfile(tmp_path: Path, noise: Noise, ending: str, dtype: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    soundfile.write(path, noise(0, 1000), 8000, "PCM_16")
+    read, _ = soundfile.read(path, dtype=dtype)
+    ours = AudioFile(path, dtype)[100:900]  # type: ignore[arg-type]
+    assert ours.dtype == dtype
+    np.testing.assert_array_equal(ours, read[100:900])
+
+
 def test_full_scale_is_clipped_not_wrapped(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", [np.array([[1.0], [-1.0], [7.0], [-7.0]])], 8000)
     read, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")

@@ -17,6 +17,8 @@ from rnnsep.running.errors import UserError
 from rnnsep.signal.riff import DataChunk, Tail, data_chunk
 
 BLOCK = 1 << 16  # samples read or written at a time
+FULL_SCALE = 2.0**-15  # of a 16-bit sample
+INTEGERS = frozenset(["PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"])
 
 
 class AudioFile:
@@ -70,7 +72,7 @@ class AudioFile:
         nb = max(stop - start, 0)
         try:
             self._file.seek(start)
-            block: NDArray[Any] = self._file.read(nb, dtype=self.dtype, always_2d=True)
+            block = self._read(nb)
         except soundfile.SoundFileError as error:
             raise UserError(f"{self.path}: cannot be read from sample {start}: {reason(error)}") from None
         if len(block) != nb:
@@ -78,9 +80,17 @@ class AudioFile:
             raise UserError(
                 f"{self.path}: truncated: ends at sample {end} of {self.nb_samples}; download or copy it again"
             )
-        if not np.isfinite(block).all():
+        if self.subtype not in INTEGERS and not np.isfinite(block).all():
             first = start + int(np.argmin(np.isfinite(block).all(axis=1)))
             raise UserError(f"{self.path}: NaN or infinity, first at sample {first}; fix or remove the song")
+        return block
+
+    def _read(self, nb_samples: int) -> NDArray[Any]:
+        if self.subtype != "PCM_16":
+            block: NDArray[Any] = self._file.read(nb_samples, dtype=self.dtype, always_2d=True)
+            return block
+        block = self._file.read(nb_samples, dtype="int16", always_2d=True).astype(self.dtype)
+        block *= FULL_SCALE  # the same samples as from libsndfile, whose conversion takes four times as long
         return block
 
     def blocks(self, nb_samples: int = BLOCK) -> Iterator[NDArray[Any]]:

@@ -6,6 +6,7 @@ So each frame is transformed once, in short blocks, and every energy is a scalar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ Array = NDArray[np.float64]
 Span = tuple[int, int]
 
 CHUNK = 32  # blocks transformed at a time
+READ = 1 << 16  # samples compared at a time
+GAIN_STEPS = 1 << 20  # of a gain of 1
 DOUBTFUL = 1e-8  # of the terms that an energy is summed from: below, rounding could show and it is computed anew
 
 
@@ -225,12 +228,42 @@ class Energies:
                 own = frames.energies[:, self.signals.image(estimate)].sum(axis=1)
                 result[:, q] += own
                 summed[:, q] += own
-        for t in np.flatnonzero(~self.signals.silent(frames.energies)):
-            doubtful = np.flatnonzero(result[t] < DOUBTFUL * summed[t])
-            if doubtful.size:
-                terms = [self.terms[q] for q in doubtful]
-                result[t, doubtful] = _filtered(self.signals, frames.spans[t], terms, self.blocks)
+        doubtful = (result < DOUBTFUL * summed) & ~self.signals.silent(frames.energies)[:, None]
+        sums = np.zeros_like(doubtful)
+        for t in np.flatnonzero(doubtful.any(axis=1)):
+            span, numbers = frames.spans[t], np.flatnonzero(doubtful[t])
+            sums[t, numbers] = _are_sums(self.signals, span, [self.terms[q] for q in numbers])
+            rest = np.flatnonzero(doubtful[t] & ~sums[t])
+            if rest.size:
+                result[t, rest] = _filtered(self.signals, span, [self.terms[q] for q in rest], self.blocks)
+        if sums.any():
+            result[sums] = self._differences(frames)[sums]
         return result
+
+    @cached_property
+    def _differences(self) -> "Energies":
+        """The energies that remain of all terms where the estimate is the sum of references that `_are_sums` finds."""
+        terms = [Term(term.filters - np.concatenate(([_gains(term)], term.filters[1:] * 0))) for term in self.terms]
+        return Energies(self.signals, terms, self.blocks)
+
+
+def _gains(term: Term) -> Array:
+    """The gains (nb_columns, nb_channels) that filters have if they do not filter, free of rounding."""
+    return np.round(term.filters[0] * GAIN_STEPS) / GAIN_STEPS
+
+
+def _are_sums(signals: Signals, span: Span, terms: list[Term]) -> NDArray[np.bool_]:
+    """Whether each term's estimate is exactly the sum of references times its gains, as the mixture is."""
+    result = np.array([term.estimate is not None for term in terms])
+    for start in range(span[0], span[1], READ):
+        if not result.any():
+            break
+        samples = signals.read(start, stop := min(start + READ, span[1]), stop - start)
+        for q, term in enumerate(terms):
+            if result[q] and term.estimate is not None:
+                image = _gains(term).T @ samples[: signals.nb_columns]
+                result[q] = np.array_equal(image, samples[signals.image(term.estimate)])
+    return result
 
 
 def _filtered(signals: Signals, span: Span, terms: list[Term], blocks: Blocks) -> Array:
