@@ -125,8 +125,8 @@ def _museval(references: list[Signal], estimates: list[Signal], window: int, hop
 def _audio(references: list[Signal], estimates: list[Signal]) -> tuple[Any, NDArray[np.float64]]:
     """museval, and all signals (references then estimates, nb_samples, nb_channels)."""
     museval = sigsep.museval()
-    if not hasattr(np.linalg, "linalg"):  # museval 0.4.1 catches np.linalg.linalg.LinAlgError, which NumPy 2.3 removed
-        np.linalg.linalg = np.linalg  # type: ignore[attr-defined]
+    # museval 0.4.1 catches np.linalg.linalg.LinAlgError, of which NumPy 2.0 warns and which NumPy 2.3 removed
+    np.linalg.linalg = np.linalg  # type: ignore[attr-defined]
     signals = Signals(references, estimates)
     audio = np.zeros((2 * signals.nb_sources, signals.nb_samples, signals.nb_channels))
     for whole, signal in zip(audio, signals.signals, strict=True):
