@@ -1,4 +1,4 @@
-"""A link to the folder of the user's songs, through which DVC sees changes in it."""
+"""A link to the user's songs or SoundFont, through which DVC sees changes in them."""
 
 import sys
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ from dvc.cli.parser import get_main_parser
 from experiments.hel1 import __main__ as hel1
 from rnnsep import params
 from rnnsep.app import cli
-from rnnsep.corpora.place import PlaceParams, link_songs
+from rnnsep.corpora.place import FontParams, PlaceParams, link_songs
 from rnnsep.network.model import Model, save_model
 from rnnsep.network.network import make_network
 from rnnsep.params import changed
@@ -174,7 +174,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for folder in ("data/estimates", "other/estimates"):
                 write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
-    link_songs(PlaceParams(name="synthetic", path=None), root / "data/songs", root / "data/songs.txt")
+    link_songs(PlaceParams(name="synthetic", path=None, synthetic=FontParams(soundfont=None)), root / "data/songs", root / "data/songs.txt")
     scores = root / "data/scores"
     params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
     score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", params)

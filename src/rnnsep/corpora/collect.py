@@ -10,7 +10,7 @@ from typing import Literal
 
 from rnnsep.corpora import folder, mir1k, musdb18
 from rnnsep.corpora.components import ACCOMPANIMENT, choose, own_sources
-from rnnsep.corpora.place import PlaceParams, songs_folder
+from rnnsep.corpora.place import PlaceParams, songs_folder, soundfont_file
 from rnnsep.corpora.synthetic import render as synthetic
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE
 from rnnsep.corpora.synthetic.render import SyntheticParams
@@ -90,6 +90,7 @@ class Composition:
     subset: Literal["train", "test"]
     split: Literal["train", "valid", "test"]
     params: SyntheticParams
+    soundfont: Path | None
 
     @property
     def name(self) -> str:
@@ -101,7 +102,7 @@ class Composition:
 
     @property
     def paths(self) -> Sequence[Path]:
-        return ()
+        return (self.soundfont,) if self.soundfont else ()
 
     def of_split(self, split: Literal["train", "valid", "test"]) -> "Composition":
         """See `tree.Original`."""
@@ -113,14 +114,14 @@ class Composition:
 
     def write(self, folder: Path, names: Collection[str], lengths: Lengths) -> None:  # noqa: ARG002
         """See `tree.Original`."""
-        stems = synthetic.render(self.params.seed, self.index, self.params.seconds)
+        stems = synthetic.render(self.params.seed, self.index, self.params.seconds, self.soundfont)
         for name in names:
             write_wav(folder / f"{name}.wav", [stems[name]], SAMPLE_RATE)
 
 
 def _originals(params: CorpusParams) -> Sequence[Original]:
     if params.name == "synthetic":
-        return _compositions(params.synthetic)
+        return _compositions(params.synthetic, soundfont_file(params))
     path = songs_folder(params)
     if params.name in ("musdb18-7s", "musdb18", "musdb18-hq"):
         return musdb18.recordings(params.name, path, DOWNLOADS)
@@ -131,13 +132,13 @@ def _originals(params: CorpusParams) -> Sequence[Original]:
     return folder.recordings(path)
 
 
-def _compositions(params: SyntheticParams) -> list[Composition]:
+def _compositions(params: SyntheticParams, font: Path | None) -> list[Composition]:
     """Test songs have the first indices, so that they do not depend on the number of training songs."""
     first_train = params.test_songs + params.valid_songs
     return [
-        *(Composition(index, "test", "test", params) for index in range(params.test_songs)),
-        *(Composition(index, "train", "valid", params) for index in range(params.test_songs, first_train)),
-        *(Composition(first_train + index, "train", "train", params) for index in range(params.train_songs)),
+        *(Composition(index, "test", "test", params, font) for index in range(params.test_songs)),
+        *(Composition(index, "train", "valid", params, font) for index in range(params.test_songs, first_train)),
+        *(Composition(first_train + index, "train", "train", params, font) for index in range(params.train_songs)),
     ]
 
 

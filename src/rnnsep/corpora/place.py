@@ -1,9 +1,11 @@
-"""Where the user's songs are, and the link through which DVC sees them.
+"""Where the user's songs or SoundFont are, and the link through which DVC sees them.
 
-DVC hashes the folder behind the link like any dependency, so it runs the stage download again when a song was added,
+DVC hashes what is behind the link like any dependency, so it runs the stage download again when a song was added,
 replaced or removed. It does not look into folders that are links themselves.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,13 +19,23 @@ from rnnsep.running.stage import workspace
 
 
 @dataclass(frozen=True, kw_only=True)
+class FontParams:
+    """The key of section `corpus.synthetic` that names a file."""
+
+    soundfont: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlaceParams:
     """The keys of section `corpus` that say where the songs are; `path` is an existing copy of the corpus."""
 
     name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
     path: str | None
+    synthetic: FontParams
 
     def check(self) -> None:
+        if self.synthetic.soundfont is not None and self.name != "synthetic":
+            raise ParamError("synthetic.soundfont", f"must be null, since corpus.name is {self.name}, not synthetic")
         if self.path is None and self.name in ("mir-1k", "folder"):
             raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
 
@@ -36,38 +48,61 @@ def songs_folder(place: PlaceParams) -> Path | None:
     """
     if place.name == "synthetic" or place.path is None:
         return None
-    try:
-        path = workspace() / Path(place.path).expanduser()
-        found = path.is_dir()
-    except (OSError, RuntimeError, ValueError):  # an unknown ~user, a name that is too long or holds a null byte
-        path, found = Path(place.path), False
-    if not found:
-        what = "is a file" if path.is_file() else "does not exist"
+    path = _absolute(place.path)
+    if not _is(path, Path.is_dir):
+        what = "is a file" if _is(path, Path.is_file) else "does not exist"
         raise ParamError("corpus.path", f"{path} {what}; give the folder of the songs")
     return path
 
 
-def link_songs(place: PlaceParams, link: Path, record: Path) -> None:
-    """Make `link` a link to the user's songs, or a file that says that there are none; write the path to `record`.
+def soundfont_file(place: PlaceParams) -> Path | None:
+    """The user's SoundFont; None if the instruments are synthesised. Raises `ParamError` if there is no such file."""
+    if place.synthetic.soundfont is None:
+        return None
+    path = _absolute(place.synthetic.soundfont)
+    if not _is(path, Path.is_file):
+        what = "is a folder" if _is(path, Path.is_dir) else "does not exist"
+        raise ParamError("corpus.synthetic.soundfont", f"{path} {what}; give a SoundFont (.sf2)")
+    return path
 
-    Raises `UserError` if something else is at `link`.
+
+def link_songs(place: PlaceParams, link: Path, record: Path) -> None:
+    """Make `link` a link to the user's songs or SoundFont, or a file that says that there are none.
+
+    Writes to `record` what it is. Raises `UserError` if something else is at `link`.
     """
-    target = songs_folder(place)
+    target = songs_folder(place) or soundfont_file(place)
     link.parent.mkdir(parents=True, exist_ok=True)
     try:
         link.unlink(missing_ok=True)
         if target is None:
             files.write_text(link, "no folder of songs\n")
         else:
-            link.symlink_to(target.resolve(), target_is_directory=True)
+            link.symlink_to(target.resolve(), target_is_directory=target.is_dir())
     except OSError as error:
         raise UserError(f"{link}: cannot be replaced by a link ({error.strerror}); move it elsewhere") from None
-    if target is not None and (linked := _links(target)):
+    if target is not None and target.is_dir() and (linked := _links(target)):
         warn(
             f"{target}: {', '.join(linked)}: links to folders, in which DVC sees no changes; after a change run"
             " dvc repro --force --single-item download"
         )
-    files.write_text(record, f"corpus.path: {place.path if target else None}\n")
+    if place.synthetic.soundfont is not None:
+        files.write_text(record, f"corpus.synthetic.soundfont: {place.synthetic.soundfont}\n")
+    else:
+        files.write_text(record, f"corpus.path: {place.path if target else None}\n")
+
+
+def _absolute(path: str) -> Path:
+    with suppress(RuntimeError):  # an unknown ~user
+        return workspace() / Path(path).expanduser()
+    return Path(path)
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except (OSError, ValueError):  # a name that is too long or holds a null byte
+        return False
 
 
 def _links(folder: Path) -> list[str]:

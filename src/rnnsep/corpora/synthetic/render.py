@@ -1,17 +1,20 @@
 """One song of the embedded corpus from its seed: four stems and their sum."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from rnnsep.corpora.place import FontParams
 from rnnsep.corpora.synthetic.instruments.bass import render_bass
 from rnnsep.corpora.synthetic.instruments.chords import render_other
 from rnnsep.corpora.synthetic.instruments.drums import render_drums
 from rnnsep.corpora.synthetic.instruments.effects import BANDS, decibels, fade, peaks, rms, room, strip, upsample
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
+from rnnsep.corpora.synthetic.instruments.sampled import SoundFont, open_soundfont
 from rnnsep.corpora.synthetic.instruments.voice import render_vocals
 from rnnsep.corpora.synthetic.score import Score
 from rnnsep.corpora.synthetic.song import compose, generator
@@ -20,9 +23,9 @@ from rnnsep.params import Range
 SOURCES = ("vocals", "drums", "bass", "other")
 
 
-@dataclass(frozen=True)
-class SyntheticParams:
-    """Section `corpus.synthetic`: how many songs, how long, from which seed."""
+@dataclass(frozen=True, kw_only=True)
+class SyntheticParams(FontParams):
+    """Section `corpus.synthetic`: how many songs, how long, from which seed, on which instruments."""
 
     seed: Annotated[int, Range(0)]
     train_songs: Annotated[int, Range(1)]
@@ -53,6 +56,7 @@ DESKS = {
     "bass": _Desk((-7.4, 2.4), (-23, -4, -4, -13, -27, -33, -39, -49, -61, -68), 5.0, (0.2, 0.4), (0.0, 0.08)),
     "other": _Desk((-6.0, 2.0), (-42, -25, -10, -6, -7, -9, -10, -16, -30, -46), 3.5, (0.5, 2.2), (0.08, 0.35)),
 }
+SAMPLED = 0.75  # share of stems that a SoundFont plays, if there is one; the others add variety
 EQUALISATION = 0.8
 PEAK = decibels(-1.0)
 
@@ -78,17 +82,19 @@ def song_name(index: int) -> str:
     return f"Synthetic {index:03d} - {_COLOURS[(first * 7 + index) % len(_COLOURS)]} {_PLACES[second]}"
 
 
-def _stems(song: Score, seed: int, index: int, nb_samples: int) -> dict[str, Audio]:
+def _stems(song: Score, seed: int, index: int, nb_samples: int, font: SoundFont | None) -> dict[str, Audio]:
     """The four stems, each with its room and spectral balance, at their levels in the mixture."""
 
     def rng(part: str) -> np.random.Generator:
         return generator(seed, index, part)
 
+    sampled = rng("players").random(len(SOURCES)) < SAMPLED
+    fonts = {source: font if one else None for source, one in zip(SOURCES, sampled, strict=True)}
     dry = {
         "vocals": render_vocals(song.melody, song.backing, song.voice, song.tempo, rng("vocals"), nb_samples),
-        "drums": render_drums(song.drums, song.kit, rng("drums"), nb_samples),
-        "bass": render_bass(song.bass, song.bass_tone, rng("bass"), nb_samples),
-        "other": render_other(song.layers, rng("other"), nb_samples),
+        "drums": render_drums(song.drums, song.kit, rng("drums"), nb_samples, fonts["drums"]),
+        "bass": render_bass(song.bass, song.bass_tone, rng("bass"), nb_samples, fonts["bass"]),
+        "other": render_other(song.layers, rng("other"), nb_samples, fonts["other"]),
     }
     stems = {}
     for source, x in dry.items():
@@ -125,13 +131,15 @@ def _limit(mixture: Audio, nb_samples: int) -> Audio:
     return upsample(gain, hop, nb_samples)
 
 
-def render(seed: int, index: int, seconds: float) -> dict[str, NDArray[np.int16]]:
+def render(seed: int, index: int, seconds: float, soundfont: Path | None = None) -> dict[str, NDArray[np.int16]]:
     """Stems and mixture of song `index`, each int16 of shape (round(44100 seconds), 2).
 
-    The mixture is the exact sum of the stems, with its peak at -1 dB. A pure function of its arguments.
+    A `soundfont` plays all but the vocals. The mixture is the exact sum of the stems, with its peak at -1 dB. A pure
+    function of its arguments. Raises `UserError` if the SoundFont cannot be used.
     """
     nb_samples = round(seconds * SAMPLE_RATE)
-    stems = _stems(compose(seed, index, seconds), seed, index, nb_samples)
+    font = open_soundfont(soundfont) if soundfont else None
+    stems = _stems(compose(seed, index, seconds), seed, index, nb_samples, font)
     gain = _limit(sum(stems.values(), np.zeros((nb_samples, 2))), nb_samples)
     gain *= fade(nb_samples, 0.003, min(0.6, 0.2 * seconds))
     stems = {source: x * gain[:, None] for source, x in stems.items()}

@@ -249,7 +249,8 @@ class Energies:
 
 def _gains(term: Term) -> Array:
     """The gains (nb_columns, nb_channels) that filters have if they do not filter, free of rounding."""
-    return np.round(term.filters[0] * GAIN_STEPS) / GAIN_STEPS
+    gains: Array = np.round(term.filters[0] * GAIN_STEPS) / GAIN_STEPS
+    return gains
 
 
 def _are_sums(signals: Signals, span: Span, terms: list[Term]) -> NDArray[np.bool_]:

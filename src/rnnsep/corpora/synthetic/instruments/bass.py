@@ -4,6 +4,7 @@ import numpy as np
 
 from rnnsep.corpora.synthetic.instruments.effects import bandpass, compress, fade, lowpass, place, rms, saturate
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, cycle, modes, play, pluck, seconds
+from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
 from rnnsep.corpora.synthetic.score import Note
 
 # brightness of the pluck (Hz), where its decay has halved (Hz), T60 (s), plucked point, level of the knock
@@ -65,10 +66,15 @@ def _synth_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], b
         place(buffer, note.start, x * fade(nb_samples, attack, 0.04), note.velocity)
 
 
-def render_bass(notes: tuple[Note, ...], tone: str, rng: np.random.Generator, nb_samples: int) -> Audio:
-    """The bass stem, shape (nb_samples, 2): left equal to right in a third of the songs."""
-    buffer = np.zeros(nb_samples)
-    (_synth_notes if tone in ("synth", "sub") else _string_notes)(tone, rng, notes, buffer)
+def render_bass(
+    notes: tuple[Note, ...], tone: str, rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+) -> Audio:
+    """The bass stem, shape (nb_samples, 2): left equal to right in a third of the songs. `font` plays it if given."""
+    if font:
+        buffer = font.notes(notes, tone, rng, nb_samples).mean(axis=1)
+    else:
+        buffer = np.zeros(nb_samples)
+        (_synth_notes if tone in ("synth", "sub") else _string_notes)(tone, rng, notes, buffer)
     buffer = compress(buffer, rng.uniform(2.0, 5.0), -6.0, 0.15)
     clean = saturate(buffer, rng.uniform(0.2, 0.6))
     # an amplifier's grit above the clean tone

@@ -26,6 +26,7 @@ from rnnsep.corpora.synthetic.instruments.oscillators import (
     pluck,
     seconds,
 )
+from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
 from rnnsep.corpora.synthetic.score import Layer, Note
 
 # (frequency, nb_samples, velocity) -> mono or stereo sound of one note, before its release
@@ -228,11 +229,17 @@ def _widen(x: Audio, rng: np.random.Generator) -> Audio:
     return np.stack(sides, axis=1)
 
 
-def _layer(layer: Layer, where: float, rng: np.random.Generator, nb_samples: int) -> Audio:
+def _layer(
+    layer: Layer, where: float, rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+) -> Audio:
     """One layer with its own effects, panned, shape (nb_samples, 2)."""
     name = layer.instrument
 
     def take() -> Audio:
+        if font:
+            strum = STRUMMED.get(name, 0.0) * rng.uniform(0.6, 1.5)
+            x = font.notes(layer.notes, name, rng, nb_samples, strum)
+            return x.mean(axis=1) if name in STRUMMED else x
         x = _play(layer.notes, name, rng, nb_samples)
         if name == "distorted":
             return _amplify(x, rng)
@@ -254,12 +261,14 @@ def _layer(layer: Layer, where: float, rng: np.random.Generator, nb_samples: int
     return np.asarray(x * pan(where))
 
 
-def render_other(layers: tuple[Layer, ...], rng: np.random.Generator, nb_samples: int) -> Audio:
-    """The stem of all accompanying layers without its room, shape (nb_samples, 2)."""
+def render_other(
+    layers: tuple[Layer, ...], rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+) -> Audio:
+    """The stem of all accompanying layers without its room, shape (nb_samples, 2); `font` plays it if there is one."""
     buffer = np.zeros((nb_samples, 2))
     places = rng.permutation(np.array([-0.6, 0.6, -0.15, 0.35]))
     for i, layer in enumerate(layers):
         if layer.notes:
-            x = _layer(layer, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples)
+            x = _layer(layer, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples, font)
             buffer += x / (rms(x) + 1e-12) * rng.uniform(0.5, 1.0)
     return saturate(compress(buffer, 2.0, 0.0), rng.uniform(0.1, 0.4))

@@ -17,6 +17,7 @@ from rnnsep.corpora.synthetic.instruments.effects import (
     saturate,
 )
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, modes, seconds
+from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
 from rnnsep.corpora.synthetic.score import Hit
 
 # Ideal circular membrane: frequencies of its modes relative to the lowest.
@@ -179,8 +180,19 @@ MIX = {
 }
 
 
-def render_drums(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int) -> Audio:
-    """The drum stem without its room, shape (nb_samples, 2)."""
+def render_drums(
+    hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+) -> Audio:
+    """The drum stem without its room, shape (nb_samples, 2); `font` plays it if there is one."""
+    buffer = font.hits(hits, kit, rng, nb_samples) if font else _struck(hits, kit, rng, nb_samples)
+    buffer = compress(buffer, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
+    # a second copy, squashed, brings up what rings between the strokes
+    buffer += rng.uniform(0.0, 1.0) * compress(buffer, 8.0, -15.0, 0.08)
+    return saturate(buffer, rng.uniform(0.03, 0.2))
+
+
+def _struck(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int) -> Audio:
+    """The hits on pieces that are made for this song, shape (nb_samples, 2)."""
     used = {hit.piece for hit in hits}
     pieces = {name: make() for name, make in _kit(rng, kit).items() if name in used}
     # a soft stroke is darker
@@ -204,7 +216,4 @@ def render_drums(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_s
             x = x[:length] * fade(length, 0.0, 0.015)
         colour = 1.0 + 0.12 * rng.standard_normal()
         place(buffer, hit.start, x * colour, level[hit.piece] * hit.velocity**1.3 * place_of[hit.piece])
-    buffer = compress(buffer, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
-    # a second copy, squashed, brings up what rings between the strokes
-    buffer += rng.uniform(0.0, 1.0) * compress(buffer, 8.0, -15.0, 0.08)
-    return saturate(buffer, rng.uniform(0.03, 0.2))
+    return buffer
