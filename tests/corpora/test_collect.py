@@ -18,7 +18,7 @@ from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import Corpus
 
 Noise = Callable[..., NDArray[np.int16]]
-SYNTHETIC = {"seed": 0, "train_songs": 1, "valid_songs": 1, "test_songs": 2, "seconds": 1.0}
+SYNTHETIC = {"seed": 0, "train_songs": 1, "valid_songs": 1, "test_songs": 2, "seconds": 1.0, "soundfont": None}
 
 
 @pytest.fixture(autouse=True)

@@ -162,7 +162,7 @@ def test_names_are_unique_and_plain():
     assert all(name.isascii() and " - " in name and "/" not in name for name in names)
 
 
-GOOD = {"seed": 0, "train_songs": 2, "valid_songs": 1, "test_songs": 1, "seconds": 12.0}
+GOOD = {"seed": 0, "train_songs": 2, "valid_songs": 1, "test_songs": 1, "seconds": 12.0, "soundfont": None}
 
 
 def test_params_are_parsed():
