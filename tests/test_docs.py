@@ -174,7 +174,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for folder in ("data/estimates", "other/estimates"):
                 write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
-    link_songs(PlaceParams(name="synthetic", path=None, synthetic=FontParams(soundfont=None)), root / "data/songs", root / "data/songs.txt")
+    place = PlaceParams(name="synthetic", path=None, synthetic=FontParams(soundfont=None))
+    link_songs(place, root / "data/songs", root / "data/songs.txt")
     scores = root / "data/scores"
     params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
     score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", params)

@@ -50,6 +50,7 @@ SMALLER = {  # values for options that are on; the songs here are mono
 
 # trainings in which rounding grows fast: L-BFGS, and a stage behind a ReLU ratio mask
 TOLERANCES = {"huang2014-lbfgs": 0.1, "grais2017": 0.01}
+RECORDED = "2.21"  # of TensorFlow; others sum in another order
 
 
 def small_recipe(name: str) -> Recipe:
@@ -92,7 +93,8 @@ def machine() -> str:
 
 def same(name: str, losses: list[float], others: list[float]) -> bool:
     """Whether losses are those of the same training on different machines."""
-    return np.allclose(losses, others, rtol=TOLERANCES.get(name, 1e-3), atol=1e-5)
+    usual = 1e-3 if tf.__version__.startswith(RECORDED) else 1e-2
+    return np.allclose(losses, others, rtol=TOLERANCES.get(name, usual), atol=1e-5)
 
 
 def recorded() -> dict[str, Any]:

@@ -76,8 +76,9 @@ def write_page(
 
 
 def _read(path: Path, separator: str = ",") -> pd.DataFrame:
-    names = dict.fromkeys(("system", "other", "track", "target", "metric"), str)
-    return pd.read_csv(io.StringIO(_text(path)), sep=separator, dtype=names, keep_default_na=False, na_values=[""])
+    types: dict[str, Any] = dict.fromkeys(("system", "other", "track", "target", "metric"), str)
+    types |= dict.fromkeys(("valid_frames", "nan_frames"), "Int64")
+    return pd.read_csv(io.StringIO(_text(path)), sep=separator, dtype=types, keep_default_na=False, na_values=[""])
 
 
 def _text(path: Path) -> str:
