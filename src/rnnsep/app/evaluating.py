@@ -254,14 +254,16 @@ def _score(
 def _scored(
     song: SongFiles, estimate: SongFiles, params: EvaluationParams, options: EvaluationOptions, warnings: list[str]
 ) -> str:
-    names = [name for name in song.stems if name != MIXTURE and (not options.targets or name in options.targets)]
+    known = [name for name in statistics.TARGETS if name in song.stems]  # the order of the pipeline's scores
+    stems = [*known, *(name for name in song.stems if name not in (*known, MIXTURE))]
+    names = [name for name in stems if not options.targets or name in options.targets]
     if missing := [name for name in names if name not in estimate.stems]:
         found = ", ".join(estimate.stems) or "none"
         raise UserError(f"no estimate of {', '.join(missing)}; found {found}; --targets scores some sources only")
     if extra := [name for name in estimate.stems if name not in (*song.stems, MIXTURE, "accompaniment")]:
         warnings.append(f"no reference of {', '.join(extra)}; not scored")
     with ExitStack() as stack:
-        references = {name: song.open(name, stack, warnings) for name in song.stems if name != MIXTURE}
+        references = {name: song.open(name, stack, warnings) for name in stems}
         rate = next(iter(references.values()))[1]
         shape = next(iter(references.values()))[0].shape
         audio = {name: one for name, (one, _) in references.items()}
