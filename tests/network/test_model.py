@@ -72,6 +72,15 @@ def test_all_architectures_give_masks_for_songs_of_any_length(changes: dict[str,
         masks = model.masks(stft[:nb_frames])
         plain = model.networks[0](np.abs(stft[None, :nb_frames, :nb_bins])).numpy()[:, 0]
         np.testing.assert_allclose(masks[:, :, :nb_bins], plain, atol=1e-5)
+        np.testing.assert_allclose(model.masks(stft[:nb_frames], repeated=True), masks, atol=1e-5)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_masks_do_not_depend_on_the_songs_before(repeated: bool) -> None:
+    stft, model = mixture(1), make()
+    for nb_frames in (3, 5, 4):
+        after = model.masks(stft[:nb_frames], repeated)
+    np.testing.assert_array_equal(after, make().masks(stft[:4], repeated))
 
 
 def test_a_mono_model_sees_the_mean_of_the_channels() -> None:

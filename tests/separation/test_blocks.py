@@ -32,7 +32,7 @@ class Bands:
     sources: tuple[str, ...] = ("low", "mid", "high")
     seen: tuple[int, ...] = ()
 
-    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+    def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
         self.seen += (len(mixture),)
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
@@ -68,8 +68,8 @@ def test_estimates_have_the_mixtures_shape_and_sum_to_it(
 @pytest.mark.parametrize("kind", ["mask", "wiener"])
 def test_temperature_softens_the_masks_before_the_filter(kind: str) -> None:
     class Softer(Bands):
-        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
-            return tempered(super().masks(mixture), 2)
+        def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]:
+            return tempered(super().masks(mixture, repeated), 2)
 
     mixture = noise(8000, 2)
     params = replace(PARAMS, filter=kind)
@@ -112,7 +112,7 @@ def test_blocks_that_disagree_are_faded_into_each_other() -> None:
     """The network gives each block another gain: the estimate must move from one to the next without a step."""
 
     class Moody(Bands):
-        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+        def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
             self.seen += (len(mixture),)
             first = len(self.seen) % 2
             masks = np.zeros((3, *mixture.shape), np.float32)
@@ -197,7 +197,7 @@ def test_finished_songs_are_kept_and_unfinished_ones_done(corpus: Corpus, loaded
 
 
 def test_loud_estimates_clip_and_do_not_wrap(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
-    loaded.masks = lambda mixture: np.full((3, *mixture.shape[:2], 1), 9, np.float32)  # type: ignore[method-assign]
+    loaded.masks = lambda mixture, *_: np.full((3, *mixture.shape[:2], 1), 9, np.float32)  # type: ignore[method-assign]
     separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, "test")
     estimate = np.asarray(AudioFile(tmp_path / "estimates" / corpus.of("test")[0].name / "mid.wav"))
     np.testing.assert_allclose(estimate, np.clip(9 * noise(20000, 2), -1, 1), atol=6 / 2**15)

@@ -48,12 +48,13 @@ class Model:
     networks: tuple[MaskNetwork, ...]
     enhancer: MaskNetwork | None = None
 
-    def masks(self, mixture: np.ndarray) -> np.ndarray:
+    def masks(self, mixture: np.ndarray, repeated: bool = False) -> np.ndarray:
         """Soft masks, float32 (nb_sources, nb_frames, nb_bins, nb_channels), for the STFT of a mixture.
 
         `mixture` is complex, (nb_frames, nb_bins, nb_channels). The masks are non-negative and sum to one over the
         sources, except for sigmoid masks. A mono model takes the mean of the channels and returns one channel. Bins
-        above the network's bandwidth take the mask of the highest bin below it.
+        above the network's bandwidth take the mask of the highest bin below it. `repeated` says that more mixtures of
+        this length will follow, so that compiling for it pays.
         """
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
@@ -61,13 +62,20 @@ class Model:
         pooling = first.pooling
         mixture = mixture[None, :, : pooling.nb_bins]
         magnitude = tf.constant(first.see(mixture.real, mixture.imag))
-        masks = pooling.spread(self._apply(magnitude).numpy()[:, 0])
+        masks = pooling.spread((self._compiled if repeated else self._apply)(magnitude).numpy()[:, 0])
         above = self.stft.nb_bins - pooling.nb_bins
         return np.pad(masks, ((0, 0), (0, 0), (0, above), (0, 0)), mode="edge")
 
-    # one trace for all lengths: with one per length, rounding would depend on the songs before
+    # one trace for all lengths, each of which would take a second to compile
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, None), tf.float32)])
     def _apply(self, magnitude: tf.Tensor) -> tf.Tensor:
+        return self._networks(magnitude)
+
+    @tf.function(jit_compile=True)
+    def _compiled(self, magnitude: tf.Tensor) -> tf.Tensor:
+        return self._networks(magnitude)
+
+    def _networks(self, magnitude: tf.Tensor) -> tf.Tensor:
         masks = self.networks[0](magnitude)
         for network in self.networks[1:]:
             masks += network(magnitude)

@@ -76,10 +76,10 @@ def taper(name: str, window: int) -> NDArray[np.float64]:
 
 
 @cache
-def _unit_taper(name: str, window: int) -> NDArray[np.float32]:
-    """The taper with unit energy, as float32 (window, 1) to broadcast over channels, read-only."""
+def _unit_taper(name: str, window: int, width: int) -> NDArray[np.float32]:
+    """The taper with unit energy, each value `width` times, as float32 (window * width,), read-only."""
     values = taper(name, window)
-    unit: NDArray[np.float32] = (values / np.sqrt(np.sum(values**2))).astype(np.float32)[:, None]
+    unit: NDArray[np.float32] = np.repeat((values / np.sqrt(np.sum(values**2))).astype(np.float32), width)
     unit.flags.writeable = False
     return unit
 
@@ -102,7 +102,7 @@ def stft(audio: Audio, params: StftParams, start: int = 0, stop: int | None = No
 
     # (nb_samples * nb_channels) -> overlapping (nb_frames, window * nb_channels)
     frames = sliding_window_view(samples.reshape(-1), params.window * nb_channels)[:: params.hop * nb_channels]
-    weights = np.repeat(_unit_taper(params.taper, params.window), nb_channels)
+    weights = _unit_taper(params.taper, params.window, nb_channels)
     spectra = np.empty((len(frames), params.nb_bins, nb_channels), np.complex64)
     batch = max(1, BATCH // frames.shape[1])
     for at in range(0, len(frames), batch):
@@ -141,7 +141,7 @@ class Inverse:
         total, power = np.zeros(room, np.float32), np.zeros(room, np.float32)
         total[: len(self._sum)], power[: len(self._power)] = self._sum, self._power
 
-        weights = np.repeat(_unit_taper(self.params.taper, self.params.window), width)
+        weights = _unit_taper(self.params.taper, self.params.window, width)
         batch = max(1, BATCH // window)
         for at in range(0, nb_frames, batch):
             frames = scipy.fft.irfft(spectra[at : at + batch], self.params.window, axis=1, workers=1)
