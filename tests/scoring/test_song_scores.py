@@ -223,6 +223,30 @@ def test_v3_with_a_silent_source_is_nan_throughout(engine):
     assert all(math.isnan(value) for metrics in scored.values() for value in metrics.values())
 
 
+def test_v2_allows_a_gain_and_no_filter():
+    """As in `bss_decomp_gain`: the target is the projection on the source, interference that on all sources."""
+    references, _ = song()
+    estimates = noisy({name: np.roll(audio, 1, axis=0) + 0.5 * audio for name, audio in references.items()})
+    mixture = sum(references.values())
+    content = json.loads(evaluate_song(references, estimates, RATE, params(version="v2"), mixture))
+    everything = np.stack([audio[:, 0] for audio in references.values()], axis=1)
+    for target in content["targets"]:
+        source, estimate = references[target["name"]][:, 0], estimates[target["name"]][:, 0]
+        true = source @ estimate / (source @ source) * source
+        projected = everything @ np.linalg.lstsq(everything, estimate, rcond=None)[0]
+        found, energies = target["frames"][0]["metrics"], [true, estimate - true, projected - true, projected]
+        signal, error, interference, projection = (float(np.square(x).sum()) for x in energies)
+        artefacts = float(np.square(estimate - projected).sum())
+        before = mixture[:, 0] - source @ mixture[:, 0] / (source @ source) * source
+        scaled = float(np.square(mixture[:, 0] - before).sum() / np.square(before).sum())
+        assert found["SDR"] == pytest.approx(10 * math.log10(signal / error), abs=1e-4)
+        assert found["SIR"] == pytest.approx(10 * math.log10(signal / interference), abs=1e-4)
+        assert found["SAR"] == pytest.approx(10 * math.log10(projection / artefacts), abs=1e-4)
+        assert found["NSDR"] == pytest.approx(10 * math.log10(signal / error / scaled), abs=1e-4)
+    with pytest.raises(UserError, match="museval has no BSS Eval v2"):
+        evaluate_song(references, estimates, RATE, params("museval", version="v2"), mixture)
+
+
 def test_museval_scores_v3_for_one_channel_only():
     with pytest.raises(UserError, match=r"evaluation\.engine: museval scores one channel only"):
         evaluate_song(*song(nb_channels=2), RATE, params("museval", version="v3"), song(nb_channels=2)[0]["bass"])

@@ -159,8 +159,8 @@ def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument("--window", "--win", metavar="S", type=float, default=1.0, help="frame length (default: 1 s)")
     command.add_argument("--hop", metavar="S", type=float, default=1.0, help="hop of the frames (default: 1 s)")
     command.add_argument(
-        "--version", "-m", "--mode", choices=["v4", "v3"], default="v4",
-        help="BSSEval v4, framewise, or BSS Eval v3 of whole songs (default: v4)",
+        "--version", "-m", "--mode", choices=["v4", "v3", "v2"], default="v4",
+        help="BSSEval v4, framewise, or BSS Eval v3 of whole songs, or v2 with gains only (default: v4)",
     )  # fmt: skip
     command.add_argument(
         "--accompaniment", action="store_true",

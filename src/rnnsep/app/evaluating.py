@@ -38,7 +38,7 @@ class EvaluationOptions:
 
     window: float = 1.0
     hop: float = 1.0
-    version: Literal["v4", "v3"] = "v4"
+    version: Literal["v4", "v3", "v2"] = "v4"
     subset: Literal["train", "test"] | None = None
     split: Literal["train", "valid", "test"] | None = None
     songs: tuple[str, ...] = ()
@@ -101,13 +101,14 @@ def evaluate(
     rate: int | None = None,
     window: float = 1.0,
     hop: float = 1.0,
-    version: Literal["v4", "v3"] = "v4",
+    version: Literal["v4", "v3", "v2"] = "v4",
 ) -> Evaluation:
     """
     Scores of a song's `estimates` against its `references`: BSSEval with museval's numbers, uSDR and SI-SDR.
 
     Both map source names to arrays (nb_samples,) or (nb_samples, nb_channels) at `rate` (Hz), or are the folders of a
-    song with a file per source. `window` and `hop` are in s. With version v3, the sum of the references is the mixture.
+    song with a file per source. `window` and `hop` are in s. With versions v3 and v2, the mixture is the sum of the
+    references.
 
     >>> scores = evaluate({"vocals": v, "rest": r}, {"vocals": v_hat, "rest": r_hat}, 44100)
     >>> scores.medians.query("metric == 'SDR'")
@@ -132,7 +133,7 @@ def evaluate(
         for message in found:
             warn(message)
         own, those = signals
-        mixture = np.sum([np.asarray(audio[:]) for audio in own.values()], axis=0) if version == "v3" else None
+        mixture = np.sum([np.asarray(audio[:]) for audio in own.values()], axis=0) if version != "v4" else None
         text = evaluate_song(own, those, rates.pop() or 0, params, mixture)
     frames = _frames(text)
     return Evaluation(frames, statistics.song_medians(frames), text)

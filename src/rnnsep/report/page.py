@@ -57,7 +57,7 @@ def write_page(
         settings=wording.settings(model),
         sheets=score_sheets(summary, means, compared),
         meaning=wording.meanings(metrics, evaluation.version),
-        whole=evaluation.version == "v3",
+        whole=evaluation.version != "v4",
         compared=compared,
         excerpts=about.name == "musdb18-7s",
         split=wording.SPLITS.get(evaluation.split, evaluation.split),

@@ -49,7 +49,7 @@ class EvaluationShown:
 
     window: float
     hop: float
-    version: Literal["v4", "v3"]
+    version: Literal["v4", "v3", "v2"]
     split: Literal["test", "valid"]
 
 
@@ -139,7 +139,7 @@ def facts(
         ),
         ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{best}"),
         ("Separation", separating(separation)),
-        ("Scores", frames if evaluation.version == "v4" else "BSS Eval v3, whole songs"),
+        ("Scores", frames if evaluation.version == "v4" else f"BSS Eval {evaluation.version}, whole songs"),
         ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items())),
     ]
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,13 +17,15 @@ from rnnsep.scoring.ratios import song_ratios
 from rnnsep.scoring.track_store import TrackStore
 from rnnsep.signal import sigsep
 
+TAPS = {"v3": 512, "v2": 1}  # of the filters that a source may have passed through
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationParams:
     engine: Literal["fast", "museval"]
     window: Annotated[float, Range(0.01)]  # seconds
     hop: Annotated[float, Range(0.01)]  # seconds
-    version: Literal["v4", "v3"]
+    version: Literal["v4", "v3", "v2"]
     split: Literal["test", "valid"]
 
 
@@ -33,10 +36,10 @@ def evaluate_song(
     params: EvaluationParams,
     mixture: Signal | None = None,
 ) -> str:
-    """JSON of a song's scores by BSSEval v4 (see `evaluate_frames`) or BSS Eval v3 (see `evaluate_whole`).
+    """JSON of a song's scores by BSSEval v4 (see `evaluate_frames`) or BSS Eval v3 or v2 (see `evaluate_whole`).
 
     `references` and `estimates` map source names to signals (nb_samples, nb_channels), which are read in slices.
-    `rate` is in Hz. BSS Eval v3 needs the `mixture`. Raises `UserError` if an estimate is missing.
+    `rate` is in Hz. BSS Eval v3 and v2 need the `mixture`. Raises `UserError` if an estimate is missing.
 
     Each target has the scores of its frames in `frames`, as museval writes them, and uSDR and SI-SDR of the whole song
     (see `song_ratios`) in `metrics`, which museval ignores. Infinite scores become NaN.
@@ -47,8 +50,8 @@ def evaluate_song(
     if params.version == "v4":
         return evaluate_frames(references, estimates, rate, params)
     if mixture is None:
-        raise ValueError("BSS Eval v3 needs the mixture")
-    return evaluate_whole(references, estimates, mixture, rate, params.engine)
+        raise ValueError(f"BSS Eval {params.version} needs the mixture")
+    return evaluate_whole(references, estimates, mixture, rate, params)
 
 
 def evaluate_frames(
@@ -75,15 +78,24 @@ def evaluate_frames(
 
 
 def evaluate_whole(
-    references: Mapping[str, Signal], estimates: Mapping[str, Signal], mixture: Signal, rate: int, engine: str
+    references: Mapping[str, Signal],
+    estimates: Mapping[str, Signal],
+    mixture: Signal,
+    rate: int,
+    params: EvaluationParams,
 ) -> str:
-    """JSON of a song's BSS Eval v3 scores, uSDR and SI-SDR.
+    """JSON of a song's BSS Eval v3 or v2 scores, uSDR and SI-SDR.
 
     BSS Eval's scores are SDR, SIR, SAR, and NSDR, the SDR minus the SDR of the mixture (A. Ozerov et al., IEEE
     Transactions on Audio, Speech and Language Processing 15(5), 2007). They are stored as a single frame, as long as
-    the song. The engine museval is `museval.metrics.bss_eval_sources`; it scores one channel only.
+    the song. A source may be filtered by 512 taps without counting as distorted, in version 2 only scaled: that was the
+    usual choice before version 3 (`bss_decomp_gain`). The engine museval is `museval.metrics.bss_eval_sources`; it has
+    version 3 and scores one channel only.
     """
-    score = bss_eval_sources if engine == "fast" else _museval_sources
+    if params.version == "v2" and params.engine == "museval":
+        raise UserError("evaluation.engine: museval has no BSS Eval v2; use fast")
+    ours = partial(bss_eval_sources, nb_taps=TAPS[params.version])
+    score = ours if params.engine == "fast" else _museval_sources
     signals = list(references.values())
     sdr, sir, sar, _ = score(signals, [estimates[name] for name in references])
     before, *_ = score(signals, [mixture] * len(signals))
