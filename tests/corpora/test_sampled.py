@@ -15,6 +15,7 @@ from rnnsep.corpora.synthetic.render import SOURCES, render
 from rnnsep.corpora.synthetic.score import Hit, Note
 from rnnsep.corpora.synthetic.styles import ROLES, STYLES
 from rnnsep.params import ParamError
+from rnnsep.running import files
 from rnnsep.running.errors import UserError
 
 RATE = 44100
@@ -142,6 +143,8 @@ def test_dvc_sees_the_font_behind_the_link(tmp_path, font_file):
     link_songs(place(font_file), tmp_path / "songs", tmp_path / "songs.txt")
     assert (tmp_path / "songs").read_bytes() == font_file.read_bytes()
     assert (tmp_path / "songs.txt").read_text() == f"corpus.synthetic.soundfont: {font_file}\n"
+    ((_, size, _),) = files.stamps(tmp_path / "songs")  # which tell the stage that follows that the font has changed
+    assert size == font_file.stat().st_size
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ class Composition:
 
     @property
     def paths(self) -> Sequence[Path]:
-        return (self.soundfont,) if self.soundfont else ()
+        return ()
 
     def of_split(self, split: Literal["train", "valid", "test"]) -> "Composition":
         """See `tree.Original`."""

@@ -78,9 +78,9 @@ def _link(source: Path | str, target: Path | str) -> None:
         shutil.copyfile(source, target)
 
 
-def stamps(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and date in ns of each file under `folder`, or of the user's if it is a link."""
-    found = files_below(folder) if folder.is_symlink() else _files(folder)
+def stamps(path: Path) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and date in ns of a file or each file under a folder; of the user's if it is a link."""
+    found = [path] if path.is_file() else files_below(path) if path.is_symlink() else _files(path)
     return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in found]
 
 
