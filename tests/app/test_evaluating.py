@@ -119,6 +119,8 @@ def test_each_fault_is_one_line_and_the_other_song_is_scored(
     assert len(lines) == 1
     assert message in lines[0]
     assert (tmp_path / "scores/test/a.json").exists()
+    assert evaluate(folders, tmp_path / "scores") == code  # kept songs keep their warnings
+    assert lines == [line for line in capsys.readouterr().err.splitlines() if "could not be scored" not in line]
 
 
 def test_accompaniment_is_scored_in_a_setting_of_its_own(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -239,8 +239,11 @@ def _score(
     found: Mapping[str, SongFiles], scores: Path, params: EvaluationParams, options: EvaluationOptions, song: SongFiles
 ) -> Outcome:
     path = scores / ("test" if song.subset == "test" else "train") / f"{song.name}.json"
+    notes = path.with_name(f".{song.name}.txt")  # the warnings of a finished song, if there were any
     if path.exists():
-        return Outcome(song.name, "kept")
+        return Outcome(
+            song.name, "kept", tuple(notes.read_text(encoding="utf-8").splitlines()) if notes.exists() else ()
+        )
     if song.name not in found:
         return Outcome(song.name, "failed", (f"{song.name}: no estimates of this song",))
     warnings: list[str] = []
@@ -248,8 +251,11 @@ def _score(
         text = _scored(song, found[song.name], params, options, warnings)
     except (UserError, ValueError, OSError) as error:
         return Outcome(song.name, "failed", (f"{song.name}: {error}",))
+    messages = tuple(f"{song.name}: {warning}" for warning in warnings)
+    if messages:
+        files.write_text(notes, "\n".join(messages))
     files.write_text(path, text)
-    return Outcome(song.name, "scored", tuple(f"{song.name}: {warning}" for warning in warnings))
+    return Outcome(song.name, "scored", messages)
 
 
 def _scored(
