@@ -26,6 +26,7 @@ def write_member(
     Its data begin at a multiple of 64 bytes, so that they can be mapped.
     """
     member = zipfile.ZipInfo(f"{name}.npy")  # its date is fixed
+    member.extract_version = member.create_version = zipfile.ZIP64_VERSION
     written = archive.fp.tell() + 30 + len(member.filename.encode()) + 20  # type: ignore[union-attr]
     padding = -(written + 4) % ALIGNMENT  # 30: local header; 20: its 64-bit sizes; 4: head of the padding
     member.extra = b"\x00\x00" + padding.to_bytes(2, "little") + bytes(padding)
@@ -36,8 +37,19 @@ def write_member(
         for block in blocks:
             file.write(np.ascontiguousarray(block, "<f2").data.cast("B"))
             nb_frames += len(block)
+    _mark_sizes(archive, member)
     if nb_frames != shape[0]:
         raise ValueError(f"{name}: {nb_frames} frames in the blocks, {shape[0]} in the shape")
+
+
+def _mark_sizes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Say in the local header that sizes are in its 64-bit field, as Python does from 3.11.4 on: so all do alike."""
+    file = archive.fp
+    assert file is not None  # noqa: S101 - the archive is open
+    end = file.tell()
+    file.seek(member.header_offset + 18)
+    file.write(b"\xff" * 8)
+    file.seek(end)
 
 
 def map_npz(path: Path) -> dict[str, NDArray[Any]]:
