@@ -141,7 +141,8 @@ def test_what_a_truncated_compressed_file_has_lost_is_reported(tmp_path: Path, n
     _, found, warning = decoded(path)
     if kept == 1:
         assert warning == ""
-        assert len(found) / 44100 == pytest.approx(5, abs=0.05)  # AAC's delay and a part of its last frame may stay
+        # PyAV 14 keeps the delay and the padding of AAC in Matroska
+        assert len(found) / 44100 == pytest.approx(5, abs=0.05 if name == "a.mka" else 0.03)
     else:
         lost = float(warning.removeprefix(f"{path}: damaged or truncated: ").split()[0])
         assert lost == pytest.approx(5 - len(found) / 44100, abs=0.03)

@@ -241,9 +241,8 @@ def _score(
     path = scores / ("test" if song.subset == "test" else "train") / f"{song.name}.json"
     notes = path.with_name(f".{song.name}.txt")  # the warnings of a finished song, if there were any
     if path.exists():
-        return Outcome(
-            song.name, "kept", tuple(notes.read_text(encoding="utf-8").splitlines()) if notes.exists() else ()
-        )
+        kept = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
+        return Outcome(song.name, "kept", tuple(kept))
     if song.name not in found:
         return Outcome(song.name, "failed", (f"{song.name}: no estimates of this song",))
     warnings: list[str] = []
