@@ -243,8 +243,10 @@ class Energies:
     @cached_property
     def _differences(self) -> "Energies":
         """The energies that remain of all terms where the estimate is the sum of references that `_are_sums` finds."""
-        terms = [Term(term.filters - np.concatenate(([_gains(term)], term.filters[1:] * 0))) for term in self.terms]
-        return Energies(self.signals, terms, self.blocks)
+        filters = [term.filters.copy() for term in self.terms]
+        for rest, term in zip(filters, self.terms, strict=True):
+            rest[0] -= _gains(term)
+        return Energies(self.signals, [Term(rest) for rest in filters], self.blocks)
 
 
 def _gains(term: Term) -> Array:
