@@ -75,7 +75,7 @@ class SoundFont:
         for sound in sounds:
             levels.setdefault(round(LEVELS * sound.velocity) / LEVELS, []).append(sound)
         total = np.zeros((nb_samples, 2))
-        for level, group in levels.items():  # symusic plays all velocities alike
+        for level, group in levels.items():  # symusic plays all velocities equally loud
             played = self._render(group, program, drums)
             if not played.any():
                 raise UserError(
