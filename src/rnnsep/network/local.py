@@ -27,39 +27,56 @@ class LocalHeads(keras.layers.Layer):
         super().__init__(**kwargs)
         self.nb_sources, self.nb_channels, self.radii, self.future = nb_sources, nb_channels, tuple(radii), future
 
-    def build(self, shape: tuple[int, ...]) -> None:
-        """`shape` is that of the input, (nb_batch, nb_frames, nb_bands, nb_inputs)."""
-        self.nb_bands, self.nb_features = shape[2], shape[3] + 2 * len(self.radii)
+    def build(self, x_shape: tuple[int, ...], hidden_shape: tuple[int, ...]) -> None:
+        """Shapes of the input (nb_batch, nb_frames, nb_bands, nb_inputs) and of the hidden state."""
+        self.nb_bands, self.nb_inputs = x_shape[2:]
+        self.nb_features = self.nb_inputs + 2 * len(self.radii)
         self.nb_groups = -(-self.nb_bands // GROUP)
         per_band = (self.nb_features, self.nb_sources, 1, 1, self.nb_groups, GROUP, self.nb_channels)
         self.weight = self.add_weight(shape=per_band, initializer="zeros", name="weight")
         self.gate = Heads(self.nb_sources, self.nb_features * self.nb_groups * self.nb_channels, name="gate")
+        self.gate.build(hidden_shape)
         self.built = True
 
     def features(self, x: tf.Tensor) -> tf.Tensor:
-        """(nb_batch, nb_frames, nb_bands, nb_inputs) to (…, nb_bands, nb_features)."""
-        level = tf.reduce_mean(x[..., : self.nb_channels], axis=-1, keepdims=True)
-        nb_frames = x.shape[1] or tf.shape(x)[1]
-        features = [x]
+        """(nb_inputs, nb_bands, nb_batch, nb_frames) to (nb_features, nb_bands, nb_batch, nb_frames)."""
+        level = tf.reduce_mean(x[: self.nb_channels], axis=0)
+        nb_frames = x.shape[3] or tf.shape(x)[3]
+        features = tf.unstack(x, self.nb_inputs)
         for radius in self.radii:
-            in_bands = tf.einsum("fg,btgc->btfc", around(self.nb_bands, radius, radius), level)
-            in_frames = tf.einsum("ts,bsfc->btfc", around(nb_frames, radius, radius * self.future), level)
+            in_bands = tf.tensordot(around(self.nb_bands, radius, radius), level, 1)
+            in_frames = tf.tensordot(level, around(nb_frames, radius, radius * self.future), ((2,), (1,)))
             features += [level - in_bands, level - in_frames]
-        return tf.concat(features, axis=-1)
+        return tf.stack(features)
 
     def call(self, x: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
         """Logits (nb_sources, nb_batch, nb_frames, nb_bands, nb_channels).
 
         `x` is the standardised input (see `build`), `hidden` the hidden state (nb_batch, nb_frames, nb_units).
         """
-        nb_batch, nb_frames = tf.shape(x)[0], tf.shape(x)[1]
-        filled = tf.pad(self.features(x), ((0, 0), (0, 0), (0, self.nb_groups * GROUP - self.nb_bands), (0, 0)))
-        features = tf.reshape(filled, (1, nb_batch, nb_frames, self.nb_groups, GROUP, 1, self.nb_features))
-        # (nb_sources, nb_batch, nb_frames, nb_features, nb_groups, 1, nb_channels), all bands of a group alike
-        shape = (self.nb_sources, nb_batch, nb_frames, self.nb_features, self.nb_groups, 1, self.nb_channels)
-        gate = tf.reshape(self.gate(hidden), shape)
-        y = sum((gate[:, :, :, i] + self.weight[i]) * features[..., i] for i in range(self.nb_features))
-        return tf.reshape(y, (self.nb_sources, nb_batch, nb_frames, -1, self.nb_channels))[:, :, :, : self.nb_bands]
+        # frames are last throughout, so that each term is one pass over contiguous memory
+        nb_batch, nb_frames, nb_masks = tf.shape(x)[0], tf.shape(x)[1], self.nb_sources * self.nb_channels
+        features = self.features(tf.transpose(x, (3, 2, 0, 1)))
+        features = tf.pad(features, ((0, 0), (0, self.nb_groups * GROUP - self.nb_bands), (0, 0), (0, 0)))
+        features = tf.reshape(features, (self.nb_features, self.nb_groups, GROUP, 1, nb_batch * nb_frames))
+        # (nb_features, nb_groups, 1, nb_masks, nb_batch nb_frames), all bands of a group alike
+        kernel, bias = (self._gate(w) for w in (self.gate.kernel, self.gate.bias))
+        gate = tf.matmul(kernel, tf.reshape(hidden, (-1, hidden.shape[2])), transpose_b=True) + bias
+        gate = tf.reshape(gate, (self.nb_features, self.nb_groups, 1, nb_masks, nb_batch * nb_frames))
+        # (nb_features, nb_groups, GROUP, nb_masks, 1), all frames alike
+        weight = tf.transpose(self.weight[:, :, 0, 0], (0, 2, 3, 1, 4))
+        weight = tf.reshape(weight, (self.nb_features, self.nb_groups, GROUP, nb_masks, 1))
+        terms = zip(*map(tf.unstack, (gate, weight, features)), strict=True)
+        y = sum((g + w) * f for g, w, f in terms)
+        # a product, so that XLA does not compute y once more for each element of its transpose, ten times slower
+        y = tf.matmul(tf.eye(nb_masks, batch_shape=(self.nb_groups, GROUP), dtype=y.dtype), y)
+        y = tf.reshape(y, (self.nb_groups * GROUP, self.nb_sources, self.nb_channels, nb_batch, nb_frames))
+        return tf.transpose(y[: self.nb_bands], (1, 3, 4, 0, 2))
+
+    def _gate(self, w: tf.Tensor) -> tf.Tensor:
+        """A weight of the gate, (nb_sources, …, nb_features nb_groups nb_channels), one row for each of its outputs."""
+        w = tf.reshape(w, (self.nb_sources, w.shape[1], self.nb_features, self.nb_groups, self.nb_channels))
+        return tf.reshape(tf.transpose(w, (2, 3, 0, 4, 1)), (-1, w.shape[1]))
 
 
 def around(size: int | tf.Tensor, before: int, after: int) -> tf.Tensor:
