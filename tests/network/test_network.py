@@ -339,6 +339,7 @@ def test_options_that_do_not_fit_the_stft_are_rejected(changes: dict[str, object
         {"rnn.cell": "lstm", "input.mel": 4, "mask.mel": True},
         {"rnn.cell": "vanilla", "rnn.recurrent": (2,), "input.context": 1},
         {"rnn.cell": "gru", "rnn.bands": 3},
+        {"mask.local": (2,)},
     ],
 )
 def test_half_precision_applies_to_computation_and_not_to_weights(changes: dict[str, object]) -> None:

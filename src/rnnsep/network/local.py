@@ -44,8 +44,9 @@ class LocalHeads(keras.layers.Layer):
         nb_frames = x.shape[3] or tf.shape(x)[3]
         features = tf.unstack(x, self.nb_inputs)
         for radius in self.radii:
-            in_bands = tf.tensordot(around(self.nb_bands, radius, radius), level, 1)
-            in_frames = tf.tensordot(level, around(nb_frames, radius, radius * self.future), ((2,), (1,)))
+            bands = tf.cast(around(self.nb_bands, radius, radius), x.dtype)
+            frames = tf.cast(around(nb_frames, radius, radius * self.future), x.dtype)
+            in_bands, in_frames = tf.tensordot(bands, level, 1), tf.tensordot(level, frames, ((2,), (1,)))
             features += [level - in_bands, level - in_frames]
         return tf.stack(features)
 
