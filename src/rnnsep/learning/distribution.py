@@ -66,7 +66,7 @@ class Replicas:
         """`function(sources, gains, …)` of a batch as a graph, compiled by XLA if `xla`."""
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=xla)
+        return tf.function(function, jit_compile=xla, autograph=False)
 
     def mean(self, values: list[Any]) -> list[Any]:
         """The mean of each tensor over the replicas; for use in a compiled function."""
@@ -97,7 +97,7 @@ class Several(Replicas):
         def run(sources: Any, gains: Any, *others: Any) -> Any:
             return self.strategy.run(function, args=(sources, gains, *others))
 
-        graph = tf.function(run)
+        graph = tf.function(run, autograph=False)
 
         def call(sources: np.ndarray, gains: np.ndarray, *others: Any) -> Any:
             parts = [self._part(array) for array in (sources, gains)]

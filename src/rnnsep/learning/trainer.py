@@ -39,9 +39,9 @@ class Trainer:
         self.averages = [tf.Variable(w.value, trainable=False, aggregation=first) for w in self.weights]
         self.variables = [*network.variables, *self.optimizer.variables, *self.averages]
         xla = not gpus()  # XLA cannot compile cuDNN's recurrent layers
-        self._gradient = tf.function(self._gradient_of, jit_compile=xla)
+        self._gradient = tf.function(self._gradient_of, jit_compile=xla, autograph=False)
         self._step = self.replicas.compiled(self._step_of, xla)
-        self._energies = tf.function(self._energies_of, jit_compile=xla)
+        self._energies = tf.function(self._energies_of, jit_compile=xla, autograph=False)
         self._evaluate = self.replicas.compiled(self._loss_of, xla)
 
     def restart_averages(self) -> None:

@@ -67,11 +67,11 @@ class Model:
         return np.pad(masks, ((0, 0), (0, 0), (0, above), (0, 0)), mode="edge")
 
     # one trace for all lengths, each of which would take a second to compile
-    @tf.function(input_signature=[tf.TensorSpec((1, None, None, None), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, None), tf.float32)], autograph=False)
     def _apply(self, magnitude: tf.Tensor) -> tf.Tensor:
         return self._networks(magnitude)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def _compiled(self, magnitude: tf.Tensor) -> tf.Tensor:
         return self._networks(magnitude)
 

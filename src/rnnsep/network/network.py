@@ -174,6 +174,7 @@ class MaskNetwork(keras.Model):
             )
             for _ in range(nb_sources - own_sources)
         ]
+        self.built = True  # otherwise Keras traces the call below in order to build
         self(tf.zeros((1, 1, nb_bins, self.nb_inputs)))
 
     @property
