@@ -260,8 +260,7 @@ def _score(
 def _scored(
     song: SongFiles, estimate: SongFiles, params: EvaluationParams, options: EvaluationOptions, warnings: list[str]
 ) -> str:
-    known = [name for name in statistics.TARGETS if name in song.stems]  # the order of the pipeline's scores
-    stems = [*known, *(name for name in song.stems if name not in (*known, MIXTURE))]
+    stems = [name for name in statistics.ordered(song.stems, statistics.TARGETS) if name != MIXTURE]
     names = [name for name in stems if not options.targets or name in options.targets]
     if missing := [name for name in names if name not in estimate.stems]:
         found = ", ".join(estimate.stems) or "none"

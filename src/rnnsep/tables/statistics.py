@@ -145,12 +145,12 @@ def systems_of(table: pd.DataFrame) -> list[str]:
 
 def targets_of(table: pd.DataFrame) -> list[str]:
     """The targets of a table: first those of `TARGETS`, then others in their order of appearance."""
-    return _ordered(table["target"], TARGETS)
+    return ordered(table["target"], TARGETS)
 
 
 def metrics_of(table: pd.DataFrame) -> list[str]:
     """The metrics of a table: first those of `METRICS`, then others in their order of appearance."""
-    return _ordered(table["metric"], METRICS)
+    return ordered(table["metric"], METRICS)
 
 
 def of_whole_songs(table: pd.DataFrame) -> bool:
@@ -159,6 +159,7 @@ def of_whole_songs(table: pd.DataFrame) -> bool:
     return bool(table["valid_frames"].isna().all() and not table["metric"].isin(METRICS).any())
 
 
-def _ordered(values: Iterable[str], known: Sequence[str]) -> list[str]:
+def ordered(values: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The distinct values: first those of `known`, in its order, then others in their order of appearance."""
     found = list(dict.fromkeys(values))
     return [value for value in known if value in found] + [value for value in found if value not in known]
