@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.decoding import decode
 
 # files in a folder that are taken for songs; a file that is given by name may have any ending
 ENDINGS = frozenset(
@@ -107,6 +106,8 @@ class Decoded:
     def measured(cls, path: Path) -> "Decoded":
         """Raises `UserError` if the file holds no audio that can be decoded."""
         warnings: list[str] = []
+        from rnnsep.signal.decoding import decode  # its import takes 0.1 s, and most files need no decoder
+
         rate, blocks = decode(path, report=warnings.append)
         nb_samples = nb_channels = 0
         for block in blocks:
@@ -125,6 +126,8 @@ class Decoded:
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The whole stream in blocks (nb, nb_channels)."""
+        from rnnsep.signal.decoding import decode
+
         return decode(self.path, report=_silent)[1]
 
     def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
