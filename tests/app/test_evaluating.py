@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -46,8 +47,11 @@ def evaluate(folders: tuple[Path, Path], scores: Path, *options: str) -> int:
     return cli.main(["evaluate", *map(str, folders), "-o", str(scores), *options])
 
 
-def test_scores_are_those_of_the_pipeline(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    assert evaluate(folders, tmp_path / "scores") == 0
+@pytest.mark.parametrize("version", ["v4", "v3", "v2"])
+def test_scores_are_those_of_the_pipeline(
+    folders: tuple[Path, Path], tmp_path: Path, version: Literal["v4", "v3", "v2"]
+) -> None:
+    assert evaluate(folders, tmp_path / "scores", "--version", version) == 0
     root = tmp_path / "corpus"
     for name in ("a", "b"):
         shutil.copytree(folders[0] / name, root / "test" / name)
@@ -55,7 +59,7 @@ def test_scores_are_those_of_the_pipeline(folders: tuple[Path, Path], tmp_path: 
         soundfile.write(root / "test" / name / "mixture.wav", mixture, RATE, subtype="FLOAT")
     songs = tuple(Song(name, "test", "test", RATE, 2 * RATE, 2) for name in ("a", "b"))
     Corpus(root, "noise", SOURCES, songs).write()
-    params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
+    params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version=version, split="test")
     score_estimates(root, folders[1], tmp_path / "pipeline", params)
     for name in ("a", "b"):
         own, other = ((tmp_path / folder / "test" / f"{name}.json").read_text() for folder in ("scores", "pipeline"))
