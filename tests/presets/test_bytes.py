@@ -48,8 +48,9 @@ SMALLER = {  # values for options that are on; the songs here are mono
     "training.networks": 1, "blending.bands": 0,
 }  # fmt: skip
 
-# trainings in which rounding grows fast: L-BFGS, and a stage behind a ReLU ratio mask
-TOLERANCES = {"huang2014-lbfgs": 0.1, "grais2017": 0.01}
+# trainings in which rounding grows fast: L-BFGS, recurrent ReLU layers, and a stage behind a ReLU ratio mask
+TOLERANCES = {name: 0.01 for name in catalogue.names() if name.startswith(("huang2014-drnn", "huang2014-srnn"))}
+TOLERANCES |= {"huang2014-lbfgs": 0.1, "grais2017": 0.01}
 RECORDED = "2.21"  # of TensorFlow; others sum in another order
 
 
@@ -136,11 +137,16 @@ def test_the_second_stage_and_its_discrimination_leave_the_first_stage_unchanged
 
 
 def with_recorded(golden: dict[str, Any], where: str, results: dict[str, tuple[str, list[float]]]) -> dict[str, Any]:
-    """`golden` with the (hash, losses) of trainings on a machine; hashes of other machines stay if losses do."""
+    """`golden` with the (hash, losses) of trainings on a machine.
+
+    Hashes of other machines go if the losses are new, or if the code now gives other bytes on this machine.
+    """
     losses, hashes = dict(golden["losses"]), {name: dict(values) for name, values in golden["hashes"].items()}
     for name, (digest, values) in results.items():
-        if name not in losses or not same(name, values, losses[name]):
+        is_new = name not in losses or not same(name, values, losses[name])
+        if is_new:
             losses[name] = values
+        if is_new or hashes.get(where, {}).get(name, digest) != digest:
             for others in hashes.values():
                 others.pop(name, None)
         hashes.setdefault(where, {})[name] = digest
@@ -158,6 +164,11 @@ def test_recording_a_preset_on_another_machine_keeps_all_other_records() -> None
     changed = with_recorded(golden, "there", {"a": ("8", [1.5])})
     assert changed["losses"]["a"] == [1.5]
     assert changed["hashes"] == {"here": {"b": "2"}, "there": {"a": "8"}}, "bytes of the old losses are gone"
+    rounded = with_recorded(golden, "here", {"a": ("7", [1.0])})
+    assert rounded["hashes"] == {"here": {"a": "7", "b": "2"}}
+    again = with_recorded(added, "there", {"a": ("5", [1.0])})
+    assert again["losses"] == added["losses"]
+    assert again["hashes"] == {"here": {"b": "2"}, "there": {"a": "5", "c": "3"}}, "bytes of the old code are gone"
 
 
 def record(names: list[str]) -> None:
