@@ -1,8 +1,8 @@
 """A small training of each preset gives the recorded losses and, on a recorded machine, the recorded bytes.
 
 `golden.json` holds the losses of each training, and for each machine the hashes of the models, since products round
-differently on different CPUs. Parameters that a preset does not set are those of `base.yaml`, so that new defaults in
-params.yaml change nothing here. Record a new preset, or one that was changed on purpose, with
+differently on different CPUs. New defaults in params.yaml change nothing here. Record a new preset, or one that was
+changed on purpose, with
 
     python -m tests.presets.test_bytes NAME...
 """
@@ -32,7 +32,7 @@ from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.training import train
 from rnnsep.presets import catalogue
 from tests.learning.conftest import STFT, write_bands
-from tests.repository import ROOT, merge
+from tests.repository import ROOT
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden.json"
@@ -55,9 +55,9 @@ RECORDED = "2.21"  # of TensorFlow; others sum in another order
 
 
 def small_recipe(name: str) -> Recipe:
-    """The recipe of a small training: base.yaml, the preset's changes to it, and the sizes."""
-    content = merge(params.read_yaml(ROOT / "params.yaml"), params.read_yaml(HERE / "base.yaml"))
-    changes = ({} if name == DEFAULT else catalogue.changes(name)) | SIZES
+    """The recipe of a small training: the preset, or what all presets are based on, in small sizes."""
+    content = params.read_yaml(ROOT / "params.yaml")
+    changes = (catalogue.base() if name == DEFAULT else catalogue.changes(name)) | SIZES
     for key, value in SMALLER.items():
         if changes.get(key):
             changes[key] = value

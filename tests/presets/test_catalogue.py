@@ -66,8 +66,7 @@ def test_keys_are_those_of_params_yaml_and_values_are_possible(name: str) -> Non
     for section, cls in SECTIONS.items():
         params.parse(cls, content[section], section)
     params.select(EvaluationParams, content["evaluation"])
-    assert catalogue.changes(name)
-    assert "defects" not in "".join(catalogue.changes(name))
+    assert content["defects"] == {"half_mixture": False, "reset": 0}
 
 
 @pytest.mark.parametrize("name", catalogue.names())
@@ -84,17 +83,35 @@ def test_a_preset_is_the_one_that_it_is_like_with_its_own_changes() -> None:
     assert plain == catalogue.changes("huang2014-dnn") | {"rnn.recurrent": [2]}
 
 
-def test_presets_can_follow_one_another_in_a_workspace(tmp_path: Path) -> None:
+def test_base_leaves_nothing_open_but_what_is_the_users_choice() -> None:
+    own = {"training.threads", "training.precision", "evaluation.engine"}
+    keys = set(params.leaves(params.read_yaml(ROOT / "params.yaml")))
+    corpus = {key for key in keys if key.startswith("corpus.") and key != "corpus.mixing"}
+    assert set(catalogue.base()) == keys - corpus - own
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_preset_is_the_same_after_any_other(
+    order: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "params.yaml"
     path.write_bytes((ROOT / "params.yaml").read_bytes())
-    for name in ["huang2014-drnn2", "huang2014-dnn", "best", "hel1", "grais2017", "mir1k-best"]:
-        changes = catalogue.changes(name)
-        apply_overrides(path, [catalogue.assignment(key, value) for key, value in changes.items()])
-        content = params.read_yaml(path)
-        for key, value in changes.items():
-            section, last = key.split(".")
-            assert content[section][last] == value
-        assert set(params.leaves(content)) == set(params.leaves(params.read_yaml(ROOT / "params.yaml")))
+    for name in catalogue.names()[::order]:
+        assert cli.main(["preset", name, "-S", "corpus.synthetic.train_songs=9", "-S", "training.threads=1"]) == 0
+        apply_overrides(path, capsys.readouterr().out.split()[1::2])
+        assert params.read_yaml(path) == document(name, **{"corpus.synthetic.train_songs": 9, "training.threads": 1})
+
+
+def test_what_params_yaml_has_already_is_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("rnn:\n  units: 128\n  layers: 7\n", encoding="utf-8")
+    assert cli.main(["preset", "best"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "-S rnn.units=128" not in lines
+    assert {"-S rnn.layers=3", "-S rnn.bidirectional=true", "-S input.noise=0.0"} <= set(lines)
 
 
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -269,7 +269,7 @@ def add_preset(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command = commands.add_parser(
         "preset",
         help="list, print or run presets of published systems",
-        description="Print a preset as arguments of dvc exp run, or run it.",
+        description="Print what a preset changes in params.yaml, as arguments of dvc exp run, or run it.",
         epilog="example: dvc exp run $(rnnsep preset huang2014-drnn2-disc) -S corpus.path=mir-1k",
     )
     command.add_argument("name", metavar="NAME", nargs="?", help="the preset, see --list")
@@ -285,6 +285,7 @@ def add_preset(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def preset(options: argparse.Namespace) -> None:
     import subprocess
 
+    from rnnsep.params import read_yaml
     from rnnsep.presets import catalogue
 
     if options.list:
@@ -295,6 +296,8 @@ def preset(options: argparse.Namespace) -> None:
     if options.name is None:
         raise UserError("give the name of a preset, or --list")
     changes = catalogue.changes(options.name) | catalogue.assignments(options.changes)
+    if Path("params.yaml").is_file():
+        changes = catalogue.differing(changes, read_yaml(Path("params.yaml")))
     arguments = [catalogue.assignment(key, value) for key, value in changes.items()]
     if not options.start:
         print("\n".join(f"-S {argument}" for argument in arguments))

@@ -13,12 +13,14 @@ from rnnsep.running.errors import UserError
 from rnnsep.running.yaml12 import load_yaml
 
 BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+-]*")  # text that DVC's grammar takes as it is, in any shell
+BASE = "base.yaml"
 WORDS = ("null", "true", "false", "nan", "inf")  # what such text would stand for otherwise, in any case
 
 
 def names() -> list[str]:
     """All presets in the order of the alphabet."""
-    return sorted(path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml"))
+    files = (path.name for path in _folder().iterdir())
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml") and name != BASE)
 
 
 def about(name: str) -> str:
@@ -27,10 +29,24 @@ def about(name: str) -> str:
 
 
 def changes(name: str) -> dict[str, Any]:
-    """The values that a preset sets, by dotted key. Raises `UserError` for a name that there is not."""
+    """All values of a preset by dotted key: its own and, where it is silent, those of base.yaml.
+
+    Raises `UserError` for a name that there is not.
+    """
     document = _read(name)
-    inherited = changes(document["like"]) if "like" in document else {}
+    inherited = changes(document["like"]) if "like" in document else base()
     return inherited | dict(_flat({key: value for key, value in document.items() if key not in ("about", "like")}))
+
+
+def base() -> dict[str, Any]:
+    """The values of base.yaml by dotted key."""
+    return dict(_flat(_file(BASE)))
+
+
+def differing(changes: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `changes`, by dotted key, that would change the nested `document`."""
+    present = dict(_flat(document))
+    return {key: value for key, value in changes.items() if key not in present or present[key] != value}
 
 
 def assignment(key: str, value: Any) -> str:
@@ -60,7 +76,11 @@ def _read(name: str) -> dict[str, Any]:
     known = names()
     if name not in known:
         raise UserError(f"no preset is called {name}; there are {', '.join(known)}")
-    with resources.as_file(_folder() / f"{name}.yaml") as path:
+    return _file(f"{name}.yaml")
+
+
+def _file(name: str) -> dict[str, Any]:
+    with resources.as_file(_folder() / name) as path:
         return read_yaml(path)
 
 
