@@ -10,7 +10,10 @@ epoch counts. Last comes one EM iteration of its Wiener filter. An epoch has 64 
 Ours is any run of the pipeline on the same corpus. Differences are those of songs' medians over frames, with a 95 %
 bootstrap interval of their median and the p-value of Wilcoxon's signed-rank test.
 
-Run: python -m benchmarks.quality data/corpus data/scores/RNN --minutes 30 [--split valid]
+Run: python -m benchmarks.quality data/corpus data/scores/RNN --minutes 30 --keep openunmix
+
+Songs are those our run has scored, of the validation or the test split. `--keep` names a folder for Open-Unmix's scores
+of both; they are used again, so that the next run of ours is compared in seconds.
 """
 
 import argparse
@@ -144,48 +147,63 @@ def differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def score_peer(corpus: Any, folder: Path, minutes: float, chunks: int, seed: int) -> None:
+    """Train Open-Unmix, separate and score; writes `folder`/valid, `folder`/test and, last, `folder`/notes.txt."""
+    import torch
+
+    from rnnsep.scoring.evaluation import score_estimates
+    from rnnsep.scoring.song_scores import EvaluationParams
+    from rnnsep.signal.writing import write_wav
+
+    torch.set_num_threads(1)
+    rate = corpus.songs[0].rate
+    songs, valid = Songs(corpus, "train"), Songs(corpus, "valid")
+    networks, notes = {}, []
+    for source in corpus.sources:
+        seconds = 60 * minutes / len(corpus.sources)
+        networks[source], note = train(songs, valid, source, seconds, chunks, rate, seed)
+        print(note, flush=True)
+        notes.append(note)
+    for split in ("valid", "test"):
+        with tempfile.TemporaryDirectory() as temporary:
+            for song in corpus.of_split(split):
+                mixture = np.asarray(corpus.stem(song, "mixture")).T
+                for source, audio in separate(networks, mixture, rate).items():
+                    write_wav(Path(temporary) / song.name / f"{source}.wav", [audio], rate, "FLOAT")
+            params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split=split)
+            score_estimates(corpus.root, Path(temporary), folder / split, params)
+    (folder / "notes.txt").write_text("; ".join(notes))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder of a corpus, as data/corpus")
     parser.add_argument("scores", type=Path, help="scores of our run, as data/scores/RNN")
     parser.add_argument("--minutes", type=float, default=30.0, help="CPU time for all networks (default: 30)")
     parser.add_argument("--chunks", type=int, default=4, help="chunks of each song in an epoch (default: 4)")
-    parser.add_argument("--split", choices=["valid", "test"], default="test")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder to keep Open-Unmix's scores in, and to take them from")
     given = parser.parse_args()
     os.environ.update(dict.fromkeys(_timing.THREAD_VARIABLES, "1"))
 
-    import torch
-
-    from rnnsep.scoring.evaluation import score_estimates
-    from rnnsep.scoring.song_scores import EvaluationParams
     from rnnsep.signal.corpus import Corpus
-    from rnnsep.signal.writing import write_wav
     from rnnsep.tables.reading import read_scores
 
-    torch.set_num_threads(1)
     corpus = Corpus.read(given.corpus)
-    rate = corpus.songs[0].rate
-    songs, valid = Songs(corpus, "train"), Songs(corpus, "valid")
-    seconds = 60 * given.minutes / len(corpus.sources)
-    networks, notes = {}, []
-    for source in corpus.sources:
-        networks[source], note = train(songs, valid, source, seconds, given.chunks, rate, given.seed)
-        notes.append(note)
-    with tempfile.TemporaryDirectory() as temporary:
-        root = Path(temporary)
-        for song in corpus.of_split(given.split):
-            mixture = np.asarray(corpus.stem(song, "mixture")).T
-            for source, audio in separate(networks, mixture, rate).items():
-                write_wav(root / "estimates" / song.name / f"{source}.wav", [audio], rate, "FLOAT")
-        params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split=given.split)
-        score_estimates(given.corpus, root / "estimates", root / "scores", params)
-        theirs = read_scores(root / "scores", "openunmix")
     ours = read_scores(given.scores, "rnnsep")
+    scored = set(ours["track"])
+    split = next((s for s in ("valid", "test") if {song.name for song in corpus.of_split(s)} == scored), None)
+    if split is None:
+        parser.error(f"{given.scores}: its songs are neither the validation nor the test songs of {given.corpus}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.keep or Path(temporary)
+        if not (folder / "notes.txt").exists():
+            score_peer(corpus, folder, given.minutes, given.chunks, given.seed)
+        theirs, notes = read_scores(folder / split, "openunmix"), (folder / "notes.txt").read_text()
     print(_timing.machine("openunmix", "torch", "numpy"), end="\n\n")
-    print(f"### Quality on {len(corpus.of_split(given.split))} songs of {corpus.name} ({given.split})\n")
+    print(f"### Quality on {len(scored)} songs of {corpus.name} ({split})\n")
     print(differences(ours, theirs), end="\n\n")
-    print("Median (mean) over songs, dB. Open-Unmix: " + "; ".join(notes) + ".")
+    print(f"Median (mean) over songs, dB. Open-Unmix: {notes}.")
 
 
 if __name__ == "__main__":

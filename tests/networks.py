@@ -35,6 +35,7 @@ SMALL = changed(
         "mask.activation": "softmax",
         "mask.mel": False,
         "mask.local": None,
+        "mask.convolution": 0,
         "defects.half_mixture": False,
         "defects.reset": 0,
     },

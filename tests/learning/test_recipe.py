@@ -17,12 +17,24 @@ def test_the_networks_of_an_ensemble_differ_in_their_seeds_only() -> None:
 
 
 def test_a_blended_network_is_the_first_with_the_options_of_a_band_split_rnn() -> None:
-    options = {"rnn.bottleneck": 8, "mask.local": (2,), "input.context": 1, "rnn.recurrent": (1,)}
+    options = {
+        "rnn.bottleneck": 8,
+        "mask.local": (2,),
+        "mask.convolution": 2,
+        "input.context": 1,
+        "rnn.recurrent": (1,),
+    }
     recipe = changed(RECIPE, options | {"rnn.bidirectional": True, "training.networks": 2, "blending.bands": 3})
     *ensemble, blended = recipe.networks
     assert ensemble == [recipe.network] * 2
     blended.check()
-    without = {"rnn.bottleneck": 0, "mask.local": None, "input.context": 0, "rnn.recurrent": None}
+    without = {
+        "rnn.bottleneck": 0,
+        "mask.local": None,
+        "mask.convolution": 0,
+        "input.context": 0,
+        "rnn.recurrent": None,
+    }
     own = {"rnn.bands": 3, "rnn.units": recipe.blending.units, "rnn.dropout": recipe.blending.dropout}
     assert blended == changed(recipe.network, without | own)
     assert recipe.member(3).network == blended

@@ -59,6 +59,7 @@ def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> N
         {"rnn.bands": 3},
         {"rnn.bands": 3, "rnn.bidirectional": True, "rnn.shared": False},
         {"mask.local": (1, 2), "rnn.bottleneck": 5, "rnn.bidirectional": True, "rnn.residual": True},
+        {"mask.convolution": 2, "mask.local": (1,), "rnn.shared": False},
         {"input.mel": 4, "mask.mel": True},
         {"input.context": 1, "rnn.cell": "vanilla", "mask.activation": "abs"},
     ],

@@ -194,6 +194,7 @@ def test_an_enhancement_network_sees_each_source_in_its_own_channels() -> None:
         ({"rnn.recurrent": [3]}, "rnn.recurrent"),
         ({"rnn.recurrent": []}, "rnn.recurrent"),
         ({"mask.local": []}, "mask.local"),
+        ({"mask.convolution": -1}, "mask.convolution"),
         ({"input.mel": 1}, "input.mel"),
         ({"mask.mel": True}, "mask.mel"),
     ],
@@ -226,7 +227,14 @@ def test_all_architectures_make_masks_and_have_gradients(changes: dict[str, obje
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
-@pytest.mark.parametrize("changes", [{"rnn.residual": True, "rnn.bottleneck": 6, "mask.local": (2,)}, {"rnn.bands": 3}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rnn.residual": True, "rnn.bottleneck": 6, "mask.local": (2,)},
+        {"mask.convolution": 2, "mask.local": (2,)},
+        {"rnn.bands": 3},
+    ],
+)
 def test_a_causal_network_with_any_hidden_layers_does_not_see_the_future(changes: dict[str, object]) -> None:
     network = MaskNetwork(changed(PARAMS, changes), 3, 9, 2)
     x = magnitudes()
@@ -309,6 +317,8 @@ def test_the_network_sees_pooled_magnitudes_of_channels_and_side(widths: tuple[i
         ({"rnn.bands": 4, "rnn.bottleneck": 1}, "rnn.bottleneck"),
         ({"rnn.bands": 4, "mask.local": (1,)}, "mask.local"),
         ({"input.mel": 8, "mask.local": (1,)}, "mask.local"),
+        ({"rnn.bands": 4, "mask.convolution": 2}, "mask.convolution"),
+        ({"input.mel": 8, "mask.convolution": 2}, "mask.convolution"),
         ({"rnn.bands": 4, "rnn.recurrent": [1]}, "rnn.recurrent"),
         ({"input.pooling": 1000.0, "input.mel": 8}, "input.pooling"),
     ],
@@ -339,7 +349,7 @@ def test_options_that_do_not_fit_the_stft_are_rejected(changes: dict[str, object
         {"rnn.cell": "lstm", "input.mel": 4, "mask.mel": True},
         {"rnn.cell": "vanilla", "rnn.recurrent": (2,), "input.context": 1},
         {"rnn.cell": "gru", "rnn.bands": 3},
-        {"mask.local": (2,)},
+        {"mask.local": (2,), "mask.convolution": 2},
     ],
 )
 def test_half_precision_applies_to_computation_and_not_to_weights(changes: dict[str, object]) -> None:

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from rnnsep.network.bands import Pooling, from_mel, mel_bank
 from rnnsep.network.bandsplit import BandSplit, split
+from rnnsep.network.convolution import ConvolutionalHeads
 from rnnsep.network.heads import Heads
 from rnnsep.network.input import InputParams, Standardisation, compress, seen, with_context
 from rnnsep.network.local import LocalHeads
@@ -33,6 +34,7 @@ NOT_BAND_SPLIT: dict[str, Any] = {
     "rnn.bottleneck": 0,
     "rnn.recurrent": None,
     "mask.local": None,
+    "mask.convolution": 0,
 }
 
 
@@ -85,6 +87,8 @@ class NetworkParams:
             raise ParamError("mask.mel", "needs the number of bands in input.mel")
         if self.input.mel and self.mask.local:
             raise ParamError("mask.local", "must be null with mel bands (input.mel)")
+        if self.input.mel and self.mask.convolution:
+            raise ParamError("mask.convolution", "must be 0 with mel bands (input.mel)")
         if self.rnn.bands:
             for key, off in NOT_BAND_SPLIT.items():
                 if value_at(self, key) != off:
@@ -165,8 +169,12 @@ class MaskNetwork(keras.Model):
                 self.entry, self.exit = (normalised_dense(rnn.bottleneck, name) for name in ("entry", "exit"))
             width = (self.nb_bands if params.mask.mel else nb_bins) * nb_channels
             self.heads = Heads(own_sources, width, name="heads")
+            future = rnn.bidirectional
             if params.mask.local:
-                self.local = LocalHeads(own_sources, nb_channels, params.mask.local, rnn.bidirectional, name="local")
+                self.local = LocalHeads(own_sources, nb_channels, params.mask.local, future, name="local")
+            if params.mask.convolution:
+                maps = params.mask.convolution
+                self.convolution = ConvolutionalHeads(own_sources, nb_channels, maps, future, name="convolution")
         # with rnn.shared: false this network has the first source only, each of these one more
         self.others = [
             MaskNetwork(
@@ -242,7 +250,14 @@ class MaskNetwork(keras.Model):
         y = self.heads(x)
         y = tf.reshape(y, (y.shape[0], nb_batch, nb_frames, -1, self.nb_channels))
         y = tf.cast(y, tf.float32)
-        return y + tf.cast(self.local(standardised, x), tf.float32) if self.params.mask.local else y
+        if self.params.mask.local:
+            y += tf.cast(self.local(standardised, x), tf.float32)
+        if self.params.mask.convolution:
+            features = standardised
+            if self.params.mask.local:
+                features = tf.transpose(self.local.features(tf.transpose(features, (3, 2, 0, 1))), (2, 3, 1, 0))
+            y += tf.cast(self.convolution(features, x), tf.float32)
+        return y
 
 
 @contextmanager
