@@ -230,4 +230,5 @@ def test_a_model_saved_before_a_setting_existed_loads_with_its_default(monkeypat
     monkeypatch.setattr("rnnsep.network.model.NetworkParams", Newer)
     loaded = unflat(old)
     assert value_at(loaded, "input.harmonics") == 0
+    assert flat(loaded) == old
     assert flat(changed(loaded, {"input.harmonics": 2})) == old | {"input.harmonics": 2}

@@ -19,7 +19,7 @@ class MaskParams:
     activation: Activation
     mel: bool
     local: tuple[Annotated[int, Range(1)], ...] | None  # radii in bands and frames; None: off
-    convolution: Annotated[int, Range(0)]  # feature maps of the convolutional heads; 0: off
+    convolution: Annotated[int, Range(0)] = 0  # feature maps of the convolutional heads; 0: off
 
     def check(self) -> None:
         if self.local == ():  # DVC 3.67 cannot replace a list by an empty one

@@ -26,7 +26,7 @@ ARCHITECTURE, WEIGHTS, ENHANCER = "model.json", "model.weights.h5", "enhancer.we
 MEMBER = "model-{}.weights.h5"
 
 # The settings of a network in model.json: one flat section with the key names of version 0.1, in this order. A later
-# setting has its dotted key, and a default for models that were saved before it existed.
+# setting has a default, that of models saved before it existed, and its dotted key where it differs from the default.
 FLAT = (
     "cell", "layers", "recurrent", "units", "bidirectional", "residual", "bottleneck", "bands", "shared", "dropout",
     "noise", "context", "side", "bandwidth", "pooling", "mel", "mel_mask", "scale", "input", "level", "standardise",
@@ -133,11 +133,11 @@ def load_model(folder: Path) -> Model:
 def flat(params: NetworkParams) -> dict[str, Any]:
     """The settings of a network as model.json has them (see `FLAT`)."""
     keys = {name: RENAMED.get(f"rnn.{name}", f"rnn.{name}") for name in FLAT}
-    newer = [key for key in leaf_keys(NetworkParams) if key not in keys.values()]
+    old = _nested({name: value_at(params, key) for name, key in keys.items()})
+    plain = unflat(old)
+    newer = [key for key in leaf_keys(NetworkParams) if value_at(params, key) != value_at(plain, key)]
     # newer keys stay whole: nested, input.x would take the place of the old setting named input
-    return _nested({name: value_at(params, key) for name, key in keys.items()}) | {
-        key: value_at(params, key) for key in newer
-    }
+    return old | {key: value_at(params, key) for key in newer}
 
 
 def unflat(content: Mapping[str, Any]) -> NetworkParams:
