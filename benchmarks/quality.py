@@ -175,7 +175,7 @@ def score_peer(corpus: Any, folder: Path, minutes: float, chunks: int, seed: int
     (folder / "notes.txt").write_text("; ".join(notes))
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
     parser.add_argument("corpus", type=Path, help="folder of a corpus, as data/corpus")
     parser.add_argument("scores", type=Path, help="scores of our run, as data/scores/RNN")
@@ -183,7 +183,11 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=4, help="chunks of each song in an epoch (default: 4)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder to keep Open-Unmix's scores in, and to take them from")
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    given = parser().parse_args()
     os.environ.update(dict.fromkeys(_timing.THREAD_VARIABLES, "1"))
 
     from rnnsep.signal.corpus import Corpus
@@ -194,7 +198,7 @@ def main() -> None:
     scored = set(ours["track"])
     split = next((s for s in ("valid", "test") if {song.name for song in corpus.of_split(s)} == scored), None)
     if split is None:
-        parser.error(f"{given.scores}: its songs are neither the validation nor the test songs of {given.corpus}")
+        parser().error(f"{given.scores}: its songs are neither the validation nor the test songs of {given.corpus}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
         if not (folder / "notes.txt").exists():

@@ -27,6 +27,7 @@ import yaml
 from distributed.cli import dask_scheduler, dask_worker
 from dvc.cli.parser import get_main_parser
 
+from benchmarks import quality
 from experiments.hel1 import __main__ as hel1
 from rnnsep import params
 from rnnsep.app import cli
@@ -48,11 +49,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 ELSEWHERE = (  # needs more than a clone, or runs in the background
     "musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest", "10.0.0.", "bucket", "--queue", "queue start",
-    "--run", "tensorboard", "seed-", "docker",
+    "--run", "tensorboard", "seed-", "docker", "--group",
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
-    ["python", "-m", "experiments.hel1"], ["pytest"], ["uv"], ["tensorboard"], ["docker"],
+    ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.quality"],
+    ["pytest"], ["uv"], ["tensorboard"], ["docker"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -83,7 +85,7 @@ def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
     extras = [words[at + 1] for at, word in enumerate(words) if word == "--extra"]
     if words[:2] == ["uv", "run"]:
         words = words[2:]
-        while words[0] == "--extra":
+        while words[0] in ("--extra", "--group"):
             words = words[2:]
     return variables, extras, words
 
@@ -121,6 +123,8 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
         assert arguments[0] in ("build", "run")
     elif program == "tensorboard":
         assert arguments == ["--logdir", ".cache/train"]
+    elif arguments[:2] == ["-m", "benchmarks.quality"]:
+        quality.parser().parse_args(arguments[2:])
     elif arguments[:2] == ["-m", "experiments.hel1"]:
         hel1.parser().parse_args(arguments[2:])
     elif [program, *arguments][:2] == ["python", "stages/train.py"]:
