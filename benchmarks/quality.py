@@ -12,8 +12,9 @@ bootstrap interval of their median and the p-value of Wilcoxon's signed-rank tes
 
 Run: python -m benchmarks.quality data/corpus data/scores/RNN --minutes 30 --keep openunmix
 
-Songs are those our run has scored, of the validation or the test split. `--keep` names a folder for Open-Unmix's scores
-of both; they are used again, so that the next run of ours is compared in seconds.
+The songs are those that our run was scored on, the validation or the test split. `--keep` names a folder for
+Open-Unmix's scores on both splits, which the next run of ours is compared with, without another training of these
+settings.
 """
 
 import argparse
@@ -159,8 +160,8 @@ def score_peer(corpus: Any, folder: Path, minutes: float, chunks: int, seed: int
     rate = corpus.songs[0].rate
     songs, valid = Songs(corpus, "train"), Songs(corpus, "valid")
     networks, notes = {}, []
+    seconds = 60 * minutes / len(corpus.sources)
     for source in corpus.sources:
-        seconds = 60 * minutes / len(corpus.sources)
         networks[source], note = train(songs, valid, source, seconds, chunks, rate, seed)
         print(note, flush=True)
         notes.append(note)
@@ -176,14 +177,14 @@ def score_peer(corpus: Any, folder: Path, minutes: float, chunks: int, seed: int
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
-    parser.add_argument("corpus", type=Path, help="folder of a corpus, as data/corpus")
-    parser.add_argument("scores", type=Path, help="scores of our run, as data/scores/RNN")
-    parser.add_argument("--minutes", type=float, default=30.0, help="CPU time for all networks (default: 30)")
-    parser.add_argument("--chunks", type=int, default=4, help="chunks of each song in an epoch (default: 4)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="folder to keep Open-Unmix's scores in, and to take them from")
-    return parser
+    made = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
+    made.add_argument("corpus", type=Path, help="folder of a corpus, as data/corpus")
+    made.add_argument("scores", type=Path, help="scores of our run, as data/scores/RNN")
+    made.add_argument("--minutes", type=float, default=30.0, help="CPU time for all networks (default: 30)")
+    made.add_argument("--chunks", type=int, default=4, help="chunks of each song in an epoch (default: 4)")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--keep", type=Path, help="folder to keep Open-Unmix's scores in, and to take them from")
+    return made
 
 
 def main() -> None:
@@ -200,7 +201,7 @@ def main() -> None:
     if split is None:
         parser().error(f"{given.scores}: its songs are neither the validation nor the test songs of {given.corpus}")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.keep or Path(temporary)
+        folder = (given.keep or Path(temporary)) / f"{given.minutes:g}-{given.chunks}-{given.seed}"
         if not (folder / "notes.txt").exists():
             score_peer(corpus, folder, given.minutes, given.chunks, given.seed)
         theirs, notes = read_scores(folder / split, "openunmix"), (folder / "notes.txt").read_text()

@@ -80,9 +80,9 @@ def without_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
-    """Variables that a command sets, extras that it asks for, and what is left of it within the environment."""
+    """Variables that a command sets, extras and groups that it asks for, and what is left of it."""
     variables, words = without_variables(words)
-    extras = [words[at + 1] for at, word in enumerate(words) if word == "--extra"]
+    extras = [words[at + 1] for at, word in enumerate(words) if word in ("--extra", "--group")]
     if words[:2] == ["uv", "run"]:
         words = words[2:]
         while words[0] in ("--extra", "--group"):
@@ -101,8 +101,8 @@ ALL = [(page.relative_to(ROOT).as_posix(), words) for page in PAGES for words in
 def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
     assert not {"|", "&&", ";", ">", "<"} & set(words), "one plain command to a line"
     variables, extras, (program, *arguments) = bare(words)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(extras) <= set(project["optional-dependencies"])
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(extras) <= {*content["project"]["optional-dependencies"], *content["dependency-groups"]}
     assert set(variables) <= {"CUDA_VISIBLE_DEVICES", "RNNSEP_WORKERS", "DASK_SCHEDULER_ADDRESS", "TF_CONFIG"}
     if program == "rnnsep":
         cli.parser().parse_args(arguments)

@@ -1,13 +1,12 @@
-"""Convolutional heads: shapes around a bin, such as glides, vibrato and onsets, learnt alike for all bins and frames.
+"""Convolutional heads: shapes around a bin, such as glides and onsets, by weights shared among bins and frames.
 
-Local contrast (see `local`) compares a bin with means of its surroundings. These heads learn what to compare it with,
-and every bin and frame of the training data teaches them. Dilated convolutions: Yu and Koltun (2016).
+Local contrast (see `local`) compares a bin with means of its surroundings. These heads learn what to compare it with.
+Dilated convolutions: Yu and Koltun (2016).
 """
 
 import keras
 import tensorflow as tf
 
-KERNEL = 3  # bands and frames
 DILATIONS = (1, 2, 4)  # of the layers
 
 
@@ -29,7 +28,7 @@ class ConvolutionalHeads(keras.layers.Layer):
         self.nb_bands, nb_inputs = x_shape[2:]
         self.layers = []
         for dilation in DILATIONS:
-            size = (KERNEL, KERNEL, nb_inputs, self.nb_maps)
+            size = (3, 3, nb_inputs, self.nb_maps)
             kernel = self.add_weight(shape=size, initializer="he_normal", name=f"kernel_{dilation}")
             bias = self.add_weight(shape=(self.nb_maps,), initializer="zeros", name=f"bias_{dilation}")
             self.layers.append((dilation, kernel, bias))
