@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _timing
+from rnnsep.network.backend import import_tensorflow
 from rnnsep.params import parse, read_yaml, select
 
 SECONDS = 60
@@ -48,6 +49,7 @@ def _model() -> Any:
 
 def our_side(filter_name: str) -> Callable[[], object]:
     """One song in one process, on one thread."""
+    import_tensorflow()
     import tensorflow as tf
 
     from rnnsep.separation.blocks import SeparationParams, separate

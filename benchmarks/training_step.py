@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _timing
+from rnnsep.network.backend import import_tensorflow
 
 NB_BATCH, NB_FRAMES, NB_BINS, NB_SOURCES = 16, 128, 513, 4
 UNITS, NB_LAYERS = 256, 3
@@ -84,6 +85,7 @@ def keras_side(cell: str) -> Callable[[], object]:
 
 def our_side(cell: str, jit_compile: bool) -> Callable[[], object]:
     """`rnnsep`'s layers in a training step of our own."""
+    import_tensorflow()
     import keras
     import tensorflow as tf
 

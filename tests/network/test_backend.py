@@ -54,3 +54,20 @@ with quiet():
     print("more", file=sys.stderr, end="")
 """
     assert said(code) == ("", "")
+
+
+def test_memory_is_kept_from_step_to_step() -> None:
+    code = """
+import resource
+from rnnsep.network.backend import import_tensorflow
+import_tensorflow()
+import tensorflow as tf
+def step():
+    return float(tf.reduce_sum(tf.ones(2**23) * 2.0))
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    step()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() < 2**23)
+"""
+    assert said(code) == ("True\n", "")

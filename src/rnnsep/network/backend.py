@@ -1,4 +1,4 @@
-"""TensorFlow without its messages at start-up."""
+"""TensorFlow without its messages at start-up, and with an allocator that keeps memory."""
 
 import os
 import subprocess
@@ -21,6 +21,8 @@ printf %s "$text$line" >&2
 def import_tensorflow() -> None:
     """Import TensorFlow for all later imports, without its messages about the machine."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors only; its import ignores this
+    # keep freed memory: to ask the system for it again in each step takes a fifth to a third of the training time
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     with quiet():
         import tensorflow as tf  # noqa: F401
 
