@@ -1,12 +1,12 @@
 """Models by folder or name: the pipeline's, or one that the package includes."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnsep.network import packaged
 from rnnsep.running.errors import UserError
+from rnnsep.running.files import file_digest
 
 
 def find_model(given: Path | str | None) -> Path:
@@ -54,9 +54,3 @@ class ModelFiles:
             raise UserError(f"{error.filename}: {error.strerror}; run dvc repro to train a model") from None
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{folder / 'model.json'}: not the description of a model; run dvc repro") from None
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

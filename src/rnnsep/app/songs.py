@@ -19,8 +19,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from rnnsep.app.arrays import separation_params
-from rnnsep.app.models import ModelFiles, file_digest
+from rnnsep.app.models import ModelFiles
 from rnnsep.running.errors import UserError
+from rnnsep.running.files import file_digest
 from rnnsep.running.listing import files_below
 from rnnsep.running.progress import Progress
 from rnnsep.running.workers import parallel_map

@@ -84,11 +84,17 @@ def stamps(path: Path) -> list[tuple[str, int, int]]:
     return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in found]
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest(paths: Iterable[Path]) -> str:
     """SHA-256 over the names and bytes of files and, recursively, folders, in the order given."""
     files = [file for path in paths for file in ([path] if not path.is_dir() else _files(path))]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
-        hashes = list(pool.map(_file_digest, files))
+        hashes = list(pool.map(file_digest, files))
     return hashlib.sha256(
         json.dumps([(file.as_posix(), h) for file, h in zip(files, hashes, strict=True)]).encode()
     ).hexdigest()
@@ -100,8 +106,3 @@ def _files(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.name != "README.md"  # as in .dvcignore
     )
-
-
-def _file_digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
