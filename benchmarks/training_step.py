@@ -3,6 +3,7 @@ One training step of a recurrent separation network on a CPU, against PyTorch an
 
 Network: three recurrent layers of 256 units on 513 bins, a dense layer with a sigmoid mask for each of four
 sources, mean squared error of the masked mixture, Adam. Batch of 16 sequences of 128 frames, float32.
+Our side has the memory allocator that training has; PyTorch and Keras have their defaults.
 
 Run: OMP_NUM_THREADS=1 python -m benchmarks.training_step [gru lstm blstm relu] [--rounds 9]
 """
