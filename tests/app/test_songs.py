@@ -257,6 +257,26 @@ def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["large", "small"]
 
 
+def test_a_model_is_loaded_once_for_many_arrays_and_again_if_its_files_change(models: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "models", load_model(models)
+    shutil.copytree(models, folder)
+    audio = music(0.1, 8000, 2)
+
+    def vocals(model: Path | Model) -> NDArray[np.float32]:
+        return separate_audio(audio, 8000, model)["vocals"]
+
+    first = vocals(folder)
+    before = arrays._loaded.cache_info().misses
+    np.testing.assert_array_equal(vocals(folder), first)
+    assert arrays._loaded.cache_info().misses == before
+    (network,) = other.networks
+    for weight in network.weights:
+        weight.assign(weight + 0.1)
+    save_model(folder, other, {})
+    assert not np.array_equal(vocals(folder), first)
+    np.testing.assert_array_equal(vocals(folder), vocals(other))
+
+
 def errors(index: int, model: str | None) -> dict[str, tuple[float, float]]:
     """Squared errors of estimates of a synthetic song, and of the mixture in their place."""
     song = render(seed=1, index=index, seconds=6.0)  # packaged models were trained on songs of seed 0 or real ones

@@ -1,11 +1,12 @@
 """Separation of samples in memory."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsep.app.models import find_model
+from rnnsep.app.models import ModelFiles, find_model
 from rnnsep.params import parse
 from rnnsep.separation import filters
 from rnnsep.separation.blocks import SeparationParams, Separator, separate
@@ -27,12 +28,12 @@ def separate_audio(
     >>> estimates["vocals"].shape == audio.shape
     True
 
-    `model` is the folder of a trained model, a loaded one (`network.model.load_model`), which saves time over many
-    songs, or None (see `find_model`). `filter` and `temperature` are those of section `separation` in params.yaml.
-    Raises `UserError` if there is no model or an option is impossible, ValueError for audio of another form.
+    `model` is a trained model's folder or name, a loaded one (`network.model.load_model`), or None (see `find_model`).
+    The model is kept in memory for the next call. `filter` and `temperature` are those of section `separation` in
+    params.yaml. Raises `UserError` if there is no model or an option is impossible, ValueError for audio of another
+    form.
     """
-    from rnnsep.network.model import load_model as load  # here, since TensorFlow takes seconds to import
-    from rnnsep.network.settings import standard_settings
+    from rnnsep.network.settings import standard_settings  # here, since TensorFlow takes seconds to import
 
     params, given = separation_params(filter, temperature), np.asarray(audio)
     if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0 or not np.isfinite(given).all():
@@ -40,12 +41,20 @@ def separate_audio(
     mixture = given.astype(np.float32).reshape(len(given), -1)
     if mixture.shape[1] > len(mixture) > 1:
         raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}; transpose it")
-    separator = load(find_model(model)) if model is None or isinstance(model, Path | str) else model
+    if model is None or isinstance(model, Path | str):
+        model = _loaded(ModelFiles.read(find_model(model)))
     with standard_settings():
-        blocks = list(separate(mixture, rate, separator, params))
+        blocks = list(separate(mixture, rate, model, params))
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
     estimates = np.concatenate(blocks, axis=1).reshape(-1, *given.shape)
-    return dict(zip(separator.sources, estimates, strict=True))
+    return dict(zip(model.sources, estimates, strict=True))
+
+
+@lru_cache(maxsize=1)
+def _loaded(files: ModelFiles) -> Separator:
+    from rnnsep.network.model import load_model
+
+    return load_model(files.folder)
 
 
 def separation_params(filter: filters.Name, temperature: float) -> SeparationParams:  # noqa: A002  # as in params.yaml
