@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from rnnsep.network.recurrence import layers
 from rnnsep.network.recurrence.layers import GRU, LSTM, VanillaRNN
+from rnnsep.network.recurrence.scan import compiled
 
 KINDS = ["gru", "lstm", "relu", "tanh"]
 # largest difference, relative to the largest value of the same tensor
@@ -265,6 +266,27 @@ def test_xla_never_meets_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
 
         MODES[mode](trace)(1.0)
     assert found == {"eager": True, "graph": True, "xla": False}
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_layers_of_the_same_shapes_are_traced_once(jit: bool) -> None:
+    traced: list[Any] = []
+
+    @compiled
+    def times(x: Any, factor: int) -> Any:
+        traced.append((x.shape[2], factor))
+        return factor * x
+
+    @tf.function(jit_compile=jit, autograph=False, input_signature=[tf.TensorSpec((1, None, 3))])
+    def deep(x: Any) -> Any:
+        for factor in (2, 3, 2, 3):
+            x = times(x, factor)
+        return times(x[..., :1], 2)
+
+    for nb_frames in (2, 5):
+        x = random_tensor((1, nb_frames, 3))
+        np.testing.assert_allclose(deep(x), 72 * x[..., :1], rtol=1e-6)
+    assert traced == [(3, 2), (3, 3), (1, 2)]
 
 
 def test_an_empty_sequence_is_refused() -> None:

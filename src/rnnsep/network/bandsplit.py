@@ -38,6 +38,7 @@ class Path(keras.layers.Layer):
         self.recurrent = recurrent
         self.dense = keras.layers.Dense(units, name="dense")
         self.dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), name="dropout")
+        self.built = True  # otherwise Keras traces the call below in order to build
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         return x + self.dropout(self.dense(self.recurrent(self.norm(x))), training=training)
@@ -81,6 +82,7 @@ class BandSplit(keras.layers.Layer):
             keras.layers.Dense(nb_sources * nb_channels * (end - begin), name=f"head_{k}")
             for k, (begin, end) in enumerate(self.groups)
         ]
+        self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         nb_batch, nb_frames, nb_groups = x.shape[0] or tf.shape(x)[0], x.shape[1] or tf.shape(x)[1], len(self.groups)

@@ -65,14 +65,18 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     `function(sequence, …)`, compiled by XLA when a graph with a static number of frames is traced.
 
-    Otherwise it is not compiled, since XLA would compile again for every length.
+    Otherwise it is not compiled, since XLA would compile again for every length; graphs of many layers trace it once
+    for all arguments of the same shapes.
     """
     by_xla = tf.function(function, jit_compile=True, autograph=False)
+    traced = tf.function(function, autograph=False)
 
     def call(sequence: Any, *others: Any) -> Any:
-        graph = tf.compat.v1.get_default_graph()
-        if tf.executing_eagerly() or sequence.shape[1] is None or GraphOrParentsInXlaContext(graph):
+        if tf.executing_eagerly():
             return function(sequence, *others)
-        return by_xla(sequence, *others)
+        if sequence.shape[1] and not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+            return by_xla(sequence, *others)
+        # its concrete function, since calls of many shapes would make TensorFlow warn
+        return traced.get_concrete_function(sequence, *others)(sequence, *others)
 
     return call
