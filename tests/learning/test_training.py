@@ -288,7 +288,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_masks_of_an_ensemble_are_averaged(
     features: Path, bands: Path, tmp_path: Path, ensemble: dict[str, object], second: dict[str, object]
 ) -> None:
-    short = SHORT | {"training.epochs": 1}
+    short = SHORT | {"training.epochs": 1, "rnn.layers": 1}
     whole = run(features, tmp_path / "whole", short | ensemble)
     assert list(contents(whole)) == [
         "history-2.tsv", "history.tsv", "model-2.weights.h5", "model.json", "model.weights.h5",

@@ -57,7 +57,7 @@ def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> N
     "changes",
     [
         {"rnn.bands": 3},
-        {"rnn.bands": 3, "rnn.bidirectional": True, "rnn.shared": False},
+        {"rnn.bands": 3, "rnn.layers": 1, "rnn.bidirectional": True, "rnn.shared": False},
         {"mask.local": (1, 2), "rnn.bottleneck": 5, "rnn.bidirectional": True, "rnn.residual": True},
         {"mask.convolution": 2, "mask.local": (1,), "rnn.shared": False},
         {"input.mel": 4, "mask.mel": True},
@@ -196,7 +196,7 @@ def test_the_trap_works(tmp_path: Path) -> None:
             "input.pooling": 1000.0,
             "input.level": True,
         },
-        {"rnn.bands": 3},
+        {"rnn.bands": 3, "rnn.layers": 1},
     ],
 )
 @pytest.mark.parametrize("enhanced", [False, True])
