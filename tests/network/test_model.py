@@ -196,7 +196,7 @@ def test_the_trap_works(tmp_path: Path) -> None:
             "input.pooling": 1000.0,
             "input.level": True,
         },
-        {"rnn.bands": 3, "rnn.layers": 1},
+        {"rnn.bands": 3},
     ],
 )
 @pytest.mark.parametrize("enhanced", [False, True])
