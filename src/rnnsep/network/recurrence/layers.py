@@ -10,7 +10,7 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from rnnsep.network.recurrence.gru import gru
 from rnnsep.network.recurrence.lstm import lstm
-from rnnsep.network.recurrence.scan import length
+from rnnsep.network.recurrence.scan import length, product, spread
 from rnnsep.network.recurrence.vanilla import vanilla
 
 Cell = Literal["gru", "lstm", "vanilla"]
@@ -99,9 +99,19 @@ class _Recurrent(keras.layers.Layer):
 
 def _projected(x: Any, kernel: Any, bias: Any) -> Any:
     """x W + b of all frames as one product: x (nb_batch, nb_frames, nb_features)."""
-    product = tf.matmul(tf.reshape(x, (-1, x.shape[2])), kernel) + bias
+    y = _times(tf.reshape(x, (-1, x.shape[2])), kernel) + bias
     nb_batch = x.shape[0] or tf.shape(x)[0]
-    return tf.reshape(product, (nb_batch, length(x), kernel.shape[1]))
+    return tf.reshape(y, (nb_batch, length(x), kernel.shape[1]))
+
+
+@tf.custom_gradient
+def _times(x: Any, kernel: Any) -> Any:
+    """x W with the gradients of `tf.matmul`, which take spread matrices (see `spread`)."""
+
+    def gradient(dy: Any) -> Any:
+        return tf.matmul(spread(dy), spread(kernel), transpose_b=True), product(x, dy)
+
+    return tf.matmul(x, kernel), gradient
 
 
 @keras.saving.register_keras_serializable("rnnsep")
