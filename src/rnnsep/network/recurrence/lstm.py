@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnsep.network.recurrence.scan import Tensors, compiled, length, previous, product, scan, spread, swapped
+from rnnsep.network.recurrence.scan import Tensors, compiled, length, previous, product, scan, swapped
 
 
 def lstm(projected: Any, kernel: Any, initial: Any, initial_cell: Any, reverse: bool) -> Any:
@@ -39,11 +39,10 @@ def lstm(projected: Any, kernel: Any, initial: Any, initial_cell: Any, reverse: 
 @compiled
 def _forward(projected: Any, kernel: Any, initial: Any, initial_cell: Any, reverse: bool) -> Tensors:
     """The states, (nb_batch, nb_frames, units), the last cell, and the slopes for the backward pass, time first."""
-    width, kernel = kernel.shape[1], spread(kernel)
 
     def step(t: Any, carry: Tensors) -> tuple[Tensors, Tensors]:
         h, cell = carry
-        i, f, g, o = tf.split(projected[:, t] + tf.matmul(h, kernel)[:, :width], 4, 1)
+        i, f, g, o = tf.split(projected[:, t] + tf.matmul(h, kernel), 4, 1)
         i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
         # slopes of the new cell by the sums inside i, f, g; of the new state by that in o and by the cell
         by_i, by_f, by_g = g * i * (1 - i), cell * f * (1 - f), i * (1 - g * g)
