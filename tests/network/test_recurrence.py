@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from rnnsep.network.recurrence import layers
 from rnnsep.network.recurrence.layers import GRU, LSTM, VanillaRNN
-from rnnsep.network.recurrence.scan import compiled, spread
+from rnnsep.network.recurrence.scan import compiled, padded
 
 KINDS = ["gru", "lstm", "relu", "tanh"]
 # largest difference, relative to the largest value of the same tensor
@@ -136,10 +136,10 @@ def test_odd_shapes_in_double_precision(kind: str, nb_batch: int, nb_frames: int
 @pytest.mark.parametrize("mode", ["graph", "xla"])
 @pytest.mark.parametrize(("kind", "units"), [("lstm", 128), ("relu", 512)])
 def test_rows_a_page_apart(kind: str, units: int, mode: str) -> None:
-    """Their products then take matrices with further columns (see `spread`)."""
+    """Products of these matrices use padded copies (see `padded`)."""
     ours, theirs = pair(kind, units, False, 3, dtype="float64")
     kernel = tf.convert_to_tensor(ours.directions[0].cell.kernel)
-    assert spread(kernel).shape[1] > kernel.shape[1]
+    assert padded(kernel).shape[1] > kernel.shape[1]
     compare(ours, theirs, random_tensor((2, 3, 3), "float64"), [], TOLERANCE["float64"], MODES[mode])
 
 

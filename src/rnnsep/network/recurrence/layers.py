@@ -10,7 +10,7 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from rnnsep.network.recurrence.gru import gru
 from rnnsep.network.recurrence.lstm import lstm
-from rnnsep.network.recurrence.scan import length, product, spread
+from rnnsep.network.recurrence.scan import length, padded, product
 from rnnsep.network.recurrence.vanilla import vanilla
 
 Cell = Literal["gru", "lstm", "vanilla"]
@@ -106,10 +106,11 @@ def _projected(x: Any, kernel: Any, bias: Any) -> Any:
 
 @tf.custom_gradient
 def _times(x: Any, kernel: Any) -> Any:
-    """x W with the gradients of `tf.matmul`, which take spread matrices (see `spread`)."""
+    """`tf.matmul(x, kernel)`, whose gradients are products of padded matrices (see `padded`)."""
 
     def gradient(dy: Any) -> Any:
-        return tf.matmul(spread(dy), spread(kernel), transpose_b=True), product(x, dy)
+        dy = padded(dy)
+        return tf.matmul(dy, padded(kernel), transpose_b=True), product(x, dy)[:, : kernel.shape[1]]
 
     return tf.matmul(x, kernel), gradient
 

@@ -59,16 +59,16 @@ def previous(states: Any, initial: Any, reverse: bool) -> Any:
 def product(inputs: Any, gradients: Any) -> Any:
     """Gradient of a matrix that multiplies all frames, as one product over all frames."""
     rows, columns = inputs.shape[-1], gradients.shape[-1]
-    inputs, gradients = (spread(tf.reshape(one, (-1, one.shape[-1]))) for one in (inputs, gradients))
+    inputs, gradients = (padded(tf.reshape(one, (-1, one.shape[-1]))) for one in (inputs, gradients))
     return tf.matmul(inputs, gradients, transpose_a=True)[:rows, :columns]
 
 
-def spread(matrix: Any) -> Any:
+def padded(matrix: Any) -> Any:
     """
-    `matrix`, with 16 columns of zeros after its own if its rows are a multiple of a page apart in memory.
+    `matrix`, with 16 columns of zeros appended if its rows are a multiple of a page long.
 
-    The elements of a column, which a product reads together, then share so few sets of the cache that they displace
-    each other: some products take twice as long.
+    The elements of a column then map to so few cache sets that they evict each other, and some products
+    take twice as long.
     """
     is_aligned = matrix.shape[1] * matrix.dtype.size % PAGE == 0
     return tf.pad(matrix, ((0, 0), (0, 16))) if is_aligned else matrix
