@@ -117,11 +117,11 @@ def growth(name: str, make: Callable[[Path, Path], Callable[[], object]], rounds
 def trainer_side(corpus_root: Path, part: str) -> Callable[[], object]:
     """One training step, or the preparation of its batch, with the default parameters."""
     from rnnsep.features.extraction import write_features
+    from rnnsep.features.storage import open_features
     from rnnsep.learning.recipe import Recipe
     from rnnsep.learning.sampling import Sampler
     from rnnsep.learning.trainer import Trainer
     from rnnsep.network.network import make_network
-    from rnnsep.signal.features import open_features
 
     values = document()
     stft = params.parse(StftParams, values["stft"], "stft")

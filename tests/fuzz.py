@@ -31,12 +31,12 @@ with instrumented:
     import yaml  # noqa: F401 - its branches are to be followed
 
     from rnnsep import params
+    from rnnsep.features.npz import map_npz
+    from rnnsep.features.storage import FeatureSong, open_features
     from rnnsep.running.errors import UserError
     from rnnsep.signal.audio import AudioFile
     from rnnsep.signal.corpus import Corpus, Song
     from rnnsep.signal.decoding import decode
-    from rnnsep.signal.features import FeatureSong, open_features
-    from rnnsep.signal.npz import map_npz
     from rnnsep.signal.stft import StftParams
     from rnnsep.tables import reading
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from rnnsep.corpora.collect import CorpusParams, make_corpus
 from rnnsep.corpora.tree import Recording, Stem
 from rnnsep.features.extraction import write_features
+from rnnsep.features.storage import open_features
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import mixture_share
 from rnnsep.scoring.evaluation import score_corpus
 from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.corpus import Corpus
-from rnnsep.signal.features import open_features
 from rnnsep.signal.stft import StftParams
 from rnnsep.tables.aggregate import TablesParams, aggregate
 from tests.corpora.test_collect import SYNTHETIC

@@ -14,6 +14,7 @@ import numpy as np
 from rnnsep import params
 from rnnsep.corpora.collect import CorpusParams, make_corpus
 from rnnsep.features.extraction import write_features
+from rnnsep.features.storage import open_features
 from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.trainer import Trainer
 from rnnsep.learning.training import statistics, train
@@ -23,7 +24,6 @@ from rnnsep.presets import catalogue
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.corpus import Corpus, Song
-from rnnsep.signal.features import open_features
 from rnnsep.signal.stft import StftParams
 
 PRESET = "hel1"

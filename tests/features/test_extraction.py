@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.features.extraction import write_features
+from rnnsep.features.float16 import to_half, to_single
+from rnnsep.features.npz import map_npz, write_member
+from rnnsep.features.storage import open_features
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import Corpus, Song
-from rnnsep.signal.features import open_features
-from rnnsep.signal.half import to_half, to_single
-from rnnsep.signal.npz import map_npz, write_member
 from rnnsep.signal.resampling import resampled
 from rnnsep.signal.stft import StftParams, stft
 from rnnsep.signal.streams import with_channels

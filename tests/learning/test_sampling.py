@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnsep.features.storage import Features, FeatureSong, open_features
 from rnnsep.learning.sampling import Batch, Sampler, curves
 from rnnsep.params import changed
-from rnnsep.signal.features import Features, FeatureSong, open_features
 from rnnsep.signal.stft import StftParams
 from tests.learning.small import RECIPE
 

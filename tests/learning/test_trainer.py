@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 
 from rnnsep.features.extraction import write_features
+from rnnsep.features.storage import open_features
 from rnnsep.learning.sampling import Sampler
 from rnnsep.learning.schedule import rate_of_step
 from rnnsep.learning.trainer import Trainer, spectra
 from rnnsep.network.model import Model
 from rnnsep.network.network import make_network
 from rnnsep.params import changed
-from rnnsep.signal.features import open_features
 from tests.learning.conftest import STFT, write_bands
 from tests.learning.small import RECIPE, SHORT
 

@@ -1,1 +1,1 @@
-"""Features: STFTs of the training songs."""
+"""Features: STFTs of the training songs and their files."""

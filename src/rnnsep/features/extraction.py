@@ -1,4 +1,4 @@
-"""STFTs of the training songs, in feature files (see `signal.features`)."""
+"""STFTs of the training songs, in feature files (see `storage`)."""
 
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,14 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsep.features.float16 import to_half
+from rnnsep.features.npz import write_member
+from rnnsep.features.storage import INDEX, FeatureSong
 from rnnsep.params import Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
 from rnnsep.signal.corpus import Corpus, Song
-from rnnsep.signal.features import INDEX, FeatureSong
-from rnnsep.signal.half import to_half
-from rnnsep.signal.npz import write_member
 from rnnsep.signal.resampling import resampled
 from rnnsep.signal.stft import StftParams, stft
 from rnnsep.signal.streams import Audio, Later, WithChannels

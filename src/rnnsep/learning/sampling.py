@@ -11,8 +11,8 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from rnnsep.features.storage import Features
 from rnnsep.params import Range
-from rnnsep.signal.features import Features
 from rnnsep.signal.mel import to_mel
 
 

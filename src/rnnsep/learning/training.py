@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from rnnsep.features.float16 import to_single
+from rnnsep.features.storage import Features, open_features
 from rnnsep.learning.checkpoint import Checkpoint
 from rnnsep.learning.distribution import nb_processes, replicas
 from rnnsep.learning.recipe import Recipe
@@ -36,8 +38,6 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import Clock, Progress
 from rnnsep.running.workers import parallel_map
-from rnnsep.signal.features import Features, open_features
-from rnnsep.signal.half import to_single
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate", "valid_sdr")  # the last only where it selects epochs
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnsep.features.storage import Features
 from rnnsep.network.model import load_model
 from rnnsep.network.network import MaskNetwork
 from rnnsep.network.packaged import cards
 from rnnsep.params import ParamError
 from rnnsep.running.stage import workspace
-from rnnsep.signal.features import Features
 
 OUTPUTS = re.compile(r"/(heads|local|head_\d+)/")  # weights whose rows belong to sources
 

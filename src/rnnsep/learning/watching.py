@@ -18,13 +18,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from rnnsep.features.float16 import to_single
+from rnnsep.features.storage import Features
 from rnnsep.learning.distribution import helps
 from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.trainer import Trainer
 from rnnsep.network.model import Model
 from rnnsep.running import files
-from rnnsep.signal.features import Features
-from rnnsep.signal.half import to_single
 from rnnsep.signal.stft import Inverse
 
 LIVE = Path("dvclive")

@@ -1,1 +1,1 @@
-"""Audio files and streams, STFT, the corpus on disk, feature files."""
+"""Audio files and streams, STFT, the corpus on disk."""

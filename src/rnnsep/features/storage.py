@@ -13,9 +13,9 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsep.features.npz import damaged, map_npz
 from rnnsep.params import ParamError, Range, parse
 from rnnsep.running.errors import UserError
-from rnnsep.signal.npz import damaged, map_npz
 from rnnsep.signal.stft import StftParams
 
 INDEX = "features.json"
