@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from rnnsep.running import stage
+import rnnsep.running.stage as stage
 from rnnsep.tables import sheets
 from rnnsep.tables.aggregate import TablesParams, aggregate
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import rnnsep.running.stage as stage
 from rnnsep.corpora.collect import CorpusParams, make_corpus
-from rnnsep.running import stage
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import rnnsep.running.stage as stage
 from rnnsep.report.page import write_page
 from rnnsep.report.wording import EvaluationShown, SeparationShown
-from rnnsep.running import stage
 
 
 @dataclass(frozen=True)

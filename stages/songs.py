@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import rnnsep.running.stage as stage
 from rnnsep.corpora.place import PlaceParams, link_songs
-from rnnsep.running import stage
 
 
 @dataclass(frozen=True)

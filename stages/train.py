@@ -9,10 +9,10 @@ from rnnsep.network.backend import import_tensorflow
 
 import_tensorflow()
 
+import rnnsep.running.stage as stage
 from rnnsep.learning import distribution, watching
 from rnnsep.learning.recipe import Recipe, reuse
 from rnnsep.learning.training import train
-from rnnsep.running import stage
 
 
 def main(recipe: Recipe, features: Path, models: Path) -> None:

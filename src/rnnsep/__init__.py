@@ -1,27 +1,14 @@
 """Recurrent music source separation as a reproducible experiment pipeline.
 
-`rnnsep.separate(audio, rate)` separates samples in memory (see `rnnsep.app.arrays`);
-`rnnsep.evaluate(references, estimates, rate)` scores estimates (see `rnnsep.app.evaluating`).
+`rnnsep.separate(audio, rate)` separates samples in memory, `rnnsep.evaluate(references, estimates, rate)` scores
+estimates, and `rnnsep.museval` has museval's names.
 """
 
 import os
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
-
-PACKAGES = (
-    "av", "filelock", "jinja2", "jsonschema", "keras", "musdb", "museval", "numpy", "pandas", "PIL", "psutil",
-    "scipy", "simplejson", "soundfile", "tensorflow", "threadpoolctl", "tqdm", "vl_convert", "yaml",
-)  # fmt: skip
-
-if missing := [name for name in PACKAGES if name not in sys.modules and find_spec(name) is None]:
-    raise SystemExit(
-        f"{sys.executable} lacks packages of rnnsep ({', '.join(missing)}); use `uv run dvc …`, or activate the"
-        " environment"
-    )
 
 # results must not depend on the user's own settings of Keras, which it reads when it is imported
 os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(Path(__file__).parent / "network" / "keras")}
@@ -29,9 +16,9 @@ os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(Path(__file__).p
 
 def __getattr__(name: str) -> Any:
     if name == "separate":
-        from rnnsep.app.arrays import separate_audio
+        from rnnsep.app.arrays import separate
 
-        return separate_audio
+        return separate
     if name == "evaluate":
         from rnnsep.app.evaluating import evaluate
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.app import arrays, cli, songs
-from rnnsep.app.arrays import separate_audio
+from rnnsep.app.arrays import separate
 from rnnsep.app.models import ModelFiles, find_model
 from rnnsep.app.songs import Options, separate_files, with_residual
 from rnnsep.corpora.synthetic.render import render
@@ -198,13 +198,13 @@ def test_files_and_arrays_agree(models: Path, tmp_path: Path, temperature: float
     write_wav(tmp_path / "song.wav", [song], 8000, "FLOAT")
     options = replace(OPTIONS, sources=("drums",), temperature=temperature, subtype="FLOAT")
     separate_files([tmp_path / "song.wav"], tmp_path / "out", models, options)
-    estimates = separate_audio(song, 8000, models, temperature=temperature)
+    estimates = separate(song, 8000, models, temperature=temperature)
     assert list(estimates) == ["vocals", "drums", "rest"]
     if temperature != 1:
-        assert np.abs(estimates["drums"] - separate_audio(song, 8000, models)["drums"]).max() > 1e-4
+        assert np.abs(estimates["drums"] - separate(song, 8000, models)["drums"]).max() > 1e-4
     written = np.asarray(AudioFile(tmp_path / "out/song/drums.wav"))
     np.testing.assert_allclose(written, estimates["drums"], atol=1e-6)
-    loaded = separate_audio(song, 8000, load_model(models), temperature=temperature)
+    loaded = separate(song, 8000, load_model(models), temperature=temperature)
     np.testing.assert_allclose(loaded["rest"], estimates["rest"], atol=1e-6)
 
 
@@ -212,15 +212,15 @@ def test_files_and_arrays_agree(models: Path, tmp_path: Path, temperature: float
 def test_impossible_options_are_refused_before_a_model_is_looked_for(tmp_path: Path, options: dict[str, Any]) -> None:
     (key,) = options
     with pytest.raises(UserError, match=f"^{key}: must be"):
-        separate_audio(music(0.1, 8000, 1), 8000, tmp_path / "nowhere", **options)
+        separate(music(0.1, 8000, 1), 8000, tmp_path / "nowhere", **options)
 
 
 @pytest.mark.parametrize(("nb_samples", "rate"), [(1, 44100), (999, 8000), (30000, 22050)])
 def test_arrays_of_one_dimension(models: Path, nb_samples: int, rate: int) -> None:
     song = music(nb_samples / rate, rate, 1)[:, 0].astype(np.float64)
-    estimates = separate_audio(song, rate, models)
+    estimates = separate(song, rate, models)
     assert {estimate.shape for estimate in estimates.values()} == {(nb_samples,)}
-    np.testing.assert_array_equal(estimates["vocals"], separate_audio(song[:, None], rate, models)["vocals"][:, 0])
+    np.testing.assert_array_equal(estimates["vocals"], separate(song[:, None], rate, models)["vocals"][:, 0])
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_arrays_of_one_dimension(models: Path, nb_samples: int, rate: int) -> No
 )
 def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[np.generic]) -> None:
     with pytest.raises(ValueError, match="audio must be"):
-        separate_audio(audio, 44100, models)
+        separate(audio, 44100, models)
 
 
 def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(
@@ -263,7 +263,7 @@ def test_a_model_is_loaded_once_for_many_arrays_and_again_if_its_files_change(mo
     audio = music(0.1, 8000, 2)
 
     def vocals(model: Path | Model) -> NDArray[np.float32]:
-        return separate_audio(audio, 8000, model)["vocals"]
+        return separate(audio, 8000, model)["vocals"]
 
     first = vocals(folder)
     before = arrays._loaded.cache_info().misses
@@ -286,7 +286,7 @@ def errors(index: int, model: str | None) -> dict[str, tuple[float, float]]:
             float(np.sum(np.square(estimate - song[source] / 32768))),
             float(np.sum(np.square(mixture / len(song) - song[source] / 32768))),
         )
-        for source, estimate in separate_audio(mixture, 44100, model=model).items()
+        for source, estimate in separate(mixture, 44100, model=model).items()
     }
 
 
@@ -573,7 +573,7 @@ def test_a_model_that_cannot_be_loaded(models: Path, tmp_path: Path) -> None:
 
 def test_an_array_is_separated_by_the_model_that_is_there_now(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path / "models")
-    before = separate_audio(np.ones(100), 8000, tmp_path / "models")
+    before = separate(np.ones(100), 8000, tmp_path / "models")
     other = load_model(models)
     save_model(tmp_path / "models", Model(("a", "b", "c"), other.stft, other.networks), {})
-    assert list(separate_audio(np.ones(100), 8000, tmp_path / "models")) != list(before)
+    assert list(separate(np.ones(100), 8000, tmp_path / "models")) != list(before)

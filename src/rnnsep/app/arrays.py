@@ -8,13 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from rnnsep.app.models import ModelFiles, find_model
 from rnnsep.params import parse
-from rnnsep.separation import filters
-from rnnsep.separation.blocks import SeparationParams, Separator, separate
+from rnnsep.separation import blocks, filters
+from rnnsep.separation.blocks import SeparationParams, Separator
 
 BLOCK = 60.0  # s that the network sees at a time
 
 
-def separate_audio(
+def separate(
     audio: ArrayLike,
     rate: int,
     model: Path | str | Separator | None = None,
@@ -24,7 +24,7 @@ def separate_audio(
     """
     The estimated sources of `audio`, floats (nb_samples,) or (nb_samples, nb_channels) at `rate` (Hz), by name.
 
-    >>> estimates = separate_audio(audio, 44100)
+    >>> estimates = rnnsep.separate(audio, 44100)
     >>> estimates["vocals"].shape == audio.shape
     True
 
@@ -44,9 +44,9 @@ def separate_audio(
     if model is None or isinstance(model, Path | str):
         model = _loaded(ModelFiles.read(find_model(model)))
     with standard_settings():
-        blocks = list(separate(mixture, rate, model, params))
+        parts = list(blocks.separate(mixture, rate, model, params))
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
-    estimates = np.concatenate(blocks, axis=1).reshape(-1, *given.shape)
+    estimates = np.concatenate(parts, axis=1).reshape(-1, *given.shape)
     return dict(zip(model.sources, estimates, strict=True))
 
 

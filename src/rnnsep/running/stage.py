@@ -27,6 +27,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rnnsep.running.packages import PIPELINE, require
+
+require("av", "numpy", "scipy", *PIPELINE)  # first, so that a Python without them is one clear message
+
 from filelock import FileLock, Timeout
 
 from rnnsep import params
