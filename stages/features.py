@@ -18,8 +18,7 @@ class Parameters:
 
 
 def main(parameters: Parameters, corpus: Path, features: Path) -> None:
-    p = parameters.features
-    write_features(corpus, features, parameters.stft, p.speeds or (), p.offsets)
+    write_features(corpus, features, parameters.stft, parameters.features.speeds or ())
 
 
 if __name__ == "__main__":

@@ -31,8 +31,7 @@ with instrumented:
     import yaml  # noqa: F401 - its branches are to be followed
 
     from rnnsep import params
-    from rnnsep.features.npz import map_npz
-    from rnnsep.features.storage import FeatureSong, open_features
+    from rnnsep.features.storage import FeatureSong, map_array, open_features
     from rnnsep.running.errors import UserError
     from rnnsep.signal.audio import AudioFile
     from rnnsep.signal.corpus import Corpus, Song
@@ -88,7 +87,7 @@ def sound(suffix: str, subtype: str = "PCM_16") -> Callable[[], bytes]:
     return written(lambda buffer: soundfile.write(buffer, audio, 8000, subtype, format=suffix))
 
 
-ARRAYS = {"vocals": np.zeros((2, 129, 1, 2), np.float16), "drums": np.ones((2, 129, 1, 2), np.float16)}
+ARRAY = np.ones((2, 2, 129, 1, 2), np.float16)
 SONG = Song("a", "train", "train", 8000, 100, 1)
 FRAME = {"time": 0.0, "duration": 1.0, "metrics": {"SDR": 1.0, "ISR": 2.0}}
 READERS = {
@@ -100,10 +99,10 @@ READERS = {
     ),
     "features": Reader(
         "features.json",
-        text({"sources": ["a"], "stft": asdict(STFT), "songs": [asdict(FeatureSong("a", "train", 2, 0))]}),
+        text({"sources": ["a"], "stft": asdict(STFT), "songs": [asdict(FeatureSong("a", "train", 2))]}),
         lambda path: open_features(path.parent),
     ),
-    "npz": Reader("song.npz", written(lambda buffer: np.savez(buffer, **ARRAYS)), map_npz),
+    "npy": Reader("song.npy", written(lambda buffer: np.save(buffer, ARRAY)), map_array),
     "scores": Reader(
         "song.json",
         text({"targets": [{"name": "vocals", "frames": [FRAME, FRAME]}]}),

@@ -139,7 +139,7 @@ class Run:
         for key in (self.repository.root / ".cache" / stage).glob("?" * 12):
             for path in key.rglob("*.*"):
                 name, *inner = path.relative_to(key).parts
-                whole = len(list(path.parent.glob("[!.]*.wav"))) >= 4 or path.suffix in (".npz", ".json")
+                whole = len(list(path.parent.glob("[!.]*.wav"))) >= 4 or path.suffix in (".npy", ".json")
                 hidden = any(part.startswith(".") for part in inner)
                 if name in OUTS and whole and not hidden and path.name not in INDICES:
                     songs["/".join([OUTS[name], *inner])] = path.stat().st_ino

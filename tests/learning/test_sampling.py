@@ -32,10 +32,9 @@ class Numbered(Features):
         return result
 
 
-def numbered(*lengths: int, channels: str = "stereo", starts: int = 1) -> Numbered:
+def numbered(*lengths: int, channels: str = "stereo") -> Numbered:
     stft = StftParams(sample_rate=8000, window=16, hop=8, channels=channels, taper="hann")  # type: ignore[arg-type]
-    names = [("" if start == 0 else f"o{start}/", start) for start in range(starts)]
-    songs = tuple(FeatureSong(f"{o}{i}", "train", n, start) for o, start in names for i, n in enumerate(lengths))
+    songs = tuple(FeatureSong(str(i), "train", n) for i, n in enumerate(lengths))
     return Numbered(Path(), ("a", "b"), stft, songs)
 
 
@@ -152,19 +151,6 @@ def test_shifts_of_the_whole_set_are_those_of_their_generator() -> None:
     plain = np.concatenate([batch.sources for batch in sampler.whole()], axis=1)
     np.testing.assert_array_equal(first[0], plain[0])
     assert set(((first[1] - plain[1])[:, :, 0, 0, 0] % 90).flatten().tolist()) <= {0, 20, 40, 60, 80}
-
-
-@pytest.mark.parametrize(("remix", "shift", "alike"), [(0.0, 0.0, True), (0.0, 0.02, False), (1.0, 0.0, False)])
-def test_songs_begin_at_any_start_within_a_hop(remix: float, shift: float, alike: bool) -> None:
-    features = numbered(90, 90, channels="mono", starts=3)
-    params = replace(PARAMS, remix=remix, shift=shift, batch=200)
-    sampler = Sampler(features, "train", params, 5)
-    assert len(sampler.songs) == 2
-    marks = sampler.batch(0, 0, 0).sources[:, :, 0, 0, 0, 1].astype(int) % 100  # 2 starts + song
-    assert set(marks.flatten().tolist()) == {0, 1, 2, 3, 4, 5}
-    assert (marks[0] == marks[1]).all() == alike
-    if not remix:
-        assert (marks[0] % 2 == marks[1] % 2).all()  # one song
 
 
 def test_songs_can_be_chosen_among_a_split() -> None:

@@ -1,6 +1,5 @@
 """STFTs of the training songs, in feature files (see `storage`)."""
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -12,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.features.float16 import to_half
-from rnnsep.features.npz import write_member
-from rnnsep.features.storage import INDEX, FeatureSong
+from rnnsep.features.storage import INDEX, FeatureSong, file_of, write_array
 from rnnsep.params import Range
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
@@ -21,7 +19,7 @@ from rnnsep.running.workers import parallel_map
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.resampling import resampled
 from rnnsep.signal.stft import StftParams, stft
-from rnnsep.signal.streams import Audio, Later, WithChannels
+from rnnsep.signal.streams import Audio, WithChannels
 
 FINEST = 50  # denominator of speeds, so that filters stay short
 BLOCK = 1 << 17  # values of a spectrogram computed and written at a time
@@ -32,43 +30,34 @@ class FeatureParams:
     """Section `features` of params.yaml."""
 
     speeds: tuple[Annotated[float, Range(0.5, 2)], ...] | None  # extra playback speeds
-    offsets: Annotated[int, Range(1, 64)]  # STFT frame offsets per hop
 
 
-def write_features(
-    corpus: Path, features: Path, params: StftParams, speeds: Sequence[float] = (), offsets: int = 1
-) -> None:
+def write_features(corpus: Path, features: Path, params: StftParams, speeds: Sequence[float] = ()) -> None:
     """
     Write the feature files of all training and validation songs of a corpus. Finished files are kept.
 
-    Songs of the split train also get copies at each of `speeds`, resampled like a tape that plays faster, and copies
-    whose frames start later, for `offsets` frame offsets per hop in total.
+    Songs of the split train also get copies at each of `speeds`, resampled like a tape that plays faster.
     """
     described = Corpus.read(corpus)
+    factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in speeds)
     copies = [Copy(song) for song in described.of("train")]
-    factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in [1, *speeds])
-    starts = [index * params.hop // offsets for index in range(offsets)]
-    trained = [song for song in described.of("train") if song.split == "train"]
-    versions = [(speed, start) for start in dict.fromkeys(starts) for speed in factors if speed != 1 or start]
-    copies += [Copy(song, speed, start) for speed, start in versions for song in trained]
+    copies += [Copy(song, speed) for speed in factors if speed != 1 for song in described.of_split("train")]
     parallel_map(partial(_write_copy, described, features, params), copies, "features")
-    index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params), copy.start)) for copy in copies]
+    index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params))) for copy in copies]
     content = {"sources": list(described.sources), "stft": asdict(params), "songs": index}
     files.write_json(features / INDEX, content)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A song played at `speed`, without its first `start` samples at the STFT's rate."""
+    """A song played at `speed`."""
 
     song: Song
     speed: Fraction = Fraction(1)
-    start: int = 0
 
     @property
     def name(self) -> str:
-        played = self.song.name if self.speed == 1 else f"x{float(self.speed):.3f}/{self.song.name}"
-        return f"o{self.start}/{played}" if self.start else played
+        return self.song.name if self.speed == 1 else f"x{float(self.speed):.3f}/{self.song.name}"
 
     def rates(self, params: StftParams) -> tuple[int, int]:
         """The rates between which the song is resampled; only their ratio matters."""
@@ -76,19 +65,21 @@ class Copy:
 
     def nb_frames(self, params: StftParams) -> int:
         rate, new_rate = self.rates(params)
-        return params.nb_frames(max(1, -(-self.song.nb_samples * new_rate // rate) - self.start))
+        return params.nb_frames(-(-self.song.nb_samples * new_rate // rate))
 
 
 def _write_copy(corpus: Corpus, features: Path, params: StftParams, copy: Copy) -> None:
-    path = features / f"{copy.name}.npz"
-    if path.exists():
-        return
-    shape = (copy.nb_frames(params), params.nb_bins, params.nb_channels, 2)
-    with files.whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for source in corpus.sources:
-            with corpus.stem(copy.song, source) as stem:
-                audio = resampled(WithChannels(stem, params.nb_channels), *copy.rates(params))
-                write_member(archive, source, shape, _spectra(Later(audio, copy.start), params, stem.path))
+    path = file_of(features, copy.name)
+    if not path.exists():
+        shape = (len(corpus.sources), copy.nb_frames(params), params.nb_bins, params.nb_channels, 2)
+        write_array(path, shape, _sources(corpus, params, copy))
+
+
+def _sources(corpus: Corpus, params: StftParams, copy: Copy) -> Iterator[NDArray[np.float16]]:
+    for source in corpus.sources:
+        with corpus.stem(copy.song, source) as stem:
+            audio = resampled(WithChannels(stem, params.nb_channels), *copy.rates(params))
+            yield from _spectra(audio, params, stem.path)
 
 
 def _spectra(audio: Audio, params: StftParams, path: Path) -> Iterator[NDArray[np.float16]]:

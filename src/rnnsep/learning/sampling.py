@@ -50,13 +50,13 @@ class Sampler:
     ):
         self.params = params
         self.shift = params.shift * features.stft.sample_rate / features.stft.hop  # frames
-        # songs[i][k][j]: mapped STFT of source j in song i from start k, (nb_frames, nb_bins, nb_channels, 2)
-        songs: dict[str, list[list[np.ndarray]]] = {}
-        for song in features.songs:
-            if song.split == split and (among is None or song.name in among):
-                songs.setdefault(song.played, []).append(list(features.arrays(song.name).values()))
-        self.songs = list(songs.values())
-        first = self.songs[0][0]
+        # songs[i][j]: mapped STFT of source j in song i, (nb_frames, nb_bins, nb_channels, 2)
+        self.songs = [
+            list(features.arrays(song.name).values())
+            for song in features.songs
+            if song.split == split and (among is None or song.name in among)
+        ]
+        first = self.songs[0]
         self._shape = (len(first), params.batch, params.frames, nb_bins, *first[0].shape[2:])
         self._curves = curves(np.arange(nb_bins) * features.stft.sample_rate / features.stft.window)
 
@@ -74,33 +74,25 @@ class Sampler:
         for b in range(nb_batch):
             remix = random.random() < self.params.remix
             song, position = random.integers(len(self.songs)), random.random()
-            stfts = self.any_start(int(song), random)
             for j in range(nb_sources):
                 if remix:
                     song, position = random.integers(len(self.songs)), random.random()
-                if remix or (j and self.shift):
-                    stfts = self.any_start(int(song), random)
+                stft = self.songs[int(song)][j]
                 swap = nb_channels == 2 and random.random() < self.params.swap
-                start = int(position * max(1, len(stfts[j]) - self.params.frames + 1))
+                start = int(position * max(1, len(stft) - self.params.frames + 1))
                 if j and not remix:
-                    start = self.shifted(start, len(stfts[j]), random)
-                self._copy(stfts[j], start, sources[j, b], swap)
+                    start = self.shifted(start, len(stft), random)
+                self._copy(stft, start, sources[j, b], swap)
         decibels = random.uniform(-self.params.gain, self.params.gain, (nb_sources, nb_batch, 1))
         if self.params.equaliser:
             weights = random.normal(0, self.params.equaliser, (nb_sources, nb_batch, len(self._curves)))
             decibels = decibels + weights @ self._curves
         return Batch(sources, (10 ** (decibels / 20)).astype(np.float32))
 
-    def any_start(self, song: int, random: np.random.Generator) -> list[np.ndarray]:
-        """The STFTs of a song's sources at a random frame offset."""
-        starts = self.songs[song]
-        return starts[random.integers(len(starts))] if len(starts) > 1 else starts[0]
-
     def shifted(self, start: int, nb_frames: int, random: np.random.Generator) -> int:
         """`start` plus a random multiple of `shift`, modulo the `nb_frames` of the song.
 
-        This is the augmentation of Huang et al. (2014). With several frame offsets per hop, shifts can be fractions of
-        a frame.
+        This is the augmentation of Huang et al. (2014), in whole frames.
         """
         if not self.shift:
             return start
@@ -121,7 +113,7 @@ class Sampler:
         return [
             (song, start)
             for song in range(len(self.songs))
-            for start in range(0, max(1, len(self.songs[song][0][0]) - self.params.frames + 1), self.params.frames)
+            for start in range(0, max(1, len(self.songs[song][0]) - self.params.frames + 1), self.params.frames)
         ]
 
     def whole(self, random: np.random.Generator | None = None) -> Iterator[Batch]:
@@ -136,11 +128,8 @@ class Sampler:
             for b in range(nb_batch):
                 song, start = sequences[(first + b) % len(sequences)]
                 for j in range(nb_sources):
-                    stft = self.songs[song][0][j]
-                    at = start
-                    if j and random:
-                        stft = self.any_start(song, random)[j]
-                        at = self.shifted(start, len(stft), random)
+                    stft = self.songs[song][j]
+                    at = self.shifted(start, len(stft), random) if j and random else start
                     self._copy(stft, at, sources[j, b], swap=False)
             yield Batch(sources, np.ones((nb_sources, nb_batch, 1), np.float32))
 

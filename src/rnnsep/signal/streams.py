@@ -58,20 +58,6 @@ class WithChannels:
         return with_channels(self.audio[key], self.nb_channels)
 
 
-class Later:
-    """`audio` without its first `start` samples (at least one is kept)."""
-
-    def __init__(self, audio: Audio, start: int):
-        self.audio, self.start = audio, min(start, audio.shape[0] - 1)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.audio.shape[0] - self.start, self.audio.shape[1]
-
-    def __getitem__(self, key: slice, /) -> NDArray[np.float32]:
-        return self.audio[key.start + self.start : key.stop + self.start]
-
-
 class Scaled:
     """`audio` times `gain`."""
 
