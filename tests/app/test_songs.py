@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -365,32 +367,6 @@ def test_its_own_outputs_are_no_songs(models: Path, tmp_path: Path) -> None:
         assert [(outcome.path.name, outcome.state) for outcome in outcomes] == [("song.wav", state)]
 
 
-def test_songs_that_differ_in_their_endings_are_all_separated_and_none_twice(models: Path, tmp_path: Path) -> None:
-    for name in ("song.wav", "song.flac"):
-        soundfile.write(tmp_path / name, music(0.1, 8000, 1), 8000)
-    inputs = [tmp_path / "song.wav", tmp_path, tmp_path / "song.wav"]
-    outcomes = separate_files(inputs, tmp_path / "out", models, OPTIONS)
-    assert [(outcome.path.name, outcome.state) for outcome in outcomes] == [
-        ("song.wav", "written"),
-        ("song.flac", "written"),
-    ]
-    outcomes = separate_files([tmp_path], tmp_path / "both", models, OPTIONS)
-    assert {outcome.folder.name for outcome in outcomes if outcome.state == "written"} == {"song.wav", "song.flac"}
-
-
-def test_songs_given_one_by_one_that_differ_in_their_endings_are_all_separated(models: Path, tmp_path: Path) -> None:
-    for name in ("song.wav", "song.flac", "other.wav"):
-        soundfile.write(tmp_path / name, music(0.1, 8000, 1), 8000)
-    inputs = [tmp_path / name for name in ("song.wav", "song.flac", "other.wav")]
-    outcomes = separate_files(inputs, tmp_path / "out", models, OPTIONS)
-    assert [(outcome.folder.name, outcome.state) for outcome in outcomes] == [
-        ("song.wav", "written"),
-        ("song.flac", "written"),
-        ("other", "written"),
-    ]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"song.wav", "song.flac", "other"}
-
-
 def test_a_truncated_song_is_separated_as_far_as_it_goes(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -404,40 +380,32 @@ def test_a_truncated_song_is_separated_as_far_as_it_goes(
     np.testing.assert_array_equal(total, np.frombuffer(path.read_bytes()[44:], "<i2")[:, None] / 32768)
 
 
-def test_one_place_for_two_songs_is_an_error_of_the_second(models: Path, tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        soundfile.write(tmp_path / folder / "song.wav", music(0.1, 8000, 1), 8000)
-    inputs = [tmp_path / "a" / "song.wav", tmp_path / "b" / "song.wav"]
-    written, failed = separate_files(inputs, tmp_path / "out", models, OPTIONS)
-    assert (written.state, failed.state) == ("written", "failed")
-    assert str(inputs[0]) in failed.message
-
-
-def test_hidden_and_system_files_are_no_songs_and_linked_folders_are_searched(models: Path, tmp_path: Path) -> None:
-    album = tmp_path / "album"
-    for folder in (album, album / "@eaDir", album / "__MACOSX", album / ".@__thumb", tmp_path / "linked"):
-        folder.mkdir()
-        soundfile.write(folder / "song.wav", music(0.1, 8000, 1), 8000)
-    for name in ("._song.wav", ".DS_Store", "Thumbs.db", "desktop.ini"):
-        (album / name).write_bytes(b"no audio")
-    (album / "disc 2").symlink_to(tmp_path / "linked")
-    (album / "circle").symlink_to(album)
-    outcomes = separate_files([album], tmp_path / "out", models, OPTIONS)
-    assert {str(outcome.folder.relative_to(tmp_path / "out")) for outcome in outcomes} == {"song", "disc 2/song"}
-    assert all(outcome.state == "written" for outcome in outcomes)
-
-
-def test_a_name_that_is_not_utf8_is_one_line_and_the_others_are_separated(
-    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("interrupts", [1, 3])
+def test_an_interrupt_stops_at_once_says_what_is_finished_and_a_repeat_resumes(
+    models: Path, tmp_path: Path, interrupts: int
 ) -> None:
-    soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
-    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
-    shutil.copy(tmp_path / "song.wav", odd)
-    assert cli.main(["separate", str(tmp_path), "-o", str(tmp_path / "out"), "--model", str(models)]) == 1
-    said = capsys.readouterr()
-    assert "caf\\udce9.wav': the name is not UTF-8; rename the file" in said.err
-    assert (tmp_path / "out" / "song" / "vocals.wav").exists()
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", music(0.2 if name == "a" else 600, 8000, 1), 8000)
+    arguments = [str(tmp_path), "-o", str(tmp_path / "out"), "--model", str(models)]
+    code = "import sys; from rnnsep.app.cli import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "separate", *arguments],
+        env=os.environ | {"RNNSEP_WORKERS": "2"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while not list((tmp_path / "out").glob("a/*.wav")) or not list(tmp_path.glob("out/[bc]/.partial-*")):
+            time.sleep(0.05)
+        for _ in range(interrupts):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.02)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert said.count("rnnsep: interrupted; separate: ") == 1
+    assert " of 3 finished; run again to resume\n" in said and "Traceback" not in said
+    assert all(path.parent.name == "a" for path in (tmp_path / "out").rglob("*.wav"))
 
 
 def test_estimates_above_full_scale_are_reported_or_kept_in_float(

@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, for example head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        print("rnnsep: interrupted", file=sys.stderr)
+    except ImportError as error:
+        print(f"rnnsep: {one_line(str(error))}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
+        print(f"rnnsep: interrupted; {interrupt}{'; ' * bool(interrupt.args)}run again to resume", file=sys.stderr)
         return 130
     return 0
 
@@ -287,6 +292,7 @@ def preset(options: argparse.Namespace) -> None:
 
     from rnnsep.params import read_yaml
     from rnnsep.presets import catalogue
+    from rnnsep.running.packages import require
 
     if options.list:
         width = max(map(len, catalogue.names()))
@@ -302,6 +308,7 @@ def preset(options: argparse.Namespace) -> None:
     if not options.start:
         print("\n".join(f"-S {argument}" for argument in arguments))
         return
+    require("dvc")
     flags = [part for argument in arguments for part in ("-S", argument)]
     code = subprocess.run([sys.executable, "-m", "dvc", "exp", "run", *flags], check=False).returncode
     if code:

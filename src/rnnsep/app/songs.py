@@ -20,21 +20,20 @@ from numpy.typing import NDArray
 
 from rnnsep.app.arrays import separation_params
 from rnnsep.app.models import ModelFiles
+from rnnsep.app.places import MARK, Outcome, mark_of, places
 from rnnsep.running.errors import UserError
-from rnnsep.running.files import file_digest
-from rnnsep.running.listing import files_below
+from rnnsep.running.files import file_digest, remove_partial
 from rnnsep.running.progress import Progress
 from rnnsep.running.workers import parallel_map
 from rnnsep.separation import filters
 from rnnsep.separation.blocks import Separator, separate
 from rnnsep.separation.estimates import load_separator
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.streams import ENDINGS, Decoded, open_audio
+from rnnsep.signal.streams import Decoded, open_audio
 from rnnsep.signal.writing import BITS, audio_sink, steps
 
 RESIDUAL = "residual"
 RATES = (100, 1_000_000)  # Hz
-MARK = '{"separated by": "rnnsep"'  # how the comment of every file written here begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +59,12 @@ class Options:
             raise UserError("--residual is exact to the last bit and needs integers; use --subtype PCM_24")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The result for an input: sources written to `folder`, kept there, or failed; `message` explains it."""
-
-    path: Path
-    folder: Path
-    state: Literal["written", "kept", "failed"]
-    message: str = ""
-
-
 def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: Options) -> list[Outcome]:
     """
     Separate the files of `inputs`, and of folders among them, into `folder`/<song>/<source>.<format>.
 
-    Finished songs are kept. Below a folder, songs keep their place in the tree, and files that this function wrote are
-    skipped. A file that cannot be separated does not stop the others. Raises `UserError` if there is no such model or
-    no such source.
+    Finished songs are kept. A file that cannot be separated does not stop the others. Raises `UserError` if there is
+    no such model or no such source.
     """
     model = ModelFiles.read(models)
     for source in options.sources:
@@ -84,57 +72,13 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: 
             raise UserError(f"{model.folder}: separates {', '.join(model.sources)}, but not {source}")
     if options.residual and RESIDUAL in model.sources:
         raise UserError(f"{model.folder}: separates a source called {RESIDUAL}; omit --residual")
-    return parallel_map(partial(_attempt, model, options), _places(inputs, folder), "separate")
-
-
-def _places(inputs: Sequence[Path], folder: Path) -> list[Outcome]:
-    """Every file once, with the folder for its sources; failed at once if its name or its place is impossible.
-
-    Files that would go to one folder, but differ in their endings, go to folders with their whole names.
-    """
-    wanted: dict[Path, tuple[Path, Path]] = {}  # by what the path refers to: the path, the folder above its sources
-    songs: dict[Path, Outcome] = {}
-    for path in inputs:
-        found = _songs_below(path) if path.is_dir() else [path]
-        if not found:
-            songs[path.resolve()] = Outcome(path, folder, "failed", f"{path}: holds no audio file")
-        for file in found:
-            above = folder / file.relative_to(path).parent if path.is_dir() else folder
-            wanted.setdefault(file.resolve(), (file, above))
-    names: dict[Path, set[str]] = {}
-    for file, above in wanted.values():
-        names.setdefault(above / file.stem, set()).add(file.name)
-    owners: dict[Path, Path] = {}
-    for resolved, (file, above) in wanted.items():
-        place = above / (file.stem if len(names[above / file.stem]) == 1 else file.name)
-        owner = owners.setdefault(place, file)
-        outcome = Outcome(file, place, "written")
-        if owner is not file:
-            clash = f"{file}: would go to {place}, as {owner} does; give it another --output"
-            outcome = Outcome(file, place, "failed", clash)
-        elif not _is_utf8(file):
-            outcome = Outcome(file, place, "failed", f"{str(file)!a}: the name is not UTF-8; rename the file")
-        songs[resolved] = outcome
-    return list(songs.values())
-
-
-def _is_utf8(path: Path) -> bool:
+    songs = places(inputs, folder)
     try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _songs_below(folder: Path) -> list[Path]:
-    """The songs below a folder, without those written by `separate_files`."""
-    return [
-        path
-        for path in files_below(folder)
-        if path.suffix.lower() in ENDINGS
-        and path.is_file()
-        and not (path.suffix in (".wav", ".flac") and _is_utf8(path) and (_mark(path) or "").startswith(MARK))
-    ]
+        return parallel_map(partial(_attempt, model, options), songs, "separate")
+    except BaseException:  # killed or interrupted workers leave half a file
+        for song in songs:
+            remove_partial(song.folder)
+        raise
 
 
 def _attempt(model: ModelFiles, options: Options, song: Outcome) -> Outcome:
@@ -162,7 +106,7 @@ def _separate_file(model: ModelFiles, options: Options, song: Outcome) -> Outcom
     made = {"song": file_digest(path), "model": model.digest, **how}
     mark = f"{MARK}, {json.dumps(made | ({'parts': names} if options.residual else {}))[1:]}"
     if not options.overwrite:
-        marks = [_mark(target) for target in targets]
+        marks = [mark_of(target) for target in targets]
         if all(found == mark for found in marks):
             return replace(song, state="kept")
         for target, found in zip(targets, marks, strict=True):
@@ -245,14 +189,3 @@ def with_residual(mixture: NDArray[np.int32], estimates: NDArray[np.int32], bits
 def _seconds(mixture: AudioFile | Decoded) -> Progress:
     """Progress over the seconds of a song, for a terminal."""
     return Progress(mixture.path.name, mixture.shape[0] // mixture.rate, lines=False)
-
-
-def _mark(path: Path) -> str | None:
-    """The comment of a sound file, empty if it has none or is no sound file; None if there is no file."""
-    if not path.exists():
-        return None
-    try:
-        with soundfile.SoundFile(path) as file:
-            return str(file.comment)
-    except (soundfile.SoundFileError, TypeError):
-        return ""

@@ -9,8 +9,11 @@ SYSTEM = frozenset(["@eadir", "#recycle", "__macosx", "thumbs.db", "ehthumbs.db"
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is hidden or belongs to an operating system or a file server."""
-    return name.startswith(".") or name.casefold() in SYSTEM
+    """Whether a file or folder of this name is hidden or belongs to an operating system or a file server.
+
+    Names with more dots are titles, such as "...Baby One More Time".
+    """
+    return (name.startswith(".") and not name.startswith("..")) or name.casefold() in SYSTEM
 
 
 def listed(folder: Path) -> list[Path]:

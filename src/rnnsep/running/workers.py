@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,10 +65,13 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], labe
     """
     items = list(items)
     results: dict[int, Result] = {}
-    with Progress(label, len(items)) as progress, _one_blas_thread():
-        for index, result in _executor(len(items))(function, items):
-            results[index] = result
-            progress.advance()
+    try:
+        with Progress(label, len(items)) as progress, _one_blas_thread():
+            for index, result in _executor(len(items))(function, items):
+                results[index] = result
+                progress.advance()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{label}: {len(results)} of {len(items)} finished") from None
     return [results[index] for index in range(len(items))]
 
 
@@ -87,9 +90,12 @@ def _here(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator
 
 
 def _in_processes(size: int, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
-    pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    context = multiprocessing.get_context("spawn")
+    stop, running = context.Pipe(duplex=False)  # workers end when `running` is closed
+    pool = ProcessPoolExecutor(size, context, initializer=_start_worker, initargs=(stop,))
     try:
-        futures = {pool.submit(function, item): index for index, item in enumerate(items)}
+        with _interrupts_held():  # by workers for good: the parent decides what an interrupt means
+            futures = {pool.submit(function, item): index for index, item in enumerate(items)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
@@ -97,8 +103,23 @@ def _in_processes(size: int, function: Callable[[Item], Result], items: Sequence
             "a worker process was killed, perhaps for lack of memory; run again to resume"
             " (RNNSEP_WORKERS=1 needs least memory)"
         ) from None
+    except BaseException:  # of an interrupted or failed map, the other songs are not waited for
+        running.close()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+        running.close()
+        stop.close()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C takes effect at the end of the block; processes that are started inside never see it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -117,13 +138,12 @@ def _one_blas_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+def _start_worker(stop: Connection) -> None:
+    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
 
 
-def _die_with_parent() -> None:
+def _end_with_parent(stop: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel])
+        wait([parent.sentinel, stop])
         os._exit(1)
