@@ -242,7 +242,7 @@ def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> 
     network = trainer.network
     total, count = np.zeros((2, network.nb_bands, network.nb_inputs)), 0
     for song in features.songs:
-        if song.name not in songs or song.start:
+        if song.name not in songs:
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
