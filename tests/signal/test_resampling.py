@@ -1,4 +1,5 @@
 from itertools import pairwise
+from math import gcd
 
 import numpy as np
 import pytest
@@ -7,18 +8,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from rnnsep.signal.resampling import ratio, resampled, resampled_blocks
+from rnnsep.signal.resampling import resampled, resampled_blocks
 
 RATES = [(44100, 16000), (16000, 44100), (44100, 22050), (8000, 44100), (48000, 44100), (3, 7), (7, 3), (5, 1)]
 
 
 def noise(nb_samples: int, nb_channels: int = 2) -> NDArray[np.float32]:
     return np.random.default_rng(nb_samples).uniform(-1, 1, (nb_samples, nb_channels)).astype(np.float32)
-
-
-def whole(audio: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
-    conversion = ratio(rate, new_rate)
-    return np.asarray(resample_poly(audio, conversion.up, conversion.down, axis=0))
 
 
 @settings(max_examples=150, deadline=None)
@@ -28,21 +24,22 @@ def whole(audio: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.fl
     nb_channels=st.integers(1, 3),
     data=st.data(),
 )
-def test_any_slice_and_any_blocks_are_scipys(
+def test_any_slice_and_any_blocks_are_scipys_to_the_last_bit(
     rates: tuple[int, int], nb_samples: int, nb_channels: int, data: st.DataObject
 ) -> None:
-    audio = noise(nb_samples, nb_channels)
-    expected = whole(audio, *rates)
+    audio, common = noise(nb_samples, nb_channels), gcd(*rates)
+    expected = np.asarray(resample_poly(audio, rates[1] // common, rates[0] // common, axis=0))
     result = resampled(audio, *rates)
     assert result.shape == expected.shape
     start = data.draw(st.integers(0, len(expected) - 1))
     stop = data.draw(st.integers(start, len(expected)))
-    np.testing.assert_allclose(result[start:stop], expected[start:stop], atol=3e-6)
+    np.testing.assert_array_equal(result[start:stop], expected[start:stop])
 
     cuts = sorted(data.draw(st.lists(st.integers(0, nb_samples), max_size=6)))
     blocks = [audio[first:last] for first, last in pairwise([0, *cuts, nb_samples])]
-    streamed = np.concatenate(list(resampled_blocks(iter(blocks), *rates, len(expected))))
-    np.testing.assert_allclose(streamed, expected, atol=3e-6)
+    wanted = data.draw(st.integers(1, len(expected))) if rates[0] != rates[1] else nb_samples
+    streamed = np.concatenate(list(resampled_blocks(iter(blocks), *rates, wanted)))
+    np.testing.assert_array_equal(streamed, expected[:wanted])
 
 
 @pytest.mark.parametrize("rates", RATES)
@@ -54,15 +51,7 @@ def test_there_and_back_has_the_length_it_had(rates: tuple[int, int], nb_samples
     assert sum(len(block) for block in resampled_blocks(blocks, new_rate, rate, nb_samples)) == nb_samples
 
 
-def test_a_slow_sine_comes_back() -> None:
-    time = np.arange(44100)[:, None] / 44100
-    audio = np.sin(2 * np.pi * 440 * time).astype(np.float32)
-    there = resampled(audio, 44100, 16000)
-    back = np.concatenate(list(resampled_blocks([there[0 : there.shape[0]]], 16000, 44100, 44100)))
-    np.testing.assert_allclose(back[2000:-2000], audio[2000:-2000], atol=5e-3)  # the filter's ripple, twice
-
-
-def test_only_what_a_slice_needs_is_read() -> None:
+def test_only_what_a_slice_needs_is_read_and_a_stream_sends_what_it_can() -> None:
     class Recording:
         shape = (10**9, 1)
         read = 0
@@ -73,12 +62,9 @@ def test_only_what_a_slice_needs_is_read() -> None:
 
     audio = Recording()
     assert resampled(audio, 44100, 16000)[100_000_000:100_001_000].shape == (1000, 1)
-    assert audio.read < 1000 * 44100 / 16000 + 4 * 60
-
-
-def test_a_stream_sends_what_it_can_at_once() -> None:
+    assert audio.read < 1000 * 44100 / 16000 + 4 * 441  # a period has 441 samples
     blocks = resampled_blocks((noise(1000) for _ in range(50)), 44100, 16000, 18000)
-    assert max(len(block) for block in blocks) < 1000 * 16000 / 44100 + 2
+    assert max(len(block) for block in blocks) < 2000 * 16000 / 44100
 
 
 def test_the_same_rate_is_the_same_audio() -> None:
