@@ -1,4 +1,4 @@
-"""A link to the user's songs or SoundFont, through which DVC sees changes in them."""
+"""Link the user's songs or SoundFont so that DVC tracks them."""
 
 import sys
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import rnnsep.running.stage as stage
-from rnnsep.corpora.place import PlaceParams, link_songs
+from rnnsep.corpora.location import LocationParams, link_songs
 
 
 @dataclass(frozen=True)
 class Parameters:
     """The keys of params.yaml that this stage reads."""
 
-    corpus: PlaceParams
+    corpus: LocationParams
 
 
 def main(parameters: Parameters, link: Path, record: Path) -> None:

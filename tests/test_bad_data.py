@@ -19,7 +19,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from rnnsep.corpora.collect import CorpusParams, make_corpus
-from rnnsep.corpora.tree import Recording, Stem
+from rnnsep.corpora.original import Recording, Stem
+from rnnsep.corpora.sources import Choice
+from rnnsep.corpora.tree import make_songs
 from rnnsep.features.extraction import write_features
 from rnnsep.features.storage import open_features
 from rnnsep.running.errors import UserError
@@ -167,8 +169,8 @@ def test_surround_streams_of_a_container_are_rejected(tmp_path: Path) -> None:
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     recording = Recording("song", "train", "train", {"mixture": Stem(path, 0), "vocals": Stem(path, 0)})
-    with pytest.raises(UserError, match=r"has 6 channels; only mono and stereo can be scored; mix it down"):
-        recording.write(tmp_path, ["mixture", "vocals"], "exact")
+    with pytest.raises(UserError, match=r"only mono and stereo can be scored; .*train/song \(6 channels\)"):
+        make_songs([recording], Choice(("vocals",)), tmp_path, "exact")
 
 
 @pytest.mark.parametrize(("subtype", "gain"), [("FLOAT", 1.0), ("FLOAT", 12.0), ("PCM_24", 0.5), ("DOUBLE", 4.0)])

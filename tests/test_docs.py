@@ -31,7 +31,7 @@ from benchmarks import quality
 from experiments.hel1 import __main__ as hel1
 from rnnsep import params
 from rnnsep.app import cli
-from rnnsep.corpora.place import FontParams, PlaceParams, link_songs
+from rnnsep.corpora.location import FontParams, LocationParams, link_songs
 from rnnsep.network.model import Model, save_model
 from rnnsep.network.network import make_network
 from rnnsep.params import changed
@@ -178,7 +178,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for folder in ("data/estimates", "other/estimates"):
                 write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
-    place = PlaceParams(name="synthetic", path=None, synthetic=FontParams(soundfont=None))
+    place = LocationParams(name="synthetic", path=None, synthetic=FontParams(soundfont=None))
     link_songs(place, root / "data/songs", root / "data/songs.txt")
     scores = root / "data/scores"
     params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")

@@ -20,7 +20,6 @@ PACKAGE = ROOT / "src" / "rnnsep"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # parts of the package that only the pipeline uses
 PIPELINE_PARTS = {
-    "corpora",
     "network",
     "separation/estimates.py",
     "layers",
@@ -71,26 +70,6 @@ def test_each_part_imports_only_what_its_installation_has() -> None:
         names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
         assert {name.split(".")[0] for name in names} - allowed <= modules(extras["distributed"]), part
-
-
-def test_scoring_and_separating_import_nothing_of_the_pipeline() -> None:
-    """Also not through other modules."""
-    names = []
-    for file in sorted(PACKAGE.rglob("*.py")):
-        part = file.relative_to(PACKAGE)
-        if not PIPELINE_PARTS & {part.as_posix(), part.parts[0]}:
-            names.append(".".join(["rnnsep", *part.with_suffix("").parts]).removesuffix(".__init__"))
-    done = python(f"""
-import importlib, sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name in {PIPELINE}:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Absent())
-for name in {names}:
-    importlib.import_module(name)
-""")
-    assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_package_loads_nothing_else() -> None:

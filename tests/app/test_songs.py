@@ -226,21 +226,12 @@ def test_arrays_of_one_dimension(models: Path, nb_samples: int, rate: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("audio", "rate", "message"),
-    [
-        (np.zeros((2, 1000)), 44100, r"\(2, 1000\): transpose it"),
-        (np.zeros((1, 44100)), 44100, r"\(1, 44100\): transpose it"),
-        (np.zeros(0), 44100, "must be floats"),
-        (np.zeros((1, 2, 3)), 44100, "must be floats"),
-        (np.zeros(10, np.int16), 44100, "must be floats"),
-        (np.array([0.1, np.nan]), 44100, "NaN"),
-        (np.array([1e39, 0]), 44100, "beyond float32"),
-        (np.zeros(10), 0, "the rate must be"),
-    ],
+    "audio",
+    [np.zeros((2, 1000)), np.zeros(0), np.zeros((1, 2, 3)), np.array([0.1, np.nan]), np.zeros(10, np.int16)],
 )
-def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[Any], rate: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        separate(audio, rate, models)
+def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[np.generic]) -> None:
+    with pytest.raises(ValueError, match="audio must be"):
+        separate(audio, 44100, models)
 
 
 def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(

@@ -1,105 +1,202 @@
-"""A user's own folder of songs."""
+"""A user's own folder of songs, in the layouts that people have."""
 
+import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rnnsep.corpora import folder
 from rnnsep.running.errors import UserError
 
-Noise = Callable[..., NDArray[np.int16]]
+SONGS = ("train/Gesänge", "train/b", "test/e")
+PLAIN = [f"{song}/{stem}.wav" for song in SONGS for stem in ("drums", "flûte", "mixture")]
+DSD100 = [
+    *(f"Sources/{subset}/s/{stem}.wav" for subset in ("Dev", "Test") for stem in ("bass", "vocals")),
+    *(f"Mixtures/{subset}/s/mixture.wav" for subset in ("Dev", "Test")),
+]
+SLAKH = [f"{subset}/Track1/{file}" for subset in ("train", "validation") for file in ("mix.flac", "stems/S01.flac")]
+MEDLEYDB = ["A_B/A_B_MIX.wav", "A_B/A_B_STEMS/A_B_STEM_01.wav", "A_B/A_B_RAW/A_B_RAW_01_01.wav"]
+MOISESDB = ["0a/data.json", "0a/drums/1b.wav", "0a/vocals/2c.wav"]
 
 
-def test_subsets_and_validation_come_from_folders(
-    tmp_path: Path, noise: Noise, write_tree: Callable[..., Path]
+def lay(root: Path, paths: list[str]) -> Path:
+    """Write noise, another one for each name, to files under `root`, empty files if they are no audio."""
+    for path in paths:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix.lower() in folder.ENDINGS:
+            seed = sum(unicodedata.normalize("NFC", file.name.lower()).encode())
+            soundfile.write(file, np.random.default_rng(seed).uniform(-0.1, 0.1, 2000), 8000, format=file.suffix[1:])
+        else:
+            file.touch()
+    return root
+
+
+def found(root: Path) -> dict[str, list[str]]:
+    """The stems of each song by its split and name."""
+    return {f"{song.split}/{song.name}": sorted(song.names) for song in folder.recordings(root)}
+
+
+def lower(*names: str) -> Callable[[Path], object]:
+    """Moves all that is in a folder of these names into a folder in it."""
+
+    def change(root: Path) -> None:
+        for name in names:
+            for inner in list((root / name).iterdir()):
+                target = root / name / "Stems" / inner.name
+                target.parent.mkdir(exist_ok=True)
+                inner.rename(target)
+
+    return change
+
+
+def rename(change: Callable[[Path], str], pattern: str) -> Callable[[Path], object]:
+    return lambda root: [path.rename(path.with_name(change(path))) for path in sorted(root.glob(pattern))]
+
+
+def deeper(root: Path) -> None:
+    root.rename(root.with_name("moved"))
+    root.mkdir()
+    root.with_name("moved").rename(root / "my corpus")
+
+
+def linked(root: Path) -> None:
+    store = root / "store"
+    store.mkdir()
+    for number, song in enumerate(sorted(root.glob("t*/*"))):
+        song.rename(store / str(number))
+        song.symlink_to(store / str(number), target_is_directory=True)
+
+
+def hide(root: Path) -> None:
+    """Files and folders that macOS, Windows and file servers leave."""
+    for place in [root, *root.glob("t*"), *root.glob("t*/*")]:
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._drums.wav", "._x.stem.mp4", "notes.txt"):
+            (place / name).write_bytes(b"no audio")
+        for name in ("@eaDir", "__MACOSX", ".@__thumb", "#recycle", "$RECYCLE.BIN", "System Volume Information"):
+            (place / name).mkdir()
+            (place / name / "drums.wav").write_bytes(b"no audio")
+
+
+SAME: list[Callable[[Path], object]] = [  # changes of PLAIN that change nothing
+    hide,
+    lower("train/b", "test/e"),
+    rename(lambda path: f"{path.parent.name}_{path.name}", "*/*/*.wav"),
+    rename(lambda path: path.name.replace("mixture", "mix"), "*/*/*.wav"),
+    rename(lambda path: path.stem.title() + path.suffix.upper(), "*/*/*.wav"),
+    rename(lambda path: unicodedata.normalize("NFD", path.name), "*/*/*.wav"),
+    rename(lambda path: unicodedata.normalize("NFD", path.name), "*/*"),
+    rename(lambda path: path.name.upper(), "t*"),
+    linked,
+    deeper,
+    lambda root: lay(root, ["train/b/drums.mp3"]),
+    lambda root: (root / "train" / "empty").mkdir(),
+]
+
+
+@pytest.mark.parametrize("change", range(len(SAME)))
+def test_these_are_the_same_songs(tmp_path: Path, change: int) -> None:
+    plain = folder.recordings(lay(tmp_path / "plain", PLAIN))
+    root = lay(tmp_path / "songs", PLAIN)
+    SAME[change](root)
+    same_songs(plain, folder.recordings(root))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=5, deadline=None)
+@given(st.lists(st.sampled_from(SAME[:8]), max_size=4, unique=True), st.sampled_from([linked, deeper, hide]))
+def test_any_of_these_changes_together_are_the_same_songs(
+    tmp_path: Path, changes: list[Callable[[Path], object]], last: Callable[[Path], object]
 ) -> None:
-    songs = {song: {"zither": noise(0), "mixture": noise(1)} for song in ("train/b", "train/a", "valid/c", "test/a")}
-    recordings = folder.recordings(write_tree(tmp_path, songs, rate=11025, suffix=".flac"))
-    assert [(song.name, song.subset, song.split) for song in recordings] == [
-        ("a", "test", "test"),
-        ("a", "train", "train"),
-        ("b", "train", "train"),
-        ("c", "train", "valid"),
-    ]
-    assert recordings[0].stems["zither"].read()[:2] == (11025, "PCM_16")
+    plain = folder.recordings(lay(tmp_path / "plain", PLAIN))
+    root = lay(tmp_path / "songs", PLAIN)
+    for change in [*changes, last] if last not in changes else changes:
+        change(root)
+    same_songs(plain, folder.recordings(root))
+    shutil.rmtree(root)
 
 
-def test_other_files_and_hidden_ones_are_passed_over(small_tree: Path) -> None:
-    nb_songs = len(folder.recordings(small_tree))
-    (small_tree / "train" / "a" / "notes.txt").write_text("loud")
-    (small_tree / "train" / "a" / "._drums.wav").write_bytes(b"")
-    (small_tree / "train" / "list.txt").write_text("a b c")
-    (small_tree / "train" / ".hidden").mkdir()
-    assert len(folder.recordings(small_tree)) == nb_songs
-    assert set(folder.recordings(small_tree)[2].names) == {"mixture", "drums", "vocals"}
+def same_songs(expected: list[folder.Recording], songs: list[folder.Recording]) -> None:
+    key = lambda song: song.title  # noqa: E731
+    for one, other in zip(sorted(expected, key=key), sorted(songs, key=key), strict=True):
+        assert (one.title, one.split, set(one.names)) == (other.title, other.split, set(other.names))
+        for name, stem in one.stems.items():
+            assert stem.path.read_bytes() == other.stems[name].path.read_bytes()
 
 
-def test_a_song_without_stems_is_named(tmp_path: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
-    write_tree(tmp_path, {"train/lonely": {"mixture": noise(0)}})
-    with pytest.raises(UserError, match="lonely: has no stem"):
-        folder.recordings(tmp_path)
+@pytest.mark.parametrize(
+    ("paths", "songs"),
+    [
+        (["train/b/x.flac", "valid/a/x.wav", "test/a/x.aiff"], {"test/a": ["x"], "train/b": ["x"], "valid/a": ["x"]}),
+        (["train/...Baby One More Time/x.wav", "train/..Hits/x.wav"],
+         {"train/...Baby One More Time": ["x"], "train/..Hits": ["x"]}),
+        (["train/a/drums/Kick.wav", "train/a/drums/x/snare.flac", "train/a/Bass.mp3", "train/a/midi/1.mid"],
+         {"train/a": ["bass", "drums/kick", "drums/x/snare"]}),
+        (["train/a/mixture/left.wav", "train/a/vocals.wav"], {"train/a": ["mixture/left", "vocals"]}),
+        (DSD100, {"test/s": ["bass", "mixture", "vocals"], "train/s": ["bass", "mixture", "vocals"]}),
+        ([f"DSD100/{path}" for path in DSD100],
+         {"test/s": ["bass", "mixture", "vocals"], "train/s": ["bass", "mixture", "vocals"]}),
+        ([f"train/{path}" for path in MOISESDB], {"train/0a": ["drums/1b", "vocals/2c"]}),
+    ],
+)  # fmt: skip
+def test_layouts_that_are_read(tmp_path: Path, paths: list[str], songs: dict[str, list[str]]) -> None:
+    assert found(lay(tmp_path / "songs", paths)) == songs
 
 
-def test_a_stem_in_two_formats_is_rejected(small_tree: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
-    (small_tree / "train" / "a" / "drums.flac").write_bytes(b"")
-    with pytest.raises(UserError, match=r"drums\.flac and drums\.wav are both its drums; remove one"):
-        folder.recordings(small_tree)
+@pytest.mark.parametrize(
+    ("paths", "line"),
+    [
+        ([], "found nothing$"),
+        (["a/x.wav", "b/x.wav"], "found a/, b/; divide the songs into train/ and test/$"),
+        ([f"{n}/x.wav" for n in "abcde"], "found a/, b/, c/ and 2 more; divide"),
+        ([f"Audio/{path}" for path in MEDLEYDB], r"MedleyDB has no subsets: move or link its songs into train/"),
+        (MEDLEYDB, r"found A_B/; MedleyDB has no subsets"),
+        ([f"train/{path}" for path in MEDLEYDB], r"'stem_01' names no source; name stems or their folders after"),
+        ([f"moisesdb_v0.1/{path}" for path in MOISESDB], "found moisesdb_v0.1/; MoisesDB has no subsets"),
+        (SLAKH, "'s01' names no source; name stems or their folders after"),
+        (["x/train/a/x.wav", "y/train/a/x.wav"], r"holds several corpora \(x/, y/\); give the folder of one"),
+        (["train/vocals/1.wav", "train/Drums/1.wav"], "has a folder for each source, not for each song"),
+        (["train/a/drums.wav", "train/a/drums/kick.wav"], "drums is a file and a folder, .*; remove one"),
+        (["train/a/drums.wav", "train/a/Drums.flac"], r"Drums\.flac and drums\.wav are both its drums; remove one"),
+        (["train/a/drums.mp3", "train/a/drums.ogg"], r"drums\.mp3 and drums\.ogg are both its drums"),
+        (["train/a/mix.wav", "train/a/mixture.wav", "train/a/x.wav"], r"mix\.wav and mixture\.wav are both its"),
+        (["train/a/mixture.wav"], "train/a: has no stem apart from the mixture"),
+        (["train/a/...wav"], r"a: '\.\.' names no source"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_one_line(tmp_path: Path, paths: list[str], line: str) -> None:
+    (tmp_path / "songs").mkdir()
+    with pytest.raises(UserError, match=line) as caught:
+        folder.recordings(lay(tmp_path / "songs", paths))
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["mix", "Mixture", "MIX"])
-def test_mix_in_any_case_is_the_mixture(small_tree: Path, name: str) -> None:
-    for mixture in small_tree.rglob("mixture.wav"):
-        mixture.rename(mixture.with_stem(name))
-    (small_tree / "train" / "a" / "drums.wav").rename(small_tree / "train" / "a" / "Drums.WAV")
-    for song in folder.recordings(small_tree):
-        assert set(song.names) == {"mixture", "drums", "vocals"}
+def test_the_folder_of_a_subset_is_known(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give the folder above$"):
+        folder.recordings(lay(tmp_path, PLAIN) / "train")
 
 
-def test_two_mixtures_are_rejected(small_tree: Path) -> None:
-    (small_tree / "train" / "a" / "mix.wav").write_bytes(b"")
-    with pytest.raises(UserError, match=r"a: mix\.wav and mixture\.wav are both its mixture; remove one"):
-        folder.recordings(small_tree)
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("train/b/drums.mp3", "songs/train/b: drums.mp3 is not read, since there is drums.wav"),
+        ("train/empty/lyrics.txt", "songs/train/empty: holds no audio, so it is no song"),
+        ("train/.38 Special - A/x.wav", "songs/train/.38 Special - A: hidden, so it is no song; rename it"),
+    ],
+)
+def test_what_is_left_out_is_said(tmp_path: Path, path: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.recordings(lay(tmp_path / "songs", [*PLAIN, path]))
+    (said,) = capsys.readouterr().out.splitlines()
+    assert line in said
 
 
-def test_hidden_and_system_entries_are_neither_songs_nor_stems(small_tree: Path) -> None:
-    before = folder.recordings(small_tree)
-    for name in ("._drums.wav", "Thumbs.db", "desktop.ini", ".DS_Store"):
-        (small_tree / "train" / "a" / name).write_bytes(b"no audio")
-    for name in ("@eaDir", "__MACOSX", ".@__thumb"):
-        (small_tree / "train" / name).mkdir()
-        (small_tree / "train" / name / "drums.wav").write_bytes(b"no audio")
-    assert folder.recordings(small_tree) == before
-
-
-def test_links_to_songs_work(small_tree: Path, tmp_path: Path) -> None:
-    links = tmp_path / "links"
-    for subset in ("train", "test"):
-        (links / subset).mkdir(parents=True)
-        for song in (small_tree / subset).iterdir():
-            (links / subset / song.name).symlink_to(song, target_is_directory=True)
-    assert [song.name for song in folder.recordings(links)] == [song.name for song in folder.recordings(small_tree)]
-
-
-def test_stems_in_compressed_formats_are_stems(small_tree: Path, noise: Noise) -> None:
-    """A stem that is not WAV or FLAC must not vanish from the sum of the stems."""
-    song = small_tree / "train" / "a"
-    soundfile.write(song / "bass.mp3", noise(5), 8000, format="MP3")
-    soundfile.write(song / "drums.ogg", noise(6), 8000, format="OGG")  # of drums.wav there is a WAV file
-    (found,) = (one for one in folder.recordings(small_tree) if one.name == "a")
-    assert set(found.names) == {"mixture", "drums", "vocals", "bass"}
-    assert found.stems["drums"].path.name == "drums.wav"
-    rate, _, blocks = found.stems["bass"].read()
-    decoded = np.concatenate(list(blocks)) * 32768
+def test_compressed_stems_are_decoded(tmp_path: Path) -> None:
+    (song,) = folder.recordings(lay(tmp_path, ["train/a/bass.mp3", "train/a/drums.wav"]))
+    rate, _, blocks = song.stems["bass"].read()
     assert rate == 8000
-    assert len(decoded) == pytest.approx(800, abs=1200)
-
-
-def test_case_does_not_matter_in_the_names_of_subsets(small_tree: Path) -> None:
-    names = [(song.name, song.subset) for song in folder.recordings(small_tree)]
-    (small_tree / "train").rename(small_tree / "Train")
-    (small_tree / "test").rename(small_tree / "TEST")
-    assert [(song.name, song.subset) for song in folder.recordings(small_tree)] == names
+    assert len(np.concatenate(list(blocks))) == pytest.approx(2000, abs=1200)

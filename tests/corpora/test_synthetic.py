@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
+from rnnsep.corpora.synthetic.corpus import song_name
 from rnnsep.corpora.synthetic.harmony import RANGES
-from rnnsep.corpora.synthetic.render import SAMPLE_RATE, SOURCES, SyntheticParams, render, song_name
+from rnnsep.corpora.synthetic.instruments.bass import render_bass
+from rnnsep.corpora.synthetic.render import SAMPLE_RATE, SOURCES, render
 from rnnsep.corpora.synthetic.song import compose
-from rnnsep.params import ParamError, parse
 
-SONGS = range(4)
-SECONDS = 10.0
+SONGS = range(3)
+SECONDS = 8.0
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +34,17 @@ def digest(song):
     return hashlib.sha256(b"".join(song[name].tobytes() for name in sorted(song))).hexdigest()
 
 
-def test_stems_add_up_exactly(songs):
+def test_stems_add_up_exactly_and_peak_one_decibel_below_full_scale(songs):
     for song in songs:
         assert sorted(song) == sorted((*SOURCES, "mixture"))
-        total = sum(song[source].astype(np.int64) for source in SOURCES)
-        np.testing.assert_array_equal(song["mixture"], total)
-
-
-def test_peak_is_one_decibel_below_full_scale(songs):
-    for song in songs:
+        np.testing.assert_array_equal(song["mixture"], sum(song[source].astype(np.int64) for source in SOURCES))
         assert max(np.abs(x.astype(int)).max() for x in song.values()) == pytest.approx(32767 * 10**-0.05, abs=4)
+        for x in song.values():  # no click at the ends
+            assert np.abs(x[[0, -1]].astype(int)).max() <= 40
 
 
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**40), index=st.integers(0, 500), seconds=st.sampled_from([1.0, 1.73, 2.5, 7.3]))
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 2**40), index=st.integers(0, 500), seconds=st.sampled_from([1.0, 1.73, 2.5]))
 def test_any_length_renders_to_the_sample(seed, index, seconds):
     song = render(seed, index, seconds)
     for x in song.values():
@@ -56,22 +54,16 @@ def test_any_length_renders_to_the_sample(seed, index, seconds):
 
 
 def test_a_song_is_a_function_of_its_seed_and_index_only():
-    first, again = render(7, 11, 2.0), render(7, 11, 2.0)
-    assert digest(first) == digest(again)
-    others = {digest(render(7, 12, 2.0)), digest(render(8, 11, 2.0))}
-    assert len(others | {digest(first)}) == 3
-
-
-def test_bytes_do_not_depend_on_threads_or_process():
     code = (
-        "import hashlib; from rnnsep.corpora.synthetic.render import render; song = render(7, 11, 2.0);"
+        "import hashlib; from rnnsep.corpora.synthetic.render import render; song = render(7, 11, 1.0);"
         "print(hashlib.sha256(b''.join(song[name].tobytes() for name in sorted(song))).hexdigest())"
     )
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "3")
     found = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **threads}, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == digest(render(7, 11, 2.0))
+    assert found.stdout.strip() == digest(render(7, 11, 1.0))
+    assert len({digest(render(seed, index, 1.0)) for seed, index in ((7, 11), (7, 12), (8, 11))}) == 3
 
 
 def test_levels_are_those_of_music(songs):
@@ -89,12 +81,6 @@ def test_every_stem_sounds_in_nearly_every_second(songs):
             seconds = song[source].reshape(-1, SAMPLE_RATE, 2)
             assert all(np.any(second) for second in seconds), source
             assert np.mean([decibels(second) > -55.0 for second in seconds]) >= 0.8, source
-
-
-def test_songs_begin_and_end_without_a_click(songs):
-    for song in songs:
-        for x in song.values():
-            assert np.abs(x[[0, -1]].astype(int)).max() <= 40
 
 
 def ideal_ratio_mask_sdr(song):
@@ -146,33 +132,13 @@ def test_scores_stay_in_range(index, seconds):
     assert all((song.melody, song.bass, song.drums, song.layers))
 
 
-def test_some_basses_are_mono_and_no_stem_is_always():
-    spread = {source: [] for source in SOURCES}
-    for index in range(6):
-        song = render(5, index, 1.0)
-        for source in SOURCES:
-            spread[source].append(bool((song[source][:, 0] == song[source][:, 1]).all()))
-    assert any(spread["bass"])
-    assert not any(all(mono) for mono in spread.values())
+def test_some_basses_are_mono():
+    notes = compose(5, 0, 1.0).bass
+    basses = [render_bass(notes, "finger", np.random.default_rng(seed), 44100) for seed in range(8)]
+    assert {bool((x[:, 0] == x[:, 1]).all()) for x in basses} == {False, True}
 
 
 def test_names_are_unique_and_plain():
     names = [song_name(index) for index in range(1000)]
     assert len(set(names)) == len(names)
     assert all(name.isascii() and " - " in name and "/" not in name for name in names)
-
-
-GOOD = {"seed": 0, "train_songs": 2, "valid_songs": 1, "test_songs": 1, "seconds": 12.0, "soundfont": None}
-
-
-def test_params_are_parsed():
-    assert parse(SyntheticParams, GOOD, "corpus.synthetic") == SyntheticParams(**GOOD)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("seconds", 0.5), ("seed", -1), ("train_songs", 0), ("test_songs", 0), ("seconds", "long")],
-)
-def test_impossible_params_are_named(key, value):
-    with pytest.raises(ParamError, match=f"corpus.synthetic.{key}"):
-        parse(SyntheticParams, {**GOOD, key: value}, "corpus.synthetic")

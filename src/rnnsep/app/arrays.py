@@ -12,8 +12,6 @@ from rnnsep.separation import blocks, filters
 from rnnsep.separation.blocks import SeparationParams, Separator
 
 BLOCK = 60.0  # s that the network sees at a time
-RATES = (100, 1_000_000)  # Hz
-MANY = 64  # channels; more in a single sample are samples of one channel
 
 
 def separate(
@@ -23,52 +21,26 @@ def separate(
     filter: filters.Name = "mask",  # noqa: A002  # as in params.yaml
     temperature: float = 1.0,
 ) -> dict[str, NDArray[np.float32]]:
-    """Separate audio in memory.
+    """
+    The estimated sources of `audio`, floats (nb_samples,) or (nb_samples, nb_channels) at `rate` (Hz), by name.
 
-    >>> audio, rate = soundfile.read("song.wav")
-    >>> vocals = rnnsep.separate(audio, rate)["vocals"]
+    >>> estimates = rnnsep.separate(audio, 44100)
+    >>> estimates["vocals"].shape == audio.shape
+    True
 
-    Parameters
-    ----------
-    audio
-        Floats (nb_samples,) or (nb_samples, nb_channels), of any length and number of channels.
-    rate
-        Sample rate in Hz.
-    model
-        Folder or name of a trained model, or one that `rnnsep.network.model.load_model` has returned. None stands for
-        the pipeline's model in the folder `models`, or else the default packaged model. The model of the last call is
-        kept in memory.
-    filter
-        Post-filter: "mask", the soft masks alone, or "wiener", a multichannel Wiener filter.
-    temperature
-        Above 1 for softer masks, from 0.1 to 10.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The estimated sources by name: float32 of the shape and rate of `audio`.
-
-    Raises
-    ------
-    rnnsep.running.errors.UserError
-        If there is no such model or an option is impossible.
-    ValueError
-        If `audio` is of another form, or holds NaN or infinity.
+    `model` is a trained model's folder or name, a loaded one (`network.model.load_model`), or None (see `find_model`).
+    The model is kept in memory for the next call. `filter` and `temperature` are those of section `separation` in
+    params.yaml. Raises `UserError` if there is no model or an option is impossible, ValueError for audio of another
+    form.
     """
     from rnnsep.network.settings import standard_settings  # here, since TensorFlow takes seconds to import
 
     params, given = separation_params(filter, temperature), np.asarray(audio)
-    if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0:
-        raise ValueError(f"audio must be floats (nb_samples, nb_channels), but is {given.dtype} {given.shape}")
-    if not RATES[0] <= rate <= RATES[1]:
-        raise ValueError(f"the rate must be from {RATES[0]} to {RATES[1]} Hz, but is {rate}")
-    with np.errstate(over="ignore"):
-        mixture = given.astype(np.float32).reshape(len(given), -1)
-    nb_samples, nb_channels = mixture.shape
-    if nb_channels > nb_samples and (nb_samples > 1 or nb_channels > MANY):
-        raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}: transpose it, audio.T")
-    if not np.isfinite(mixture).all():
-        raise ValueError("audio holds NaN, infinity or values beyond float32")
+    if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0 or not np.isfinite(given).all():
+        raise ValueError(f"audio must be finite floats (nb_samples, nb_channels), not {given.dtype} {given.shape}")
+    mixture = given.astype(np.float32).reshape(len(given), -1)
+    if mixture.shape[1] > len(mixture) > 1:
+        raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}; transpose it")
     if model is None or isinstance(model, Path | str):
         model = _loaded(ModelFiles.read(find_model(model)))
     with standard_settings():

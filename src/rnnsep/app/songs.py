@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from rnnsep.app.arrays import RATES, separation_params
+from rnnsep.app.arrays import separation_params
 from rnnsep.app.models import ModelFiles
 from rnnsep.app.places import MARK, Outcome, mark_of, places
 from rnnsep.running.errors import UserError
@@ -33,6 +33,7 @@ from rnnsep.signal.streams import Decoded, open_audio
 from rnnsep.signal.writing import BITS, audio_sink, steps
 
 RESIDUAL = "residual"
+RATES = (100, 1_000_000)  # Hz
 
 
 @dataclass(frozen=True, kw_only=True)

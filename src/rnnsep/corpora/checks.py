@@ -1,80 +1,87 @@
-"""Checks of all songs of a corpus together, before and after they are made, each with one line that names the songs."""
+"""Checks of songs, before and after they are collected, each with one line that names the songs."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, combinations
 from pathlib import Path
-from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsep.corpora.original import Format, Original
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import warn
+from rnnsep.signal.audio import BLOCK
+from rnnsep.signal.streams import Audio
 
 TOLERANCE = -20.0  # dB; larger differences of mixture and sum are reported; those of MUSDB18 (AAC) are -35 to -24 dB
+SAME = 10 ** (-20 / 10)  # energy of a difference, relative to the signal, below which two signals count as the same
+SILENT = 10 ** (-60 / 10)  # energy relative to the loudest signal below which a source counts as silent
+MANY = 10  # sources from which on only sums of one or of all others are tried
 PART = 1 << 16  # bytes of a file that are compared first
 
 
-class Checked(Protocol):
-    """A song as its corpus provides it (see `tree.Original`)."""
+def check_formats(songs: Mapping[str, Mapping[str, Format]], exact: bool) -> None:
+    """Check the formats of all stems of songs, by title.
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def subset(self) -> str: ...
-    @property
-    def split(self) -> str: ...
-    @property
-    def paths(self) -> Sequence[Path]: ...
-
-    def formats(self) -> Mapping[str, tuple[int, int]]: ...
-
-
-def title(song: Checked) -> str:
-    return f"{song.subset}/{song.name}"
-
-
-def check_formats(songs: Sequence[Checked], exact: bool) -> None:
-    """Raise `UserError`, naming all songs, for stems that differ in channels, or in length if it must be `exact`, or
-    that have more channels than can be scored."""
-    unequal, mixed, surround = [], [], []
-    for song in songs:
-        formats = song.formats()
-        if len({nb_samples for nb_samples, _ in formats.values()}) > 1:
-            counts = ", ".join(f"{name} {nb_samples}" for name, (nb_samples, _) in formats.items())
-            unequal.append(f"{title(song)} ({counts} samples)")
-        channels = {nb_channels for _, nb_channels in formats.values()}
-        if max(channels, default=0) > 2:
-            surround.append(f"{title(song)} ({max(channels)} channels)")
-        elif len(channels) > 1:
-            counts = ", ".join(f"{name} {nb_channels}" for name, (_, nb_channels) in formats.items())
-            mixed.append(f"{title(song)} ({counts} channels)")
+    Raises `UserError`, naming all songs, for stems that differ in rate, channels, or length if it must be `exact`, and
+    for more channels than can be scored.
+    """
+    surround = [f"{title} ({n} channels)" for title, stems in songs.items() if (n := _most_channels(stems)) > 2]
     if surround:
         raise UserError(f"corpus: only mono and stereo can be scored; mix these songs down: {'; '.join(surround)}")
-    if mixed:
-        raise UserError(
-            f"corpus: mono and stereo stems in {_songs(len(mixed))}; convert them to one of both: {'; '.join(mixed)}"
-        )
-    if unequal and exact:
-        raise UserError(
-            f"corpus: stems differ in length in {_songs(len(unequal))}; fix them, or set corpus.lengths to trim or pad:"
-            f" {'; '.join(unequal)}"
-        )
+    _check_alike(songs, lambda one: one.nb_channels, "mono and stereo stems", "channels", "convert them to one of both")
+    _check_alike(songs, lambda one: one.rate, "stems differ in rate", "Hz", "resample them")
+    if exact:
+        advice = "fix them, or set corpus.lengths to trim or pad"
+        _check_alike(songs, lambda one: one.nb_samples, "stems differ in length", "samples", advice)
 
 
-def warn_of_copies(songs: Iterable[Checked]) -> None:
+def _most_channels(stems: Mapping[str, Format]) -> int:
+    return max((one.nb_channels for one in stems.values()), default=0)
+
+
+def _check_alike(
+    songs: Mapping[str, Mapping[str, Format]], value: Callable[[Format], int], problem: str, unit: str, advice: str
+) -> None:
+    wrong = []
+    for title, stems in songs.items():
+        if len({value(one) for one in stems.values()}) > 1:
+            wrong.append(f"{title} ({', '.join(f'{name} {value(one)}' for name, one in stems.items())} {unit})")
+    if wrong:
+        raise UserError(f"corpus: {problem} in {_songs(len(wrong))}; {advice}: {'; '.join(wrong)}")
+
+
+def warn_of_copies(songs: Iterable[Original]) -> None:
     """Print a line with the songs of one split whose files are those of a song of another split."""
-    known: dict[str, list[Checked]] = {}
-    for song in songs:
-        if song.paths:
-            known.setdefault(_digest(song.paths, PART), []).append(song)
-    copies = []
-    for alike in known.values():
-        if len({song.split for song in alike}) > 1:
-            whole: dict[str, list[Checked]] = {}
-            for song in alike:
-                whole.setdefault(_digest(song.paths), []).append(song)
-            copies += [same for same in whole.values() if len({song.split for song in same}) > 1]
+    alike = _groups([song for song in songs if song.paths], PART)
+    copies = [same for group in alike for same in _groups(group)]
     if copies:
-        listed = "; ".join(" = ".join(map(title, same)) for same in copies)
+        listed = "; ".join(" = ".join(song.title for song in same) for same in copies)
         warn(f"the same audio is used for training and for scores, which are then too high: {listed}")
+
+
+def _groups(songs: Iterable[Original], part: int | None = None) -> list[list[Original]]:
+    """The songs that have the same files, or the same `part` of them, and are of different splits."""
+    groups: dict[str, list[Original]] = {}
+    for song in songs:
+        groups.setdefault(_digest(song.paths, part), []).append(song)
+    return [group for group in groups.values() if len({song.split for song in group}) > 1]
+
+
+def _digest(paths: Sequence[Path], part: int | None) -> str:
+    """A hash of files, or of their sizes and `part` bytes from the middle of each."""
+    total = hashlib.sha256()
+    for path in sorted(set(paths), key=lambda path: path.name):
+        with open(path, "rb") as file:
+            if part is None:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+                continue
+            size = path.stat().st_size
+            file.seek(max(0, (size - part) // 2))
+            total.update(size.to_bytes(8, "big") + file.read(part))
+    return total.hexdigest()
 
 
 def warn_of_differences(differences: Mapping[str, float]) -> None:
@@ -88,18 +95,37 @@ def warn_of_differences(differences: Mapping[str, float]) -> None:
         )
 
 
-def _digest(paths: Sequence[Path], part: int | None = None) -> str:
-    """A hash of files, or of their sizes and `part` bytes from the middle of each."""
-    total = hashlib.sha256()
-    for path in sorted(set(paths), key=lambda path: path.name):
-        with open(path, "rb") as file:
-            if part is None:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-                continue
-            size = path.stat().st_size
-            file.seek(max(0, (size - part) // 2))
-            total.update(size.to_bytes(8, "big") + file.read(part))
-    return total.hexdigest()
+def products(signals: Sequence[Audio]) -> NDArray[np.float64]:
+    """The scalar products (nb_signals, nb_signals) of signals (nb_samples, nb_channels) of equal shape."""
+    total = np.zeros((len(signals), len(signals)))
+    for start in range(0, signals[0].shape[0], BLOCK):
+        block = np.stack([np.asarray(signal[start : start + BLOCK], np.float64).reshape(-1) for signal in signals])
+        total += block @ block.T
+    return total
+
+
+def difference(gram: NDArray[np.float64]) -> float:
+    """The energy of signal 0 minus the sum of the others, relative to signal 0, in dB; `gram` is their `products`."""
+    signs = np.array([1.0] + [-1.0] * (len(gram) - 1))
+    energy, error = gram[0, 0], max(float(signs @ gram @ signs), 0.0)
+    if error <= 1e-12 * energy or energy == 0:
+        return -math.inf
+    return 10 * math.log10(error / energy)
+
+
+def sum_of_others(gram: NDArray[np.float64]) -> tuple[int, tuple[int, ...]] | None:
+    """A signal that equals another one or a sum of others to within 20 dB, and these others; None if there is none."""
+    energies = np.diag(gram)
+    loud = [index for index in range(len(gram)) if energies[index] > SILENT * energies.max()]
+    for index in sorted(loud, key=lambda one: -energies[one]):
+        others = [other for other in loud if other != index]
+        sizes = range(1, len(others) + 1) if len(loud) <= MANY else (1, len(others))
+        for subset in chain.from_iterable(combinations(others, size) for size in sizes):
+            signs = np.zeros(len(gram))
+            signs[index], signs[list(subset)] = 1, -1
+            if signs @ gram @ signs < SAME * energies[index]:
+                return index, subset
+    return None
 
 
 def _songs(count: int) -> str:

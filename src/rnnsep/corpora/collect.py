@@ -1,24 +1,21 @@
-"""The section `corpus` of params.yaml, and the one function that makes any corpus."""
+"""Collect any corpus into one tree of WAV files; the section `corpus` of params.yaml."""
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
 
 from rnnsep.corpora import folder, mir1k, musdb18
-from rnnsep.corpora.components import ACCOMPANIMENT, choose, own_sources
-from rnnsep.corpora.place import PlaceParams, songs_folder, soundfont_file
-from rnnsep.corpora.synthetic import render as synthetic
-from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE
-from rnnsep.corpora.synthetic.render import SyntheticParams
-from rnnsep.corpora.tree import Lengths, Original, make_songs
+from rnnsep.corpora.location import LocationParams, songs_folder, soundfont_file
+from rnnsep.corpora.original import Original
+from rnnsep.corpora.sources import choose
+from rnnsep.corpora.synthetic.corpus import SyntheticParams, compositions
+from rnnsep.corpora.tree import Lengths, make_songs
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import MIXTURE, Corpus
-from rnnsep.signal.writing import write_wav
 
 DOWNLOADS = Path("data/downloads")
 FOLD = re.compile(r"fold-(\d+)/(\d+)")
@@ -26,7 +23,7 @@ VALIDATION = 10  # one in VALIDATION training songs is used for validation if th
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorpusParams(PlaceParams):
+class CorpusParams(LocationParams):
     """Section `corpus` of params.yaml.
 
     `sources` selects and orders sources (None: all); `mixing` is an option of MIR-1K; `validation` is "own", "none", a
@@ -57,7 +54,7 @@ class CorpusParams(PlaceParams):
 
 
 def make_corpus(params: CorpusParams, root: Path, earlier: Path | None = None) -> None:
-    """Make the tree and corpus.json under `root`. Finished songs are kept, those of earlier runs in folder `earlier`.
+    """Collect the corpus into the tree and corpus.json under `root`. `earlier` is a cache of finished songs.
 
     Raises `UserError` for faulty songs, an impossible choice of sources, or errors of the disk.
     """
@@ -72,9 +69,7 @@ def _make_corpus(params: CorpusParams, root: Path, earlier: Path | None) -> None
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):
             raise UserError(f"corpus {params.name}: no songs in {subset}/; training and scores need both subsets")
-    named = params.sources or own_sources(originals)
-    _refuse_unknown(named, originals)
-    choice = choose(named, originals)
+    choice = choose([folder.folded(source) for source in params.sources or ()], originals)
     if choice.rest is not None:
         print(f"sources: {', '.join(choice.named)}, and {choice.rest} for everything else in the songs", flush=True)
     root.mkdir(parents=True, exist_ok=True)
@@ -82,46 +77,9 @@ def _make_corpus(params: CorpusParams, root: Path, earlier: Path | None) -> None
     Corpus(root, params.name, choice.sources, songs).write()
 
 
-@dataclass(frozen=True)
-class Composition:
-    """Song `index` of the synthetic corpus."""
-
-    index: int
-    subset: Literal["train", "test"]
-    split: Literal["train", "valid", "test"]
-    params: SyntheticParams
-    soundfont: Path | None
-
-    @property
-    def name(self) -> str:
-        return synthetic.song_name(self.index)
-
-    @property
-    def names(self) -> Sequence[str]:
-        return (*synthetic.SOURCES, MIXTURE)
-
-    @property
-    def paths(self) -> Sequence[Path]:
-        return ()
-
-    def of_split(self, split: Literal["train", "valid", "test"]) -> "Composition":
-        """See `tree.Original`."""
-        return replace(self, split=split)
-
-    def formats(self) -> Mapping[str, tuple[int, int]]:
-        """See `tree.Original`."""
-        return {}
-
-    def write(self, folder: Path, names: Collection[str], lengths: Lengths) -> None:  # noqa: ARG002
-        """See `tree.Original`."""
-        stems = synthetic.render(self.params.seed, self.index, self.params.seconds, self.soundfont)
-        for name in names:
-            write_wav(folder / f"{name}.wav", [stems[name]], SAMPLE_RATE)
-
-
 def _originals(params: CorpusParams) -> Sequence[Original]:
     if params.name == "synthetic":
-        return _compositions(params.synthetic, soundfont_file(params))
+        return compositions(params.synthetic, soundfont_file(params))
     path = songs_folder(params)
     if params.name in ("musdb18-7s", "musdb18", "musdb18-hq"):
         return musdb18.recordings(params.name, path, DOWNLOADS)
@@ -132,21 +90,11 @@ def _originals(params: CorpusParams) -> Sequence[Original]:
     return folder.recordings(path)
 
 
-def _compositions(params: SyntheticParams, font: Path | None) -> list[Composition]:
-    """Test songs have the first indices, so that they do not depend on the number of training songs."""
-    first_train = params.test_songs + params.valid_songs
-    return [
-        *(Composition(index, "test", "test", params, font) for index in range(params.test_songs)),
-        *(Composition(index, "train", "valid", params, font) for index in range(params.test_songs, first_train)),
-        *(Composition(first_train + index, "train", "train", params, font) for index in range(params.train_songs)),
-    ]
-
-
 def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Original]:
-    """The songs, of which those of split valid are chosen: see `CorpusParams`.
+    """The songs with the validation songs of `choice` (see `CorpusParams`).
 
-    The corpus's own are a tenth of the training songs (at least one), found by their names, where it has none. Folds
-    divide all training songs by their names; their sizes differ by one at most.
+    A corpus without validation songs of its own has a tenth of the training songs (at least one), chosen by a hash of
+    their names. Folds divide all training songs by the same hash; their sizes differ by one at most.
     """
     train = [song for song in songs if song.subset == "train"]
     fold = FOLD.fullmatch(choice)
@@ -158,28 +106,19 @@ def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Origina
             raise ParamError("corpus.validation", f"{choice}: there are only {len(train)} training songs")
         chosen = set(_shuffled([song.name for song in train])[number - 1 :: count])
     elif choice != "own":
-        chosen = {song.name for song in train if fnmatchcase(song.name, choice)}
+        chosen = {song.name for song in train if fnmatchcase(song.name, folder.composed(choice))}
         if not chosen:
             raise ParamError("corpus.validation", f"no training song has a name like {choice}")
     else:
-        chosen = {song.name for song in train if song.split == "valid"} or _tenth([song.name for song in train])
+        tenth = _shuffled([song.name for song in train])[: max(1, round(len(train) / VALIDATION))]
+        chosen = {song.name for song in train if song.split == "valid"} or set(tenth)
     if chosen and len(chosen) == len(train):
         raise UserError("corpus: all training songs are for validation; add others, or set corpus.validation: none")
     return [
-        song.of_split("valid" if song.name in chosen else "train") if song.subset == "train" else song for song in songs
+        replace(song, split="valid" if song.name in chosen else "train") if song.subset == "train" else song
+        for song in songs
     ]
-
-
-def _tenth(names: list[str]) -> set[str]:
-    return set(_shuffled(names)[: max(1, round(len(names) / VALIDATION))])
 
 
 def _shuffled(names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
-
-
-def _refuse_unknown(sources: Sequence[str], originals: Sequence[Original]) -> None:
-    known = {*own_sources(originals), ACCOMPANIMENT}
-    for source in sources:
-        if source not in known:
-            raise ParamError("corpus.sources", f"no song has {source!r}; the songs have {', '.join(sorted(known))}")

@@ -1,8 +1,8 @@
 """MIR-1K [1]_: clips of karaoke, accompaniment on the left channel, voice on the right, 16 kHz.
 
-Either in two folders `train` and `test`, or as published, all clips in `Wavfile`, of which those of two singers are
-for training [2]_. Stems are the halved channels, the mixture their sum, that is the mean of the channels: exact in
-24 bits, with nothing clipped. With unit-norm mixing both are scaled to the same norm before they are summed [2]_.
+The clips are either in two folders `train` and `test`, or as published in `Wavfile`, of which those of two singers are
+for training [2]_. Stems are the halved channels, the mixture is their sum, the mean of the channels: exact in 24 bits,
+never clipped. With unit-norm mixing both are scaled to the same norm before they are summed [2]_.
 
 .. [1] C.-L. Hsu, J.-S. R. Jang, "On the improvement of singing voice separation for monaural recordings using the
    MIR-1K dataset", IEEE TASLP 18(2), 2010.
@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import soundfile
 
-from rnnsep.corpora.tree import Lengths, Recording, Stem
+from rnnsep.corpora.original import Recording, Split, Stem, Subset
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
 from rnnsep.signal.audio import AudioFile
@@ -29,7 +29,7 @@ from rnnsep.signal.writing import write_wav
 SINGERS = ("abjones", "amy")  # of the training subset
 VALIDATION = ("abjones_5_08", "abjones_5_09", "amy_9_08", "amy_9_09")
 GAINS = {"mixture": (0.5, 0.5), "vocals": (0.0, 0.5), "accompaniment": (0.5, 0.0)}  # of the left and right channel
-SUFFIXES = (".wav", ".flac")
+LOSSLESS = (".wav", ".flac")
 NORM = 8.0  # of a source with unit-norm mixing, in place of 1: an RMS of 0.02 over ten seconds, safe in 16 bits
 
 Mixing = Literal["published", "unit-norm"]
@@ -39,8 +39,8 @@ Mixing = Literal["published", "unit-norm"]
 class BalancedClip(Recording):
     """A clip whose voice and accompaniment have the same L2 norm, so that they are mixed at 0 dB."""
 
-    def write(self, folder: Path, names: Collection[str], lengths: Lengths) -> None:  # noqa: ARG002
-        """See `tree.Original`. A silent source stays silent. Files are float, since a peak may exceed full scale."""
+    def write(self, folder: Path, names: Collection[str]) -> None:
+        """Write float files, since a peak may exceed full scale. A silent source stays silent."""
         audio, rate = {}, 0
         for name in ("vocals", "accompaniment"):
             rate, _, blocks = self.stems[name].read()
@@ -71,19 +71,19 @@ def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
 
 
 def _clips(folder: Path) -> list[Path]:
-    return [clip for clip in listed(folder) if clip.suffix.lower() in SUFFIXES]
+    return [clip for clip in listed(folder) if clip.suffix.lower() in LOSSLESS]
 
 
-def _subset(clip: Path) -> Literal["train", "test"]:
+def _subset(clip: Path) -> Subset:
     return "train" if clip.stem.split("_")[0] in SINGERS else "test"
 
 
-def _recording(kind: type[Recording], subset: Literal["train", "test"], clip: Path) -> Recording:
-    split: Literal["train", "valid", "test"] = "valid" if clip.stem in VALIDATION else subset
+def _recording(kind: type[Recording], subset: Subset, clip: Path) -> Recording:
+    split: Split = "valid" if clip.stem in VALIDATION else subset
     return kind(clip.stem, subset, split, {name: Stem(clip, gains=gains) for name, gains in GAINS.items()})
 
 
-def _verify(manifest: Path, clips: list[tuple[Literal["train", "test"], Path]]) -> None:
+def _verify(manifest: Path, clips: list[tuple[Subset, Path]]) -> None:
     """Compare the samples of clips with the SHA-256 in a table of columns clip and sha256_pcm, if there is one."""
     if not manifest.exists():
         return

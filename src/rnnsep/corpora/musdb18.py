@@ -1,19 +1,19 @@
-"""MUSDB18 in its three forms, described by musdb [1]_: excerpts of 7 s, whole songs, and uncompressed songs.
+"""MUSDB18 in its three forms [1]_: excerpts of 7 s, whole songs, and uncompressed songs.
 
-The first two are `.stem.mp4` files whose five streams are AAC. They are decoded to 16-bit wav; the mixture is the
+The first two are `.stem.mp4` files whose five streams are AAC. They are decoded to 16-bit WAV; the mixture is the
 file's own, as in SiSEC 2018, and so differs slightly from the sum of the decoded stems.
 
-.. [1] Z. Rafii et al., "The MUSDB18 corpus for music separation", 2017, doi:10.5281/zenodo.1117372.
+.. [1] Z. Rafii, A. Liutkus, F.-R. Stöter, S. I. Mimilakis, R. Bittner, "The MUSDB18 corpus for music separation",
+   2017, doi:10.5281/zenodo.1117372.
 """
 
 from pathlib import Path
-from typing import Any, Literal
 
+from rnnsep.corpora import folder
 from rnnsep.corpora.downloads import Archive, fetch_folder
-from rnnsep.corpora.tree import Recording, Stem
+from rnnsep.corpora.original import Recording, Stem
 from rnnsep.running.errors import UserError
-from rnnsep.running.listing import is_hidden
-from rnnsep.signal import sigsep
+from rnnsep.running.listing import listed
 
 ARCHIVES = {
     "musdb18-7s": Archive(
@@ -32,6 +32,24 @@ ARCHIVES = {
         "sha256:baac80d0483c61d74b2e5f3be75fa557eec52898339e6aa45c1fa48833c5d21d",
     ),
 }
+STEM_FILE = ".stem.mp4"
+STREAMS = {"mixture": 0, "vocals": 4, "drums": 1, "bass": 2, "other": 3}
+VALIDATION = (  # the training songs that musdb has for validation
+    "Actions - One Minute Smile",
+    "Clara Berry And Wooldog - Waltz For My Victims",
+    "Johnny Lokke - Promises & Lies",
+    "Patrick Talbot - A Reason To Leave",
+    "Triviul - Angelsaint",
+    "Alexander Ross - Goodbye Bolero",
+    "Fergessen - Nos Palpitants",
+    "Leaf - Summerghost",
+    "Skelpolu - Human Mistakes",
+    "Young Griffo - Pennies",
+    "ANiMAL - Rockshow",
+    "James May - On The Line",
+    "Meaxic - Take A Step",
+    "Traffic Experiment - Sirens",
+)
 
 
 def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]:
@@ -39,31 +57,34 @@ def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]
 
     Raises `UserError` if `path` holds none.
     """
-    root = path or _root(fetch_folder(name, ARCHIVES[name], downloads))
+    path = path or fetch_folder(name, ARCHIVES[name], downloads)
+    root = folder.subsets_root(path)
     is_wav = name == "musdb18-hq"
-    database = sigsep.musdb().DB(root=str(root), is_wav=is_wav)
-    validation = database.setup["validation_tracks"]
     songs = []
-    for track in database.tracks:
-        if is_hidden(Path(track.path).name):
-            continue
-        stems = {"mixture": _stem(track, is_wav)}
-        stems |= {source: _stem(track.sources[source], is_wav) for source in track.sources}
-        subset: Literal["train", "test"] = track.subset
-        valid = subset == "train" and track.name in validation
-        songs.append(Recording(track.name, subset, "valid" if valid else subset, stems))
+    for subset, _, place in folder.subsets(root):
+        for song, stems in (_wav_songs if is_wav else _stem_files)(place).items():
+            split = "valid" if subset == "train" and song in VALIDATION else subset
+            songs.append(Recording(song, subset, split, stems))
     if not songs:
-        kind = "folders of wav files" if is_wav else ".stem.mp4 files"
-        other = any(root.glob("*/*.stem.mp4")) if is_wav else any(root.glob("*/*/mixture.wav"))
+        kind = "folders of WAV files" if is_wav else f"{STEM_FILE} files"
+        other = any(root.glob(f"*/*{STEM_FILE}")) if is_wav else any(root.glob("*/*/mixture.wav"))
         advice = f"; set corpus.name to {'musdb18' if is_wav else 'musdb18-hq'}" if other else ""
-        raise UserError(f"corpus.path: {root} holds no {kind} in train/ or test/{advice}")
+        raise UserError(f"corpus.path: {path} holds no {kind} in train/ or test/{advice}")
     return songs
 
 
-def _stem(audio: Any, is_wav: bool) -> Stem:
-    return Stem(Path(audio.path), None if is_wav else audio.stem_id)
+def _stem_files(place: Path) -> dict[str, dict[str, Stem]]:
+    return {
+        folder.composed(file.name.removesuffix(STEM_FILE)): {name: Stem(file, at) for name, at in STREAMS.items()}
+        for file in listed(place)
+        if file.name.endswith(STEM_FILE)
+    }
 
 
-def _root(folder: Path) -> Path:
-    """`folder`, or the one folder in it that has the subsets."""
-    return next((place for place in (folder, *sorted(folder.iterdir())) if (place / "train").is_dir()), folder)
+def _wav_songs(place: Path) -> dict[str, dict[str, Stem]]:
+    songs = {}
+    for song in folder.song_folders(place):
+        if stems := folder.song_stems(song):
+            order = [*STREAMS, *stems]  # that of musdb
+            songs[folder.composed(song.name)] = dict(sorted(stems.items(), key=lambda stem: order.index(stem[0])))
+    return songs

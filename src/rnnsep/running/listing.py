@@ -5,7 +5,12 @@ from pathlib import Path
 
 from rnnsep.running.errors import UserError
 
-SYSTEM = frozenset(["@eadir", "#recycle", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found"])
+SYSTEM = frozenset(
+    [
+        *("@eadir", "@recycle", "#recycle", "#snapshot", "@tmp", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"),
+        *("$recycle.bin", "system volume information", "lost+found"),
+    ]
+)
 
 
 def is_hidden(name: str) -> bool:

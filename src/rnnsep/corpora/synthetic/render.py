@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from rnnsep.corpora.place import FontParams
 from rnnsep.corpora.synthetic.instruments.bass import render_bass
 from rnnsep.corpora.synthetic.instruments.chords import render_other
 from rnnsep.corpora.synthetic.instruments.drums import render_drums
@@ -18,20 +16,8 @@ from rnnsep.corpora.synthetic.instruments.sampled import SoundFont, open_soundfo
 from rnnsep.corpora.synthetic.instruments.voice import render_vocals
 from rnnsep.corpora.synthetic.score import Score
 from rnnsep.corpora.synthetic.song import compose, generator
-from rnnsep.params import Range
 
 SOURCES = ("vocals", "drums", "bass", "other")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyntheticParams(FontParams):
-    """Section `corpus.synthetic`: how many songs, how long, from which seed, on which instruments."""
-
-    seed: Annotated[int, Range(0)]
-    train_songs: Annotated[int, Range(1)]
-    valid_songs: Annotated[int, Range(1)]
-    test_songs: Annotated[int, Range(1)]
-    seconds: Annotated[float, Range(1.0, 600.0)]
 
 
 @dataclass(frozen=True)
@@ -59,27 +45,6 @@ DESKS = {
 SAMPLED = 0.75  # share of stems that a SoundFont plays, if there is one; the others add variety
 EQUALISATION = 0.8
 PEAK = decibels(-1.0)
-
-# fmt: off
-_COLOURS = (
-    "Amber", "Azure", "Copper", "Crimson", "Distant", "Electric", "Faded", "Gentle", "Golden", "Hidden",
-    "Hollow", "Indigo", "Ivory", "Lunar", "Mellow", "Midnight", "Misty", "Neon", "Northern", "Paper", "Pale",
-    "Quiet", "Restless", "Rolling", "Rusty", "Scarlet", "Silent", "Silver", "Solar", "Southern", "Velvet",
-    "Winter",
-)
-_PLACES = (
-    "Arcade", "Avenue", "Bridge", "Canyon", "Carousel", "Causeway", "Cinema", "Coast", "Compass", "Corner",
-    "Drive", "Echo", "Ferry", "Garden", "Harbour", "Horizon", "Island", "Junction", "Lantern", "Letters",
-    "Lighthouse", "Meadow", "Mirror", "Motel", "Orchard", "Parade", "Railway", "River", "Signal", "Station",
-    "Tower", "Weather",
-)
-# fmt: on
-
-
-def song_name(index: int) -> str:
-    """Artist and title of song `index`, ASCII, unique."""
-    first, second = divmod(index * 389 + 77, len(_PLACES))
-    return f"Synthetic {index:03d} - {_COLOURS[(first * 7 + index) % len(_COLOURS)]} {_PLACES[second]}"
 
 
 def _stems(song: Score, seed: int, index: int, nb_samples: int, font: SoundFont | None) -> dict[str, Audio]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,7 +54,7 @@ class SoundFont:
 
     def __init__(self, path: Path):
         try:
-            symusic: Any = import_module("symusic")
+            import symusic
         except ImportError:
             raise UserError(
                 "corpus.synthetic.soundfont needs the package symusic; install it with uv sync --extra soundfont"

@@ -1,7 +1,7 @@
-"""Finished songs of earlier runs, which are used again while their files and the code are the same.
+"""Cache of the songs that earlier runs finished, for songs whose files, settings and code are the same.
 
-They are hard links to the songs of the corpus and take no space of their own as long as DVC has the same files. Where
-the file system has no hard links, nothing is kept.
+Its files are hard links to the songs of the corpus, which take no space of their own as long as DVC has the same files.
+Where the file system has no hard links, nothing is kept.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ CODE = [Path(__file__).resolve().parents[1] / name for name in ("corpora", "runn
 
 
 class Finished:
-    """Songs that were finished under certain `settings`, in `folder`; without a folder there are none."""
+    """Cache of songs that were finished with `settings`; disabled if `folder` is None."""
 
     def __init__(self, folder: Path | None, settings: Sequence[object]):
         self.folder = folder
@@ -25,7 +25,7 @@ class Finished:
         self.used: set[str] = set()
 
     def key(self, song: object, paths: Sequence[Path]) -> str:
-        """A name for `song`, another one when one of its files is not the same; empty if nothing is kept."""
+        """Cache key of `song`, which changes with its files; empty if the cache is disabled."""
         if self.folder is None:
             return ""
         stats = [path.stat() for path in paths]
@@ -33,7 +33,7 @@ class Finished:
         return hashlib.sha256(json.dumps([self.settings, repr(song), states]).encode()).hexdigest()
 
     def restore(self, key: str, target: Path) -> float | None:
-        """Put a finished song at `target` and return the number that was kept with it; None if there is none."""
+        """Put a cached song at `target`; returns the number that was kept with it, None if there is no such song."""
         if self.folder is None or not key:
             return None
         self.used.add(key)
@@ -46,7 +46,7 @@ class Finished:
         return number
 
     def keep(self, key: str, song: Path, number: float) -> None:
-        """Keep the folder `song`."""
+        """Keep the folder `song` and a number."""
         if self.folder is None or not key:
             return
         shutil.rmtree(self.folder / key, ignore_errors=True)
@@ -55,7 +55,7 @@ class Finished:
         except OSError:  # no hard links
             shutil.rmtree(self.folder / key, ignore_errors=True)
             return
-        files.write_text(self.folder / key / "number", repr(number))  # last: now it is whole
+        files.write_text(self.folder / key / "number", repr(number))  # last: the entry is complete
 
     def forget_others(self) -> None:
         """Remove the songs that were not asked for."""

@@ -1,10 +1,10 @@
-"""Where the user's songs or SoundFont are, and the link through which DVC sees them.
+"""The location of the user's songs or SoundFont, and a link so that DVC tracks them.
 
 DVC hashes what is behind the link like any dependency, so it runs the stage download again when a song was added,
 replaced or removed. It does not look into folders that are links themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,8 @@ class FontParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaceParams:
-    """The keys of section `corpus` that say where the songs are; `path` is an existing copy of the corpus."""
+class LocationParams:
+    """The keys of section `corpus` that locate the songs; `path` is an existing copy of the corpus."""
 
     name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
     path: str | None
@@ -40,38 +40,38 @@ class PlaceParams:
             raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
 
 
-def songs_folder(place: PlaceParams) -> Path | None:
+def songs_folder(location: LocationParams) -> Path | None:
     """The folder of the user's songs; None if the corpus is synthesised or downloaded.
 
-    `~` is a home folder. A relative path starts at the repository, for an experiment in a copy of it at the original.
+    `~` is a home folder. A relative path starts at the repository; in an experiment's copy of it, at the original.
     Raises `ParamError` if there is no such folder.
     """
-    if place.name == "synthetic" or place.path is None:
+    if location.name == "synthetic" or location.path is None:
         return None
-    path = _absolute(place.path)
+    path = _absolute(location.path)
     if not _is(path, Path.is_dir):
         what = "is a file" if _is(path, Path.is_file) else "does not exist"
         raise ParamError("corpus.path", f"{path} {what}; give the folder of the songs")
     return path
 
 
-def soundfont_file(place: PlaceParams) -> Path | None:
+def soundfont_file(location: LocationParams) -> Path | None:
     """The user's SoundFont; None if the instruments are synthesised. Raises `ParamError` if there is no such file."""
-    if place.synthetic.soundfont is None:
+    if location.synthetic.soundfont is None:
         return None
-    path = _absolute(place.synthetic.soundfont)
+    path = _absolute(location.synthetic.soundfont)
     if not _is(path, Path.is_file):
         what = "is a folder" if _is(path, Path.is_dir) else "does not exist"
         raise ParamError("corpus.synthetic.soundfont", f"{path} {what}; give a SoundFont (.sf2)")
     return path
 
 
-def link_songs(place: PlaceParams, link: Path, record: Path) -> None:
-    """Make `link` a link to the user's songs or SoundFont, or a file that says that there are none.
+def link_songs(location: LocationParams, link: Path, record: Path) -> None:
+    """Link the user's songs or SoundFont at `link`, or write a file there that says that there are none.
 
-    Writes to `record` what it is. Raises `UserError` if something else is at `link`.
+    Writes the setting to `record`. Raises `UserError` if something else is at `link`.
     """
-    target = songs_folder(place) or soundfont_file(place)
+    target = songs_folder(location) or soundfont_file(location)
     link.parent.mkdir(parents=True, exist_ok=True)
     try:
         link.unlink(missing_ok=True)
@@ -81,15 +81,16 @@ def link_songs(place: PlaceParams, link: Path, record: Path) -> None:
             link.symlink_to(target.resolve(), target_is_directory=target.is_dir())
     except OSError as error:
         raise UserError(f"{link}: cannot be replaced by a link ({error.strerror}); move it elsewhere") from None
-    if target is not None and target.is_dir() and (linked := _links(target)):
+    if target is not None and target.is_dir() and (linked := list(_links(target))):
+        names = ", ".join(path.relative_to(target).as_posix() for path in linked)
         warn(
-            f"{target}: {', '.join(linked)}: links to folders, in which DVC sees no changes; after a change run"
+            f"{target}: {names}: links to folders, in which DVC sees no changes; after a change run"
             " dvc repro --force --single-item download"
         )
-    if place.synthetic.soundfont is not None:
-        files.write_text(record, f"corpus.synthetic.soundfont: {place.synthetic.soundfont}\n")
+    if location.synthetic.soundfont is not None:
+        files.write_text(record, f"corpus.synthetic.soundfont: {location.synthetic.soundfont}\n")
     else:
-        files.write_text(record, f"corpus.path: {place.path if target else None}\n")
+        files.write_text(record, f"corpus.path: {location.path if target else None}\n")
 
 
 def _absolute(path: str) -> Path:
@@ -105,8 +106,10 @@ def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
         return False
 
 
-def _links(folder: Path) -> list[str]:
-    """Linked folders on the first two levels of `folder`, where subsets and songs are."""
-    places = [path for path in listed(folder) if path.is_dir()]
-    places += [path for place in places if not place.is_symlink() for path in listed(place) if path.is_dir()]
-    return [path.relative_to(folder).as_posix() for path in places if path.is_symlink()]
+def _links(folder: Path, levels: int = 3) -> Iterator[Path]:
+    """Linked folders on the first levels of `folder`, where subsets, songs and sources are."""
+    for path in listed(folder):
+        if path.is_symlink() and path.is_dir():
+            yield path
+        elif levels > 1 and path.is_dir():
+            yield from _links(path, levels - 1)

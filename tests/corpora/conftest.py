@@ -1,0 +1,8 @@
+"""What the tests of corpora share."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSEP_WORKERS", "1")

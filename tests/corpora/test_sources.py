@@ -1,0 +1,190 @@
+"""Sources that were chosen, and the rest of the songs, sum to the mixture; overlaps and gaps are reported."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnsep.corpora.checks import difference, products, sum_of_others
+from rnnsep.corpora.original import Original
+from rnnsep.corpora.sources import choose
+from rnnsep.running.errors import UserError
+from tests.corpora.test_collect import made
+
+Noise = Callable[..., NDArray[np.int16]]
+Write = Callable[..., Path]
+FOUR = ("vocals", "drums", "bass", "other")
+STEMS = ("vocals", "drums/kick", "drums/snare", "bass", "accompaniment")
+
+
+@dataclass(frozen=True)
+class Named(Original):
+    """A song that has stems of these names and nothing else."""
+
+    stems: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.stems
+
+
+@given(
+    stems=st.sets(st.sampled_from(STEMS), min_size=1),
+    mixture=st.booleans(),
+    named=st.lists(st.sampled_from(["vocals", "drums", "bass", "accompaniment"]), unique=True),
+)
+def test_whatever_is_chosen_the_sources_sum_to_the_mixture(stems: set[str], mixture: bool, named: list[str]) -> None:
+    """In terms of what was recorded: each stem, where an accompaniment next to other stems is the sum of these."""
+    song = Named("a", "train", "train", (*sorted(stems), *["mixture"] * mixture))
+    others = stems - {"vocals", "accompaniment"}
+    own = {name: Counter([name]) for name in stems} | ({"accompaniment": Counter(others)} if others else {})
+    own["mixture"] = sum((own[name] for name in (stems - {"accompaniment"} if others else stems)), Counter())
+    overlap = {"accompaniment", *(name.split("/")[0] for name in others)}
+    assume(len(overlap & set(named or [name.split("/")[0] for name in stems])) < 2 or "accompaniment" not in named)
+    assume(named or not (others and "accompaniment" in stems))
+    try:
+        choice = choose(named, [song])
+        found = choice.components(song)
+    except UserError:
+        lacking = {name for name in named if name not in {stem.split("/")[0] for stem in stems}}
+        assert lacking or (not mixture and len({stem.split("/")[0] for stem in stems}) == 1)
+        return
+    assert list(found) == ["mixture", *choice.sources]
+    assert choice.sources[: len(named)] == tuple(named)
+
+    def recorded(weights: dict[str, int]) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for name, weight in weights.items():
+            for stem, count in own[name].items():
+                total[stem] += weight * count
+        return {stem: count for stem, count in total.items() if count}
+
+    total: Counter[str] = Counter()
+    for source in choice.sources:
+        total.update(recorded(dict(found[source])))
+    assert {stem: count for stem, count in total.items() if count} == recorded(dict(found["mixture"])) == own["mixture"]
+
+
+@pytest.fixture
+def songs(tmp_path: Path, noise: Noise, write_tree: Write) -> Path:
+    """Two training songs and a test song of four stems and their mixture."""
+    tree = {}
+    for seed, name in enumerate(("train/a", "train/b", "test/c")):
+        stems = {stem: noise(10 * seed + k) for k, stem in enumerate(FOUR)}
+        tree[name] = stems | {"mixture": sum(stems.values())}
+    return write_tree(tmp_path / "songs", tree)
+
+
+@pytest.mark.parametrize(
+    ("named", "rest", "summed"),
+    [(["vocals"], "accompaniment", ("drums", "bass", "other")), (["vocals", "drums"], "rest", ("bass", "other"))],
+)
+def test_everything_else_becomes_one_more_source(
+    songs: Path, tmp_path: Path, named: list[str], rest: str, summed: tuple[str, ...]
+) -> None:
+    corpus = made(songs, tmp_path / "out", sources=named)
+    assert corpus.sources == (*named, rest)
+    for song in corpus.songs:
+        stems = [soundfile.read(songs / song.subset / song.name / f"{name}.wav")[0] for name in summed]
+        np.testing.assert_array_equal(corpus.stem(song, rest), np.float32(sum(stems)))
+
+
+def test_a_folder_of_files_is_their_sum(songs: Path, tmp_path: Path) -> None:
+    plain = made(songs, tmp_path / "plain", sources=["vocals"])
+    for song in songs.glob("*/*"):
+        (song / "accompaniment" / "x").mkdir(parents=True)
+        for name in ("drums", "bass", "other"):
+            (song / f"{name}.wav").rename(song / "accompaniment" / "x" / f"{name}.wav")
+    summed = made(songs, tmp_path / "summed")
+    assert sorted(summed.sources) == sorted(plain.sources)
+    for song in plain.songs:
+        for name in ("mixture", *plain.sources):
+            assert plain.stem(song, name).path.read_bytes() == summed.stem(song, name).path.read_bytes()
+    assert not list((tmp_path / "summed").rglob("drums*"))
+
+
+@pytest.mark.parametrize("named", [["vocals"], None])
+def test_a_stem_and_a_mixture_leave_their_difference(songs: Path, tmp_path: Path, named: list[str] | None) -> None:
+    for path in [*songs.rglob("*.wav")]:
+        if path.stem not in ("vocals", "mixture"):
+            path.unlink()
+    corpus = made(songs, tmp_path / "out", sources=named)
+    assert corpus.sources == ("vocals", "accompaniment")
+    parts = [np.asarray(corpus.stem(corpus.songs[0], source)) for source in corpus.sources]
+    np.testing.assert_allclose(sum(parts), corpus.stem(corpus.songs[0], "mixture"), atol=1e-6)
+    for path in songs.rglob("mixture.wav"):
+        path.unlink()
+    with pytest.raises(UserError, match="vocals is the only source; separation needs at least two"):
+        made(songs, tmp_path / "alone", sources=named)
+
+
+def test_a_source_that_is_the_sum_of_others_is_rejected(songs: Path, tmp_path: Path) -> None:
+    for path in songs.rglob("vocals.wav"):  # a fifth stem that overlaps with three of the others
+        audio, rate = soundfile.read(path, dtype="int16")
+        mixture, _ = soundfile.read(path.with_stem("mixture"), dtype="int16")
+        soundfile.write(path.with_stem("accompaniment"), mixture - audio, rate)
+    assert made(songs, tmp_path / "vocals", sources=["vocals"]).sources == ("vocals", "accompaniment")
+    with pytest.raises(UserError, match=r"accompaniment equals .*; remove it"):
+        made(songs, tmp_path / "all")
+
+
+def test_a_song_without_a_rest_has_a_silent_one(songs: Path, tmp_path: Path) -> None:
+    for name in ("bass", "other", "mixture"):
+        (songs / "train" / "a" / f"{name}.wav").unlink()
+    corpus = made(songs, tmp_path / "out", sources=["vocals", "drums"])
+    (song,) = [song for song in corpus.songs if song.name == "a"]
+    assert not np.asarray(corpus.stem(song, "rest")).any()
+
+
+def test_a_mixture_of_another_level_is_reported_once_with_songs_and_decibels(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(songs, tmp_path / "right")
+    assert "warning" not in capsys.readouterr().out
+    for name in ("a", "b"):
+        path = songs / "train" / name / "mixture.wav"
+        audio, rate = soundfile.read(path, dtype="int16")
+        soundfile.write(path, audio // 2, rate)
+    made(songs, tmp_path / "wrong")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("warning"))
+    assert "in 2 songs" in line and "train/a (-0.0 dB); train/b (-0.0 dB)" in line
+
+
+def test_stems_of_unequal_length_can_be_trimmed_or_padded(songs: Path, tmp_path: Path, noise: Noise) -> None:
+    soundfile.write(songs / "train" / "a" / "drums.wav", noise(1, 700), 8000)
+    soundfile.write(songs / "test" / "c" / "bass.wav", noise(2, 900), 8000)
+    with pytest.raises(UserError, match=r"in 2 songs.*test/c \(bass 900,.*train/a \(.*drums 700"):
+        made(songs, tmp_path / "out")
+    for lengths, counts in (("trim", {"a": 700, "b": 800, "c": 800}), ("pad", {"a": 800, "b": 800, "c": 900})):
+        corpus = made(songs, tmp_path / lengths, lengths=lengths)
+        assert {song.name: song.nb_samples for song in corpus.songs} == counts
+        for song in corpus.songs:
+            for source in (*FOUR, "mixture"):
+                audio = np.asarray(corpus.stem(song, source))
+                given, _ = soundfile.read(songs / song.subset / song.name / f"{source}.wav", dtype="float32")
+                count = min(len(audio), len(given))
+                np.testing.assert_array_equal(audio[:count], given[:count])
+                assert not audio[count:].any()
+
+
+def test_the_difference_is_that_of_the_signals() -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 100_000, 2)).astype(np.float32)
+    assert difference(products([a + b, a, b])) < -100
+    assert difference(products([a + b, 0.9 * a, 0.9 * b])) == pytest.approx(-20, abs=1e-3)
+
+
+@pytest.mark.parametrize("nb_signals", [3, 12])
+def test_a_sum_of_others_is_found_and_independent_signals_are_none(nb_signals: int) -> None:
+    random = np.random.default_rng(0)
+    signals = list(random.normal(size=(nb_signals, 5000, 1)))
+    assert sum_of_others(products(signals)) is None
+    total = sum(signals) + 0.05 * random.normal(size=(5000, 1))
+    assert sum_of_others(products([*signals, total])) == (nb_signals, tuple(range(nb_signals)))
+    assert sum_of_others(products([*signals, np.zeros((5000, 1))])) is None
