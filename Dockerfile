@@ -19,9 +19,9 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/rnnsep \
 # the packages first, so that a change in the code does not install them again
 WORKDIR /opt/source
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --locked --no-dev --no-install-project ${EXTRA:+--extra "$EXTRA"}
+RUN uv sync --locked --no-dev --extra pipeline --no-install-project ${EXTRA:+--extra "$EXTRA"}
 COPY src src
-RUN uv sync --locked --no-dev --no-editable ${EXTRA:+--extra "$EXTRA"}
+RUN uv sync --locked --no-dev --extra pipeline --no-editable ${EXTRA:+--extra "$EXTRA"}
 
 WORKDIR /work
 CMD ["rnnsep", "--help"]

@@ -49,12 +49,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 ELSEWHERE = (  # needs more than a clone, or runs in the background
     "musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest", "10.0.0.", "bucket", "--queue", "queue start",
-    "--run", "tensorboard", "seed-", "docker", "--group",
+    "--run", "tensorboard", "seed-", "docker", "--group", "pip install",
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
     ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.quality"],
-    ["pytest"], ["uv"], ["tensorboard"], ["docker"],
+    ["pytest"], ["uv"], ["tensorboard"], ["docker"], ["pip"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -119,6 +119,11 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
                     params.select(next(iter(load_script(name).main.__annotations__.values())), document)
     elif program == "dask":
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
+    elif program == "pip":
+        assert arguments[0] == "install"
+        assert {name for word in arguments[1:] for name in re.findall(r"\[(\w+)\]", word)} <= {
+            *content["project"]["optional-dependencies"]
+        }
     elif program == "docker":
         assert arguments[0] in ("build", "run")
     elif program == "tensorboard":
@@ -213,13 +218,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_songs(root: Path) -> None:
     """Songs of the user's own, and references and estimates of one."""
-    (root / "album").mkdir()
     noise = 0.2 * np.random.default_rng(1).normal(size=(4000, 2)).astype(np.float32)
     for folder, scale in (("references", 1.0), ("estimates", 0.9)):
         (root / folder / "one").mkdir(parents=True)
         for source, audio in (("vocals", noise), ("other", noise[::-1])):
             soundfile.write(root / folder / "one" / f"{source}.wav", scale * audio, 8000)
-    for path in ("song.wav", "album/other.flac"):
+    for path in ("song.wav", "album/other.flac", "disc-1/intro.wav", "disc-2/intro.wav"):
+        (root / path).parent.mkdir(exist_ok=True)
         soundfile.write(root / path, noise, 8000)
     soundfile.write(root / "song.mp3", noise, 8000, format="MP3")
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
+from rnnsep.running.packages import require
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.decoding import decode, stream_lengths
 from rnnsep.signal.writing import write_wav
@@ -25,6 +26,7 @@ WAVES = (".wav", ".flac")
 
 def musdb() -> ModuleType:
     """The module musdb."""
+    require("musdb")
     with _standin():
         import musdb as module
     return cast(ModuleType, module)
@@ -32,6 +34,7 @@ def musdb() -> ModuleType:
 
 def museval() -> ModuleType:
     """The module museval."""
+    require("museval")
     with _standin():
         import museval as module
     return cast(ModuleType, module)
