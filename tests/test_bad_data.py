@@ -141,7 +141,7 @@ def test_stems_of_a_pipe_are_read_to_their_end(
     for one in corpus.songs:
         found = np.asarray(corpus.stem(one, "drums")) * 32768
         np.testing.assert_array_equal(found, songs[f"{one.subset}/{one.name}"]["drums"])
-    assert "damaged" not in capsys.readouterr().out
+    assert "damaged" not in capsys.readouterr().err
 
 
 def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
@@ -153,7 +153,7 @@ def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
         path.write_bytes(path.read_bytes()[: 44 + 2 * 6000])
     corpus = corpus_of(root, tmp_path / "corpus")
     assert {one.name: one.nb_samples for one in corpus.of("train")} == {"1": 6000, "2": 8000}
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     for name in ("drums", "vocals"):
         path = root / "train" / "1" / f"{name}.wav"
         assert said.count(f"warning: {path}: damaged or truncated: 0.25 s of audio are lost\n") == 1

@@ -171,15 +171,6 @@ def test_select_takes_only_its_own_keys_out_of_a_document() -> None:
     assert params.select(Document, document).rnn.layers == 3
 
 
-def test_an_old_key_is_one_line_with_its_new_name() -> None:
-    with pytest.raises(ParamError, match=r"training\.optimizer: was renamed; use optimizer\.name$"):
-        params.refuse_unknown({"training": {"optimizer": "sgd"}}, ["training.seed"], Path("params.yaml"))
-    with pytest.raises(ParamError, match=r"rnn\.mask: was renamed; use mask\.activation$"):
-        params.check_declared(Document, ["rnn"], {"rnn": GOOD | {"mask": "relu"}})
-    with pytest.raises(ParamError, match=r"params\.yaml: rnn\.defects\.reset: was renamed; use defects\.reset$"):
-        params.refuse_unknown({"rnn": {"defects": {"reset": 4}}}, ["rnn.layers"], Path("params.yaml"))
-
-
 def test_changed_replaces_dotted_keys_only() -> None:
     document = Document(rnn=params.parse(Section, GOOD, "rnn"))
     other = params.changed(document, {"rnn.layers": 5, "rnn.inner.seconds": 3.0})

@@ -33,31 +33,6 @@ SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 80  # characters of a value in a message
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as text, in any case
 
-# keys of version 0.1 and their names today
-RENAMED = {
-    "rnn.noise": "input.noise",
-    "rnn.context": "input.context",
-    "rnn.side": "input.side",
-    "rnn.bandwidth": "input.bandwidth",
-    "rnn.pooling": "input.pooling",
-    "rnn.mel": "input.mel",
-    "rnn.scale": "input.scale",
-    "rnn.input": "input.compression",
-    "rnn.level": "input.level",
-    "rnn.standardise": "input.standardise",
-    "rnn.mel_mask": "mask.mel",
-    "rnn.mask": "mask.activation",
-    "rnn.local": "mask.local",
-    "rnn.defects.half_mixture": "defects.half_mixture",
-    "rnn.defects.reset": "defects.reset",
-    "training.pretraining": "loss.pretraining_epochs",
-    "training.optimizer": "optimizer.name",
-    "training.momentum": "optimizer.momentum",
-    "training.weight_decay": "optimizer.weight_decay",
-    "training.clip": "optimizer.clip",
-    "evaluation.shared_array": "tables.shared_array",
-}
-
 
 @dataclass(frozen=True)
 class Range:
@@ -234,16 +209,11 @@ def _at(document: Mapping[str, Any], key: str) -> Any:
 
 
 def _unknown(key: str, name: str, names: list[str]) -> ParamError:
-    """The error for an unknown key: its new name, the nearest of `names`, or all of them."""
-    old = next((old for old in RENAMED if key == old or key.endswith(f" {old}")), None)
-    if old is not None:
-        return ParamError(key, f"was renamed; use {RENAMED[old]}")
-    return ParamError(key, f"unknown key; {_nearest(name, names)}")
-
-
-def _nearest(name: str, names: list[str]) -> str:
+    """The error for an unknown key, with the nearest of `names`, or all of them."""
     close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(names)}"
+    return ParamError(
+        key, f"unknown key; did you mean {close[0]}?" if close else f"unknown key; known keys: {', '.join(names)}"
+    )
 
 
 def _pruned(cls: type, document: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -240,10 +240,10 @@ def test_a_song_for_training_and_for_scores_is_reported(
 ) -> None:
     shutil.copytree(small_tree / "train" / "a", small_tree / "train" / "a2")  # of the same split
     made(small_tree, tmp_path / "once", validation="none")
-    assert "the same audio" not in capsys.readouterr().out
+    assert "the same audio" not in capsys.readouterr().err
     shutil.copytree(small_tree / "train" / "b", small_tree / "test" / "other name")
     made(small_tree, tmp_path / "twice", validation="none")
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if "the same audio" in line)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "the same audio" in line)
     assert line == (
         "warning: the same audio is used for training and for scores, which are then too high:"
         " test/other name = train/b"

@@ -49,7 +49,7 @@ def on_two_workers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("on_two_workers")
 def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     assert parallel_map(square, range(5), "squares") == [x * x for x in range(5)]
-    assert capfd.readouterr().out.splitlines()[-1] == "squares: 5/5"
+    assert capfd.readouterr().err.splitlines()[-1] == "squares: 5/5"
     assert parallel_map(square, [], "nothing") == []
     assert parallel_map(say, range(2), "prints") == [0, 1]
 

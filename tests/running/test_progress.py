@@ -11,7 +11,7 @@ def test_away_from_a_terminal_there_are_at_most_ten_lines(
     with Progress("songs", total) as progress:
         for _ in range(total):
             progress.advance()
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == expected
     assert lines[-1] == f"songs: {total}/{total}"
 
@@ -19,7 +19,7 @@ def test_away_from_a_terminal_there_are_at_most_ten_lines(
 def test_lines_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress("steps", 2, lines=False) as progress:
         progress.advance("loss 1")
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_time_left_leaves_out_a_slow_first_round(monkeypatch: pytest.MonkeyPatch) -> None:

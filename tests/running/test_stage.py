@@ -252,8 +252,8 @@ def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None
     assert first.stdout and first.stdin
     assert first.stdout.readline() == "made 1\n"
     second = start(project)
-    assert second.stdout
-    assert "waiting" in second.stdout.readline()
+    assert second.stderr
+    assert "waiting" in second.stderr.readline()
     first.communicate("\n")
     out, _ = second.communicate()
     assert second.returncode == 0

@@ -227,5 +227,5 @@ def test_without_a_reader_of_its_own_a_warning_is_printed_once(
 ) -> None:
     (tmp_path / "a.mp3").write_bytes(mp3(tmp_path / "a.mp3", 1) + bytes(3000))
     assert sum(len(block) for block in decode(tmp_path / "a.mp3")[1]) > 44100
-    (line,) = capsys.readouterr().out.splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"warning: {tmp_path / 'a.mp3'}: damaged")

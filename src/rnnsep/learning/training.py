@@ -196,10 +196,10 @@ def fit(
         train_loss = figures["loss"]
         valid_loss = trainer.evaluate(validation.whole()) if validation else float("nan")
         if not np.isfinite([train_loss, valid_loss if validation else 0.0]).all():
+            kept = f"; {checkpoint} holds epoch {state.epoch}" if state.epoch else ""
             raise UserError(
                 f"the loss is NaN or infinite in epoch {epoch}; lower training.learning_rate"
-                f" ({params.learning_rate}) or optimizer.clip ({recipe.optimizer.clip}); {checkpoint} holds epoch"
-                f" {state.epoch}"
+                f" ({params.learning_rate}) or optimizer.clip ({recipe.optimizer.clip}){kept}"
             )
         row: tuple[float, ...] = (epoch, train_loss, valid_loss, rate)
         scores = {"loss": valid_loss}

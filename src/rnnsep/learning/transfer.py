@@ -11,9 +11,8 @@ from typing import Any
 from rnnsep.features.storage import Features
 from rnnsep.network.model import load_model
 from rnnsep.network.network import MaskNetwork
-from rnnsep.network.packaged import cards
+from rnnsep.network.packaged import start_folder
 from rnnsep.params import ParamError
-from rnnsep.running.stage import workspace
 
 OUTPUTS = re.compile(r"/(heads|local|head_\d+)/")  # weights whose rows belong to sources
 
@@ -30,18 +29,7 @@ class Start:
 
         Raises `UserError` if there is no model.
         """
-        folder = workspace() / Path(name).expanduser()
-        for card in cards():
-            if card.name == name and not folder.is_dir():
-                folder = card.folder
-        if not (folder / "model.json").is_file():
-            names = ", ".join(card.name for card in cards())
-            raise ParamError(
-                "training.start",
-                f"no model in {folder}; give a folder with model.json, or one of {names} (DVC removes models/ before"
-                " it trains: copy a model to another folder first)",
-            )
-        return cls(folder)
+        return cls(start_folder(name))
 
     @property
     def key(self) -> str:

@@ -17,13 +17,38 @@ import tensorflow as tf
 from rnnsep.network.masks import masked_channels
 from rnnsep.network.network import MaskNetwork, NetworkParams, make_enhancer, make_network
 from rnnsep.network.settings import standard_settings
-from rnnsep.params import RENAMED, leaf_keys, parse, value_at, with_defaults
+from rnnsep.params import leaf_keys, parse, value_at, with_defaults
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.signal.stft import StftParams
 
 ARCHITECTURE, WEIGHTS, ENHANCER = "model.json", "model.weights.h5", "enhancer.weights.h5"
 MEMBER = "model-{}.weights.h5"
+
+# keys of version 0.1 and their names today
+RENAMED = {
+    "rnn.noise": "input.noise",
+    "rnn.context": "input.context",
+    "rnn.side": "input.side",
+    "rnn.bandwidth": "input.bandwidth",
+    "rnn.pooling": "input.pooling",
+    "rnn.mel": "input.mel",
+    "rnn.scale": "input.scale",
+    "rnn.input": "input.compression",
+    "rnn.level": "input.level",
+    "rnn.standardise": "input.standardise",
+    "rnn.mel_mask": "mask.mel",
+    "rnn.mask": "mask.activation",
+    "rnn.local": "mask.local",
+    "rnn.defects.half_mixture": "defects.half_mixture",
+    "rnn.defects.reset": "defects.reset",
+    "training.pretraining": "loss.pretraining_epochs",
+    "training.optimizer": "optimizer.name",
+    "training.momentum": "optimizer.momentum",
+    "training.weight_decay": "optimizer.weight_decay",
+    "training.clip": "optimizer.clip",
+    "evaluation.shared_array": "tables.shared_array",
+}
 
 # The settings of a network in model.json: one flat section with the key names of version 0.1, in this order. A later
 # setting has a default, that of models saved before it existed, and its dotted key where it differs from the default.

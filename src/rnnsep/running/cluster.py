@@ -49,7 +49,7 @@ def on_cluster(
     here = Path.cwd()
     with client, tempfile.NamedTemporaryFile(prefix=".rnnsep-", dir=here) as witness:
         if not client.nthreads():
-            print(f"waiting for workers of {address}", flush=True)
+            print(f"waiting for workers of {address}", file=sys.stderr, flush=True)
             client.wait_for_workers(1)
         size = max(1, len(items) // (CHUNKS * sum(client.nthreads().values())))
         starts = {}

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, plain lines elsewhere."""
+"""Progress and warnings on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -26,7 +26,7 @@ class Progress:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
         elif self.lines and self.count * 10 // self.total > (self.count - 1) * 10 // self.total:
-            print(f"{self.label}: {self.count}/{self.total} {note}".rstrip(), flush=True)
+            print(f"{self.label}: {self.count}/{self.total} {note}".rstrip(), file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Progress":
         return self
@@ -59,4 +59,4 @@ class Clock:
 
 def warn(message: str) -> None:
     """Print one line about a file that is used although something is wrong with it."""
-    print(f"warning: {one_line(message)}", flush=True)
+    print(f"warning: {one_line(message)}", file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ A stage may keep some of its scratch folder for later runs, and may leave parame
 continues a run instead of starting another (see `Reuse`).
 """
 
+import errno
 import hashlib
 import json
 import shutil
@@ -35,7 +36,7 @@ from filelock import FileLock, Timeout
 
 from rnnsep import params
 from rnnsep.running import files
-from rnnsep.running.errors import UserError
+from rnnsep.running.errors import UserError, one_line
 
 P = TypeVar("P")
 
@@ -43,6 +44,10 @@ SCRATCH = Path(".cache")
 # a file next to the scratch folders of a stage: the key of the last one that was published, and what to keep of it
 FINISHED = "finished"
 RECORDED = "recorded"  # an empty file in a scratch folder of which only what is to be kept is left
+OF_THE_MACHINE = {  # errors that are no fault of the code; NumPy gives no number where a disk is full
+    None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE,
+}  # fmt: skip
 DVC_LOCK = Path("dvc.lock")  # DVC writes it whenever it has recorded the outs of a stage
 
 
@@ -65,7 +70,7 @@ def run(
     helps: Callable[[], bool] = lambda: False,
     reuse: Callable[[P], Reuse] = lambda _: Reuse(),
 ) -> None:
-    """Run the stage of this process's script (see above). Exits with 1 on `UserError`.
+    """Run the stage of this process's script (see above). Exits with 1 and one line on errors that a user can fix.
 
     If `helps()`, another process runs the stage and this one only helps: its outputs are discarded.
     """
@@ -74,6 +79,13 @@ def run(
         _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]], helps(), reuse)
     except UserError as error:
         sys.exit(f"{name}: {error}")
+    except MemoryError as error:
+        sys.exit(f"{name}: not enough memory; {one_line(str(error))}; RNNSEP_WORKERS=1 needs least")
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(one_line(f"{name}: {where}{error.strerror or error}; finished work is kept, dvc repro resumes"))
     except KeyboardInterrupt:
         print(f"{name}: interrupted; finished work is kept, dvc repro resumes", file=sys.stderr)
         sys.exit(130)
@@ -137,7 +149,7 @@ def _alone(name: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{name}: another run of this stage is active here; waiting for it", flush=True)
+        print(f"{name}: another run of this stage is active here; waiting for it", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield
@@ -151,7 +163,7 @@ def _read(name: str, parameters: type[P]) -> tuple[dict[str, Any], P]:
     document = params.read_yaml(Path("params.yaml"))
     stage = pipeline[name]
     params.check_declared(parameters, stage.get("params", []), document)
-    entries = [entry for stage in pipeline.values() for entry in stage.get("params", [])]
+    entries = {entry for stage in pipeline.values() for entry in stage.get("params", [])}
     params.refuse_unknown(document, entries, Path("params.yaml"))
     return stage, params.select(parameters, document)
 

@@ -7,15 +7,17 @@ since they change no results.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from functools import partial
-from multiprocessing.connection import Connection, wait
+from contextlib import closing, contextmanager, suppress
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 from threadpoolctl import threadpool_limits
@@ -29,6 +31,7 @@ Result = TypeVar("Result")
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MEMORY = 1 << 30  # bytes of a worker; that of the stage separate takes most, 0.9 GB
+PATIENCE = 2.0  # s for workers to remove what they have half written
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # of a container
 
 
@@ -60,14 +63,15 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], labe
     """`[function(item) for item in items]`, in parallel processes, each with one BLAS thread, with progress.
 
     With `DASK_SCHEDULER_ADDRESS` the processes are those of a Dask cluster (see `cluster`). `function` must be
-    importable by name (a module's function, or a `functools.partial` of one). Its first exception ends the map. Raises
-    `UserError` if a local worker was killed; songs of a lost worker of a cluster go to another one.
+    importable by name (a module's function, or a `functools.partial` of one). Its first exception, or Ctrl-C, ends the
+    map and all workers at once. Raises `UserError` if a local worker was killed; songs of a lost worker of a cluster go
+    to another one.
     """
     items = list(items)
     results: dict[int, Result] = {}
     try:
-        with Progress(label, len(items)) as progress, _one_blas_thread():
-            for index, result in _executor(len(items))(function, items):
+        with Progress(label, len(items)) as progress, _one_blas_thread(), closing(_run(function, items)) as found:
+            for index, result in found:
                 results[index] = result
                 progress.advance()
     except KeyboardInterrupt:
@@ -75,27 +79,24 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], labe
     return [results[index] for index in range(len(items))]
 
 
-def _executor(nb_items: int) -> Callable[..., Iterator[tuple[int, Any]]]:
-    """A function that maps a function over items and yields (index, result) in order of completion."""
-    if os.environ.get(cluster.ADDRESS) and nb_items:
+def _run(function: Callable[[Item], Result], items: Sequence[Item]) -> Generator[tuple[int, Result]]:
+    """(index, `function(item)`) of each of `items`, in order of completion."""
+    size = min(nb_workers(), len(items))
+    if os.environ.get(cluster.ADDRESS) and items:
         one_thread = dict.fromkeys(THREAD_VARIABLES, "1")
-        return partial(cluster.on_cluster, os.environ[cluster.ADDRESS], variables=one_thread)
-    size = min(nb_workers(), nb_items)
-    return partial(_in_processes, size) if size > 1 else _here
-
-
-def _here(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
-    for index, item in enumerate(items):
-        yield index, function(item)
+        yield from cluster.on_cluster(os.environ[cluster.ADDRESS], function, items, one_thread)
+    elif size > 1:
+        yield from _in_processes(size, function, items)
+    else:
+        yield from ((index, function(item)) for index, item in enumerate(items))
 
 
 def _in_processes(size: int, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
-    context = multiprocessing.get_context("spawn")
-    stop, running = context.Pipe(duplex=False)  # workers end when `running` is closed
-    pool = ProcessPoolExecutor(size, context, initializer=_start_worker, initargs=(stop,))
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), initializer=_start_worker)
     try:
         with _interrupts_held():  # by workers for good: the parent decides what an interrupt means
-            futures = {pool.submit(function, item): index for index, item in enumerate(items)}
+            futures = {pool.submit(_call, function, item): index for index, item in enumerate(items)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
@@ -104,12 +105,10 @@ def _in_processes(size: int, function: Callable[[Item], Result], items: Sequence
             " (RNNSEP_WORKERS=1 needs least memory)"
         ) from None
     except BaseException:  # of an interrupted or failed map, the other songs are not waited for
-        running.close()
+        _stop(set(multiprocessing.active_children()) - others)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-        running.close()
-        stop.close()
 
 
 @contextmanager
@@ -120,6 +119,27 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stop(workers: Iterable[BaseProcess]) -> None:
+    """End processes: they remove what they have half written, or are killed after `PATIENCE` or a second Ctrl-C."""
+    workers, end = list(workers), time.monotonic() + PATIENCE
+    try:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join(max(0.0, end - time.monotonic()))
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+def _call(function: Callable[[Item], Result], item: Item) -> Result:
+    """`function(item)` in a worker, which ends where SIGTERM interrupts it instead of beginning another item."""
+    try:
+        return function(item)
+    except SystemExit:
+        os._exit(1)
 
 
 @contextmanager
@@ -138,12 +158,13 @@ def _one_blas_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _start_worker(stop: Connection) -> None:
-    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
+def _start_worker() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
-def _end_with_parent(stop: Connection) -> None:
+def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel, stop])
+        wait([parent.sentinel])
         os._exit(1)

@@ -1,0 +1,20 @@
+"""A map over songs as a process, for a test that interrupts it."""
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from rnnsep.running import files
+from rnnsep.running.workers import parallel_map
+
+
+def write_slowly(folder: Path, song: int) -> None:
+    with files.whole(folder / f"{song}.wav") as temporary:
+        temporary.touch()
+        while True:
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    parallel_map(partial(write_slowly, Path(sys.argv[1])), range(6), "songs")
