@@ -375,7 +375,10 @@ def test_a_truncated_song_is_separated_as_far_as_it_goes(
     path.write_bytes(path.read_bytes()[: 44 + 2 * 6000])
     arguments = ["separate", str(path), "-o", str(tmp_path / "out"), "--model", str(models), "--residual"]
     assert cli.main(arguments) == 0
-    assert capsys.readouterr().err == (f"rnnsep: warning: {path}: damaged or truncated: 0.25 s of audio are lost\n")
+    assert (
+        capsys.readouterr().err.splitlines()[-1]
+        == f"rnnsep: warning: {path}: damaged or truncated: 0.25 s of audio are lost"
+    )
     total = sum(np.asarray(AudioFile(one)) for one in (tmp_path / "out" / "song").iterdir())
     np.testing.assert_array_equal(total, np.frombuffer(path.read_bytes()[44:], "<i2")[:, None] / 32768)
 

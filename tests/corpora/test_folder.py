@@ -191,7 +191,7 @@ def test_the_folder_of_a_subset_is_known(tmp_path: Path) -> None:
 )
 def test_what_is_left_out_is_said(tmp_path: Path, path: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder.recordings(lay(tmp_path / "songs", [*PLAIN, path]))
-    (said,) = capsys.readouterr().out.splitlines()
+    (said,) = capsys.readouterr().err.splitlines()
     assert line in said
 
 

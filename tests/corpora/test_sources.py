@@ -147,13 +147,13 @@ def test_a_mixture_of_another_level_is_reported_once_with_songs_and_decibels(
     songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made(songs, tmp_path / "right")
-    assert "warning" not in capsys.readouterr().out
+    assert "warning" not in capsys.readouterr().err
     for name in ("a", "b"):
         path = songs / "train" / name / "mixture.wav"
         audio, rate = soundfile.read(path, dtype="int16")
         soundfile.write(path, audio // 2, rate)
     made(songs, tmp_path / "wrong")
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("warning"))
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
     assert "in 2 songs" in line and "train/a (-0.0 dB); train/b (-0.0 dB)" in line
 
 
