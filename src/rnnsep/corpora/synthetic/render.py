@@ -1,4 +1,4 @@
-"""One song of the embedded corpus from its seed: four stems and their sum."""
+"""One song of the synthetic corpus from its seed: four stems and their sum."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -33,8 +33,7 @@ def compose(seed: int, index: int, seconds: float) -> Score:
     melody = lead_part(rng, grid, bars, key, mode, voice)
     choices = list(dict.fromkeys(style.layers))
     nb_layers = int(rng.integers(2, 5))
-    order = rng.permutation(len(choices))[:nb_layers]
-    names = [choices[i] for i in order]
+    names = [choices[i] for i in rng.permutation(len(choices))[:nb_layers]]
     if all(ROLES[n] in ("answer", "stab") for n in names[:2]):
         names[0] = next(n for n in choices if ROLES[n] not in ("answer", "stab"))
     names.sort(key=lambda n: ROLES[n] in ("answer", "stab"))  # layers that always play come first

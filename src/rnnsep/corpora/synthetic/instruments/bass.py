@@ -2,8 +2,17 @@
 
 import numpy as np
 
-from rnnsep.corpora.synthetic.instruments.effects import bandpass, compress, fade, lowpass, place, rms, saturate
-from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, cycle, modes, play, pluck, seconds
+from rnnsep.corpora.synthetic.instruments import effects as fx
+from rnnsep.corpora.synthetic.instruments.oscillators import (
+    SAMPLE_RATE,
+    Audio,
+    cycle,
+    frequency,
+    modes,
+    play,
+    pluck,
+    seconds,
+)
 from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
 from rnnsep.corpora.synthetic.score import Note
 
@@ -17,30 +26,22 @@ STRINGS = {
 }
 
 
-def _frequency(pitch: float) -> float:
-    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
-
-
 def _string_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], buffer: Audio) -> None:
     brightness, damping, decay, position, attack = (
         v * f for v, f in zip(STRINGS[tone], rng.uniform(0.75, 1.35, 5), strict=True)
     )
     keys = [(note.pitch, note.velocity > 0.82) for note in notes]
     lengths = [int((note.duration + 0.05) * SAMPLE_RATE) for note in notes]
-    # each string once, as long as its longest note
-    longest: dict[tuple[float, bool], int] = {}
-    for key, length in zip(keys, lengths, strict=True):
-        longest[key] = max(length, longest.get(key, 0))
     strings = {}
-    for (pitch, hard), length in longest.items():
-        f, t = _frequency(pitch), seconds(length)
+    for (pitch, hard), length in fx.longest(keys, lengths).items():
+        f, t = frequency(pitch), seconds(length)
         string = pluck(f, length, decay, damping, brightness * (1.0 if hard else 0.65), position, 4e-5)
         # near the pickup the fundamental is stronger than at the bridge
         strings[pitch, hard] = string + 0.5 * np.sin(2.0 * np.pi * f * t) * np.exp(-t / (0.25 * decay))
-    knock = bandpass(rng.standard_normal(1500), 600.0, 3500.0) * np.exp(-seconds(1500) / 0.006)
+    knock = fx.bandpass(rng.standard_normal(1500), 600.0, 3500.0) * np.exp(-seconds(1500) / 0.006)
     for note, key, length in zip(notes, keys, lengths, strict=True):
-        place(buffer, note.start, strings[key][:length] * fade(length, 0.002, 0.05), note.velocity)
-        place(buffer, note.start, knock * attack, note.velocity)
+        fx.place(buffer, note.start, strings[key][:length] * fx.fade(length, 0.002, 0.05), note.velocity)
+        fx.place(buffer, note.start, knock * attack, note.velocity)
 
 
 def _synth_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], buffer: Audio) -> None:
@@ -51,7 +52,7 @@ def _synth_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], b
     detune = 2.0 ** (rng.uniform(0.0, 12.0) / 1200.0)
     bend = rng.uniform(0.5, 2.2)
     for note in notes:
-        f = _frequency(note.pitch)
+        f = frequency(note.pitch)
         nb_samples = int((note.duration + 0.05) * SAMPLE_RATE)
         t = seconds(nb_samples)
         if tone == "sub":
@@ -63,7 +64,7 @@ def _synth_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], b
             amount = np.exp(-t / sweep)
             x = play(dark, f, nb_samples) * (1.0 - amount) + play(bright, f, nb_samples) * amount
             x += 0.5 * play(bright, f * detune, nb_samples, 0.3) * amount
-        place(buffer, note.start, x * fade(nb_samples, attack, 0.04), note.velocity)
+        fx.place(buffer, note.start, x * fx.fade(nb_samples, attack, 0.04), note.velocity)
 
 
 def render_bass(
@@ -75,15 +76,17 @@ def render_bass(
     else:
         buffer = np.zeros(nb_samples)
         (_synth_notes if tone in ("synth", "sub") else _string_notes)(tone, rng, notes, buffer)
-    buffer = compress(buffer, rng.uniform(2.0, 5.0), -6.0, 0.15)
-    clean = saturate(buffer, rng.uniform(0.2, 0.6))
+    buffer = fx.compress(buffer, rng.uniform(2.0, 5.0), -6.0, 0.15)
+    clean = fx.saturate(buffer, rng.uniform(0.2, 0.6))
     # an amplifier's grit above the clean tone
-    grit = bandpass(np.tanh(buffer / (rms(buffer) + 1e-12) * rng.uniform(1.0, 4.0)), 500.0, rng.uniform(2500.0, 5000.0))
-    x = clean / (rms(clean) + 1e-12) + rng.choice([0.03, 0.08, 0.2]) * grit
+    grit = fx.bandpass(
+        np.tanh(buffer / (fx.rms(buffer) + 1e-12) * rng.uniform(1.0, 4.0)), 500.0, rng.uniform(2500.0, 5000.0)
+    )
+    x = clean / (fx.rms(clean) + 1e-12) + rng.choice([0.03, 0.08, 0.2]) * grit
     if rng.random() < 0.35:
         return np.stack([x, x], axis=1)
     # chorus: the upper part apart, the low part in the middle
-    low = lowpass(x, 250.0)
+    low = fx.lowpass(x, 250.0)
     high = x - low
     late = np.arange(nb_samples) - (0.008 + 0.002 * np.sin(2.0 * np.pi * 0.7 * seconds(nb_samples))) * SAMPLE_RATE
     wet = np.interp(late, np.arange(nb_samples), high)

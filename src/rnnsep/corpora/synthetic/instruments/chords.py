@@ -4,28 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnnsep.corpora.synthetic.instruments.effects import (
-    bandpass,
-    body,
-    compress,
-    fade,
-    highpass,
-    lowpass,
-    pan,
-    place,
-    rms,
-    saturate,
-)
-from rnnsep.corpora.synthetic.instruments.oscillators import (
-    SAMPLE_RATE,
-    Audio,
-    cycle,
-    ensemble,
-    modes,
-    play,
-    pluck,
-    seconds,
-)
+from rnnsep.corpora.synthetic.instruments import effects as fx
+from rnnsep.corpora.synthetic.instruments import oscillators as osc
+from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
 from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
 from rnnsep.corpora.synthetic.score import Layer, Note
 
@@ -33,29 +14,24 @@ from rnnsep.corpora.synthetic.score import Layer, Note
 Voice = Callable[[float, int, float], Audio]
 
 
-def _frequency(pitch: float) -> float:
-    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
-
-
 def _guitar(rng: np.random.Generator, brightness: float, damping: float, decay: float) -> Voice:
     bright, damp, long = rng.uniform(0.7, 1.4, 3) * (brightness, damping, decay)
     position = rng.uniform(0.09, 0.25)
-
-    def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
-        return pluck(frequency, nb_samples, long, damp, bright * velocity, position, 2e-5)
-
-    return note
+    return lambda frequency, nb_samples, velocity: osc.pluck(
+        frequency, nb_samples, long, damp, bright * velocity, position, 2e-5
+    )
 
 
 def _piano(rng: np.random.Generator) -> Voice:
     brightness, decay = rng.uniform(900.0, 3000.0), rng.uniform(3.0, 7.0)
 
     def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
-        strings = [
-            pluck(frequency * f, nb_samples, decay, 2500.0, brightness * velocity, 0.12, 2e-4) for f in (0.9996, 1.0005)
-        ]
-        knock = modes([90.0, 160.0, 310.0], [0.05, 0.04, 0.02], [0.03, 0.02, 0.02], nb_samples)
-        return np.asarray(strings[0] + 0.8 * strings[1] + velocity * knock)
+        first, second = (
+            osc.pluck(frequency * f, nb_samples, decay, 2500.0, brightness * velocity, 0.12, 2e-4)
+            for f in (0.9996, 1.0005)
+        )
+        knock = osc.modes([90.0, 160.0, 310.0], [0.05, 0.04, 0.02], [0.03, 0.02, 0.02], nb_samples)
+        return np.asarray(first + 0.8 * second + velocity * knock)
 
     return note
 
@@ -66,7 +42,7 @@ def _electric_piano(rng: np.random.Generator) -> Voice:
     ratio = rng.choice([1.0, 1.0, 2.0, 3.0])
 
     def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
-        t = seconds(nb_samples)
+        t = osc.seconds(nb_samples)
         modulation = index * velocity * np.exp(-t / 0.45) * np.sin(2.0 * np.pi * ratio * frequency * t)
         tine = bell * velocity * np.exp(-t / 0.07) * np.sin(2.0 * np.pi * 7.0 * frequency * t)
         wave = np.sin(2.0 * np.pi * frequency * t + modulation + tine)
@@ -79,12 +55,10 @@ def _organ(rng: np.random.Generator) -> Voice:
     bars = rng.uniform(0.0, 1.0, 9) * (0.8, 0.7, 1.0, 0.8, 0.6, 0.5, 0.25, 0.25, 0.2)
     amplitudes = np.zeros(16)
     amplitudes[[0, 2, 1, 3, 5, 7, 9, 11, 15]] = bars  # harmonics of the octave below
-    table = cycle(amplitudes)
-
-    def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
-        return velocity * play(table, 0.5 * frequency, nb_samples, float(rng.random()))
-
-    return note
+    table = osc.cycle(amplitudes)
+    return lambda frequency, nb_samples, velocity: (
+        velocity * osc.play(table, 0.5 * frequency, nb_samples, float(rng.random()))
+    )
 
 
 def _ensemble(rng: np.random.Generator, tilt: float, cents: float) -> Voice:
@@ -95,7 +69,7 @@ def _ensemble(rng: np.random.Generator, tilt: float, cents: float) -> Voice:
     def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
         k = np.arange(1, min(50, int(14000.0 / frequency)) + 1)
         amplitudes = k**-tilt / (1.0 + (k * frequency / cutoff) ** 2) * np.where(k % 2, 1.0, hollow)
-        left = ensemble(rng, frequency, amplitudes, cents, max(1 << 17, nb_samples))
+        left = osc.ensemble(rng, frequency, amplitudes, cents, max(1 << 17, nb_samples))
         # half way round the endless sound there is another one, unlike it
         other = np.roll(left, len(left) // 2)
         return velocity * np.stack([left, (1.0 - width) * left + width * other], axis=1)
@@ -112,16 +86,17 @@ def _filtered(rng: np.random.Generator, attack: float, decay: float) -> Voice:
     def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
         k = np.arange(1, max(2, int(14000.0 / frequency)))
         spectrum = (k % 2 if square else 1.0) / k
-        dark, bright = (cycle(spectrum / (1.0 + (k * frequency / c) ** 2)) for c in (cutoff, cutoff * depth * velocity))
-        t = seconds(nb_samples)
+        dark, bright = (
+            osc.cycle(spectrum / (1.0 + (k * frequency / c) ** 2)) for c in (cutoff, cutoff * depth * velocity)
+        )
+        t = osc.seconds(nb_samples)
         amount = (1.0 - np.exp(-t / attack)) * np.exp(-t / decay)
         waves = [
-            play(dark, f, nb_samples, p) * (1.0 - amount) + play(bright, f, nb_samples, p) * amount
+            osc.play(dark, f, nb_samples, p) * (1.0 - amount) + osc.play(bright, f, nb_samples, p) * amount
             for f, p in ((frequency / detune, 0.1), (frequency * detune, 0.6))
         ]
-        return (
-            np.stack([waves[0] + 0.4 * waves[1], waves[1] + 0.4 * waves[0]], axis=1) * np.exp(-0.4 * t / decay)[:, None]
-        )
+        sides = np.stack([waves[0] + 0.4 * waves[1], waves[1] + 0.4 * waves[0]], axis=1)
+        return sides * np.exp(-0.4 * t / decay)[:, None]
 
     return note
 
@@ -135,46 +110,28 @@ def _bar(rng: np.random.Generator, ratios: tuple[float, ...], decay: float) -> V
         frequencies = np.array([frequency * r for r in ratios])
         audible = frequencies < 16000.0
         decays = long * (440.0 / frequency) ** 0.5 / np.arange(1, len(ratios) + 1)
-        return modes(frequencies[audible], (levels * velocity)[audible], decays[audible], nb_samples)
+        return osc.modes(frequencies[audible], (levels * velocity)[audible], decays[audible], nb_samples)
 
     return note
 
 
-def _voice(instrument: str, rng: np.random.Generator) -> Voice:
-    match instrument:
-        case "acoustic":
-            return _guitar(rng, 3500.0, 2600.0, 3.0)
-        case "clean":
-            return _guitar(rng, 1800.0, 2500.0, 3.5)
-        case "distorted":
-            return _guitar(rng, 2500.0, 4000.0, 7.0)
-        case "clavinet":
-            return _guitar(rng, 3500.0, 3000.0, 1.6)
-        case "piano":
-            return _piano(rng)
-        case "electric piano":
-            return _electric_piano(rng)
-        case "organ":
-            return _organ(rng)
-        case "pad":
-            return _ensemble(rng, 1.0, rng.uniform(8.0, 25.0))
-        case "strings":
-            return _ensemble(rng, 0.9, rng.uniform(6.0, 14.0))
-        case "brass":
-            return _filtered(rng, 0.05, 0.6)
-        case "stabs":
-            return _filtered(rng, 0.005, 0.15)
-        case "lead":
-            return _filtered(rng, 0.01, 0.5)
-        case "bell":
-            return _bar(rng, (1.0, 2.76, 5.4, 8.93), 0.9)
-        case "mallets":
-            return _bar(rng, (1.0, 4.0, 9.2), 0.35)
-        case _:  # arpeggio
-            plucked = rng.random() < 0.5
-            return _guitar(rng, 2500.0, 2500.0, 2.0) if plucked else _filtered(rng, 0.004, 0.12)
-
-
+VOICES: dict[str, Callable[[np.random.Generator], Voice]] = {
+    "acoustic": lambda rng: _guitar(rng, 3500.0, 2600.0, 3.0),
+    "clean": lambda rng: _guitar(rng, 1800.0, 2500.0, 3.5),
+    "distorted": lambda rng: _guitar(rng, 2500.0, 4000.0, 7.0),
+    "clavinet": lambda rng: _guitar(rng, 3500.0, 3000.0, 1.6),
+    "piano": _piano,
+    "electric piano": _electric_piano,
+    "organ": _organ,
+    "pad": lambda rng: _ensemble(rng, 1.0, rng.uniform(8.0, 25.0)),
+    "strings": lambda rng: _ensemble(rng, 0.9, rng.uniform(6.0, 14.0)),
+    "brass": lambda rng: _filtered(rng, 0.05, 0.6),
+    "stabs": lambda rng: _filtered(rng, 0.005, 0.15),
+    "lead": lambda rng: _filtered(rng, 0.01, 0.5),
+    "bell": lambda rng: _bar(rng, (1.0, 2.76, 5.4, 8.93), 0.9),
+    "mallets": lambda rng: _bar(rng, (1.0, 4.0, 9.2), 0.35),
+    "arpeggio": lambda rng: _guitar(rng, 2500.0, 2500.0, 2.0) if rng.random() < 0.5 else _filtered(rng, 0.004, 0.12),
+}
 # attack and release of the held instruments, seconds
 ENVELOPES = {"pad": (0.25, 0.4), "strings": (0.12, 0.25), "organ": (0.01, 0.05), "brass": (0.02, 0.08)}
 WOODEN = ("acoustic", "clean", "clavinet", "piano", "mallets", "arpeggio")
@@ -183,17 +140,16 @@ STRUMMED = {"acoustic": 0.011, "clean": 0.006, "distorted": 0.004}
 
 def _play(notes: tuple[Note, ...], instrument: str, rng: np.random.Generator, nb_samples: int) -> Audio:
     """One take of a layer, not panned, shape (nb_samples,) or (nb_samples, 2) as the instrument has it."""
-    voice = _voice(instrument, rng)
+    voice = VOICES[instrument](rng)
     attack, release = ENVELOPES.get(instrument, (0.001, 0.06))
     strum = STRUMMED.get(instrument, 0.0) * rng.uniform(0.6, 1.5)
     held = instrument in ("pad", "strings")
     keys = [(note.pitch, 1.0 if note.velocity > 0.75 else 0.7) for note in notes]
     lengths = [int((note.duration + release) * SAMPLE_RATE) for note in notes]
-    # each sound once, as long as its longest note
-    longest: dict[tuple[float, float], int] = {}
-    for key, length in zip(keys, lengths, strict=True):
-        longest[key] = max(length, longest.get(key, 0))
-    sounds = {key: voice(_frequency(key[0]), length, key[1]) for key, length in longest.items()}
+    sounds = {
+        (pitch, velocity): voice(osc.frequency(pitch), length, velocity)
+        for (pitch, velocity), length in fx.longest(keys, lengths).items()
+    }
     buffer = np.zeros((nb_samples, *sounds[keys[0]].shape[1:]))
     rank, previous = 0, -1.0
     for note, key, length in zip(notes, keys, lengths, strict=True):
@@ -202,25 +158,25 @@ def _play(notes: tuple[Note, ...], instrument: str, rng: np.random.Generator, nb
         x = sounds[key]
         first = int(rng.integers(len(x) - length)) if held and length < len(x) else 0  # anywhere in the endless sound
         x = x[first : first + length]
-        envelope = fade(len(x), attack, release)
+        envelope = fx.fade(len(x), attack, release)
         late = strum * rank + abs(rng.normal(0.0, 0.003))
         level = note.velocity * rng.uniform(0.9, 1.05)
-        place(buffer, note.start + late, x * (envelope[:, None] if x.ndim == 2 else envelope), level)
+        fx.place(buffer, note.start + late, x * (envelope[:, None] if x.ndim == 2 else envelope), level)
     return buffer
 
 
 def _amplify(x: Audio, rng: np.random.Generator) -> Audio:
     """Distortion and a loudspeaker cabinet."""
-    x = highpass(x, 90.0)
-    x = np.tanh(rng.uniform(2.0, 8.0) * x / (rms(x) + 1e-12))
-    x = lowpass(highpass(x, 80.0), rng.uniform(3500.0, 5500.0), 3)
-    return x + rng.uniform(0.2, 0.8) * bandpass(x, 1500.0, 3500.0)
+    x = fx.highpass(x, 90.0)
+    x = np.tanh(rng.uniform(2.0, 8.0) * x / (fx.rms(x) + 1e-12))
+    x = fx.lowpass(fx.highpass(x, 80.0), rng.uniform(3500.0, 5500.0), 3)
+    return x + rng.uniform(0.2, 0.8) * fx.bandpass(x, 1500.0, 3500.0)
 
 
 def _widen(x: Audio, rng: np.random.Generator) -> Audio:
     """Chorus: each side of `x` (nb_samples, 2) has a copy delayed by a slowly moving time."""
     nb_samples = len(x)
-    grid, t = np.arange(nb_samples), seconds(nb_samples)
+    grid, t = np.arange(nb_samples), osc.seconds(nb_samples)
     rate, depth, mix = rng.uniform(0.3, 1.2), rng.uniform(0.001, 0.003), rng.uniform(0.3, 0.8)
     sides = []
     for side, phase in ((0, 0.0), (1, 2.0)):
@@ -243,22 +199,22 @@ def _layer(
         x = _play(layer.notes, name, rng, nb_samples)
         if name == "distorted":
             return _amplify(x, rng)
-        return body(x, rng, rng.uniform(0.3, 0.8)) if name in WOODEN and x.ndim == 1 else x
+        return fx.body(x, rng, rng.uniform(0.3, 0.8)) if name in WOODEN and x.ndim == 1 else x
 
     if name in ("distorted", "acoustic") and rng.random() < 0.6:
         # played twice, one take on each side
         apart = rng.uniform(0.5, 0.95)
-        return np.asarray(take()[:, None] * pan(-apart) + take()[:, None] * pan(apart))
-    x = compress(take(), rng.uniform(1.5, 3.0), 0.0)
+        return np.asarray(take()[:, None] * fx.pan(-apart) + take()[:, None] * fx.pan(apart))
+    x = fx.compress(take(), rng.uniform(1.5, 3.0), 0.0)
     x = np.stack([x, x], axis=1) if x.ndim == 1 else x
     if name in ("electric piano", "organ"):
         # tremolo that moves from side to side
         depth, rate = rng.uniform(0.0, 0.4), rng.uniform(3.0, 6.8)
-        wave = depth * np.sin(2.0 * np.pi * rate * seconds(nb_samples))
+        wave = depth * np.sin(2.0 * np.pi * rate * osc.seconds(nb_samples))
         x = x * np.stack([1.0 + wave, 1.0 - wave], axis=1)
     if name in ("clean", "electric piano", "pad") and rng.random() < 0.6:
         x = _widen(x, rng)
-    return np.asarray(x * pan(where))
+    return np.asarray(x * fx.pan(where))
 
 
 def render_other(
@@ -270,5 +226,5 @@ def render_other(
     for i, layer in enumerate(layers):
         if layer.notes:
             x = _layer(layer, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples, font)
-            buffer += x / (rms(x) + 1e-12) * rng.uniform(0.5, 1.0)
-    return saturate(compress(buffer, 2.0, 0.0), rng.uniform(0.1, 0.4))
+            buffer += x / (fx.rms(x) + 1e-12) * rng.uniform(0.5, 1.0)
+    return fx.saturate(fx.compress(buffer, 2.0, 0.0), rng.uniform(0.1, 0.4))

@@ -4,18 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnnsep.corpora.synthetic.instruments.effects import (
-    bandpass,
-    compress,
-    decibels,
-    fade,
-    highpass,
-    lowpass,
-    pan,
-    place,
-    rms,
-    saturate,
-)
+from rnnsep.corpora.synthetic.instruments import effects as fx
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, modes, seconds
 from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
 from rnnsep.corpora.synthetic.score import Hit
@@ -46,19 +35,14 @@ def _kick(rng: np.random.Generator, kit: str) -> Audio:
         pitch = rng.uniform(40.0, 55.0)
         body = modes([pitch], [1.0], [decay], int(5 * decay * SAMPLE_RATE), rng.uniform(2.0, 5.0), 0.018)
         body = np.tanh(rng.uniform(1.0, 2.5) * body)
-        click = bandpass(_noise(rng, 0.02, 0.0025), rng.uniform(1500.0, 4000.0), 14000.0)
+        click = fx.bandpass(_noise(rng, 0.02, 0.0025), rng.uniform(1500.0, 4000.0), 14000.0)
         return _add(body, rng.uniform(0.1, 0.5) * click)
     pitch = rng.uniform(44.0, 66.0) if kit != "brushes" else rng.uniform(60.0, 80.0)
     decay = rng.uniform(0.05, 0.12) * (1.5 if kit == "big" else 1.0)
-    body = modes(
-        pitch * MEMBRANE[:4],
-        [1.0, 0.35, 0.2, 0.15],
-        decay / np.arange(1, 5) ** 0.7,
-        22050,
-        rng.uniform(0.4, 1.2),
-    )
-    shell = bandpass(_noise(rng, 0.25, rng.uniform(0.02, 0.05)), 120.0, rng.uniform(400.0, 900.0))
-    beater = bandpass(_noise(rng, 0.05, rng.uniform(0.004, 0.009)), rng.uniform(1200.0, 2800.0), 6000.0)
+    decays = decay / np.arange(1, 5) ** 0.7
+    body = modes(pitch * MEMBRANE[:4], [1.0, 0.35, 0.2, 0.15], decays, 22050, rng.uniform(0.4, 1.2))
+    shell = fx.bandpass(_noise(rng, 0.25, rng.uniform(0.02, 0.05)), 120.0, rng.uniform(400.0, 900.0))
+    beater = fx.bandpass(_noise(rng, 0.05, rng.uniform(0.004, 0.009)), rng.uniform(1200.0, 2800.0), 6000.0)
     snap = modes([rng.uniform(1800.0, 3500.0)], [1.0], [0.004], 2000)
     amount = rng.uniform(0.15, 0.6) if kit != "brushes" else 0.08
     return _add(body, rng.uniform(0.1, 0.4) * shell, amount * beater, 0.5 * amount * snap)
@@ -70,24 +54,18 @@ def _snare(rng: np.random.Generator, kit: str) -> Audio:
     nb_samples = int(0.5 * SAMPLE_RATE)
     if kit in ("electronic", "808"):
         body = modes([pitch, pitch * 1.78], [1.0, 0.6], [ring, 0.6 * ring], nb_samples, rng.uniform(0.0, 0.6))
-        wires = highpass(_noise(rng, 0.45, rng.uniform(0.05, 0.13)), rng.uniform(800.0, 2500.0))
+        wires = fx.highpass(_noise(rng, 0.45, rng.uniform(0.05, 0.13)), rng.uniform(800.0, 2500.0))
         return _add(body, rng.uniform(0.5, 1.1) * wires)
     amplitudes = rng.uniform(0.4, 1.0, 8) / np.arange(1, 9) ** 0.6
-    body = modes(
-        pitch * MEMBRANE * rng.uniform(0.98, 1.02, 8),
-        amplitudes,
-        ring / np.arange(1, 9) ** 0.5,
-        nb_samples,
-        0.12,
-        0.015,
-    )
+    pitches = pitch * MEMBRANE * rng.uniform(0.98, 1.02, 8)
+    body = modes(pitches, amplitudes, ring / np.arange(1, 9) ** 0.5, nb_samples, 0.12, 0.015)
     tail = rng.uniform(0.05, 0.11) * (1.5 if kit == "big" else 1.0)
-    wires = bandpass(_noise(rng, 0.5, tail), rng.uniform(900.0, 2200.0), rng.uniform(7000.0, 14000.0))
-    buzz = bandpass(_noise(rng, 0.5, 0.6 * tail), rng.uniform(3000.0, 5000.0), 9000.0)
-    crack = highpass(_noise(rng, 0.03, rng.uniform(0.003, 0.008)), 1200.0)
+    wires = fx.bandpass(_noise(rng, 0.5, tail), rng.uniform(900.0, 2200.0), rng.uniform(7000.0, 14000.0))
+    buzz = fx.bandpass(_noise(rng, 0.5, 0.6 * tail), rng.uniform(3000.0, 5000.0), 9000.0)
+    crack = fx.highpass(_noise(rng, 0.03, rng.uniform(0.003, 0.008)), 1200.0)
     if kit == "brushes":
         nb_swish = int(0.3 * SAMPLE_RATE)
-        swish = bandpass(rng.standard_normal(nb_swish), 1500.0, 9000.0) * fade(nb_swish, 0.03, 0.25)
+        swish = fx.bandpass(rng.standard_normal(nb_swish), 1500.0, 9000.0) * fx.fade(nb_swish, 0.03, 0.25)
         return _add(0.25 * body, wires, 0.5 * swish)
     return _add(body, rng.uniform(0.5, 1.0) * wires, rng.uniform(0.2, 0.7) * buzz, rng.uniform(0.5, 1.0) * crack)
 
@@ -95,10 +73,10 @@ def _snare(rng: np.random.Generator, kit: str) -> Audio:
 def _clap(rng: np.random.Generator) -> Audio:
     hands = np.zeros(int(0.4 * SAMPLE_RATE))
     for start in np.cumsum(rng.uniform(0.007, 0.013, 4)):
-        place(hands, float(start) - 0.007, _noise(rng, 0.03, 0.004))
-    place(hands, 0.03, 0.7 * _noise(rng, 0.35, rng.uniform(0.04, 0.09)))
+        fx.place(hands, float(start) - 0.007, _noise(rng, 0.03, 0.004))
+    fx.place(hands, 0.03, 0.7 * _noise(rng, 0.35, rng.uniform(0.04, 0.09)))
     centre = rng.uniform(1000.0, 1700.0)
-    return _add(bandpass(hands, 0.7 * centre, 1.8 * centre) + 0.15 * highpass(hands, 3000.0))
+    return _add(fx.bandpass(hands, 0.7 * centre, 1.8 * centre) + 0.15 * fx.highpass(hands, 3000.0))
 
 
 def _metal(
@@ -110,31 +88,31 @@ def _metal(
     decays = decay * (low / frequencies) ** 0.35 * rng.uniform(0.5, 1.3, nb_partials)
     amplitudes = rng.uniform(0.2, 1.0, nb_partials) * rng.choice([-1.0, 1.0], nb_partials)
     ring = modes(frequencies, amplitudes, decays, nb_samples)
-    wash = highpass(rng.standard_normal(nb_samples), low, 2)
+    wash = fx.highpass(rng.standard_normal(nb_samples), low, 2)
     t = seconds(nb_samples)
-    bright = highpass(wash, 7000.0)
+    bright = fx.highpass(wash, 7000.0)
     wash = (wash - bright) * np.exp(-t / decay) + bright * np.exp(-t / (0.6 * decay))
-    stick = highpass(_noise(rng, 0.02, 0.002), low)
-    return _add(ring / (rms(ring) + 1e-9), noisiness * wash / (rms(wash) + 1e-9), 2.0 * stick)
+    stick = fx.highpass(_noise(rng, 0.02, 0.002), low)
+    return _add(ring / (fx.rms(ring) + 1e-9), noisiness * wash / (fx.rms(wash) + 1e-9), 2.0 * stick)
 
 
 def _tom(rng: np.random.Generator, kit: str, pitch: float) -> Audio:
     decay = rng.uniform(0.1, 0.22)
     amplitudes = [1.0, 0.4, 0.25, 0.2, 0.1] if kit != "808" else [1.0, 0.1, 0.0, 0.0, 0.0]
     body = modes(pitch * MEMBRANE[:5], amplitudes, decay / np.arange(1, 6) ** 0.6, 30000, rng.uniform(0.15, 0.5), 0.05)
-    stick = bandpass(_noise(rng, 0.05, 0.006), 800.0, 6000.0)
+    stick = fx.bandpass(_noise(rng, 0.05, 0.006), 800.0, 6000.0)
     return _add(body, 0.3 * stick)
 
 
 def _rim(rng: np.random.Generator) -> Audio:
     stick = modes([rng.uniform(420.0, 600.0), rng.uniform(1500.0, 1900.0)], [0.6, 1.0], [0.02, 0.012], 6000)
-    return _add(stick, 0.3 * highpass(_noise(rng, 0.03, 0.004), 2000.0))
+    return _add(stick, 0.3 * fx.highpass(_noise(rng, 0.03, 0.004), 2000.0))
 
 
 def _shaker(rng: np.random.Generator) -> Audio:
     nb_samples = int(0.09 * SAMPLE_RATE)
-    beads = bandpass(rng.standard_normal(nb_samples), rng.uniform(3000.0, 6000.0), 14000.0)
-    return _add(beads * fade(nb_samples, 0.03, 0.05))
+    beads = fx.bandpass(rng.standard_normal(nb_samples), rng.uniform(3000.0, 6000.0), 14000.0)
+    return _add(beads * fx.fade(nb_samples, 0.03, 0.05))
 
 
 def _kit(rng: np.random.Generator, kit: str) -> dict[str, Callable[[], Audio]]:
@@ -163,21 +141,13 @@ def _kit(rng: np.random.Generator, kit: str) -> dict[str, Callable[[], Audio]]:
 
 
 # Level (dB) and place of each piece; the drummer's side is drawn per song.
+# fmt: off
 MIX = {
-    "kick": (0.0, 0.0),
-    "snare": (-2.5, 0.05),
-    "clap": (-5.0, 0.0),
-    "rim": (-8.0, 0.1),
-    "hat": (-11.0, 0.4),
-    "open": (-12.0, 0.4),
-    "ride": (-14.0, -0.5),
-    "crash": (-10.0, -0.35),
-    "high tom": (-5.0, 0.35),
-    "mid tom": (-5.0, 0.0),
-    "low tom": (-4.0, -0.45),
-    "shaker": (-17.0, -0.4),
-    "tambourine": (-16.0, 0.5),
+    "kick": (0.0, 0.0), "snare": (-2.5, 0.05), "clap": (-5.0, 0.0), "rim": (-8.0, 0.1), "hat": (-11.0, 0.4),
+    "open": (-12.0, 0.4), "ride": (-14.0, -0.5), "crash": (-10.0, -0.35), "high tom": (-5.0, 0.35),
+    "mid tom": (-5.0, 0.0), "low tom": (-4.0, -0.45), "shaker": (-17.0, -0.4), "tambourine": (-16.0, 0.5),
 }
+# fmt: on
 
 
 def render_drums(
@@ -185,10 +155,10 @@ def render_drums(
 ) -> Audio:
     """The drum stem without its room, shape (nb_samples, 2); `font` plays it if there is one."""
     buffer = font.hits(hits, kit, rng, nb_samples) if font else _struck(hits, kit, rng, nb_samples)
-    buffer = compress(buffer, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
+    buffer = fx.compress(buffer, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
     # a second copy, squashed, brings up what rings between the strokes
-    buffer += rng.uniform(0.0, 1.0) * compress(buffer, 8.0, -15.0, 0.08)
-    return saturate(buffer, rng.uniform(0.03, 0.2))
+    buffer += rng.uniform(0.0, 1.0) * fx.compress(buffer, 8.0, -15.0, 0.08)
+    return fx.saturate(buffer, rng.uniform(0.03, 0.2))
 
 
 def _struck(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int) -> Audio:
@@ -196,14 +166,14 @@ def _struck(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_sample
     used = {hit.piece for hit in hits}
     pieces = {name: make() for name, make in _kit(rng, kit).items() if name in used}
     # a soft stroke is darker
-    soft = {name: lowpass(x, 3500.0) for name, x in pieces.items() if name in ("kick", "snare", "high tom")}
+    soft = {name: fx.lowpass(x, 3500.0) for name, x in pieces.items() if name in ("kick", "snare", "high tom")}
     side = rng.choice([-1.0, 1.0]) * rng.uniform(0.7, 1.6)
     cymbals = rng.uniform(-5.0, 3.0)
     level = {
-        name: decibels(gain + rng.normal(0.0, 1.5) + (cymbals if name in ("hat", "open", "ride", "crash") else 0.0))
+        name: fx.decibels(gain + rng.normal(0.0, 1.5) + (cymbals if name in ("hat", "open", "ride", "crash") else 0.0))
         for name, (gain, _) in MIX.items()
     }
-    place_of = {name: pan(float(np.clip(side * where, -0.9, 0.9))) for name, (_, where) in MIX.items()}
+    place_of = {name: fx.pan(float(np.clip(side * where, -0.9, 0.9))) for name, (_, where) in MIX.items()}
     buffer = np.zeros((nb_samples, 2))
     choked = sorted(h.start for h in hits if h.piece == "hat")
     for hit in hits:
@@ -213,7 +183,7 @@ def _struck(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_sample
         if hit.piece == "open":  # the next closed stroke chokes it
             until = next((t for t in choked if t > hit.start + 0.02), hit.start + 1.0) - hit.start
             length = min(len(x), max(600, int(until * SAMPLE_RATE)))
-            x = x[:length] * fade(length, 0.0, 0.015)
+            x = x[:length] * fx.fade(length, 0.0, 0.015)
         colour = 1.0 + 0.12 * rng.standard_normal()
-        place(buffer, hit.start, x * colour, level[hit.piece] * hit.velocity**1.3 * place_of[hit.piece])
+        fx.place(buffer, hit.start, x * colour, level[hit.piece] * hit.velocity**1.3 * place_of[hit.piece])
     return buffer

@@ -1,9 +1,14 @@
-"""Envelopes, placing, filters, dynamics, rooms and the spectral balance of the embedded corpus."""
+"""Envelopes, placing, filters, dynamics, rooms and the spectral balance of the synthetic corpus."""
+
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 import numpy as np
 from scipy import fft, signal
 
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def decibels(value: float) -> float:
@@ -42,6 +47,14 @@ def place(buffer: Audio, start: float, x: Audio, gain: float | Audio = 1.0) -> N
         part = x[skip : skip + length]
         part = part[:, None] if part.ndim < buffer.ndim else part
         buffer[first + skip : first + skip + length] += part * gain
+
+
+def longest(keys: Iterable[Key], lengths: Iterable[int]) -> dict[Key, int]:
+    """The largest length of each key: each sound is made once, as long as its longest note."""
+    found: dict[Key, int] = {}
+    for key, length in zip(keys, lengths, strict=True):
+        found[key] = max(length, found.get(key, 0))
+    return found
 
 
 def pan(position: float) -> Audio:
@@ -127,14 +140,7 @@ def room(rng: np.random.Generator, reverberation: float, damping: float, width: 
 BANDS = 31.25 * 2.0 ** np.arange(10)
 
 
-def strip(
-    x: Audio,
-    target: Audio,
-    amount: float,
-    response: Audio | None = None,
-    wet: float = 0.0,
-    delay: float = 0.0,
-) -> Audio:
+def strip(x: Audio, target: Audio, amount: float, response: Audio, wet: float, delay: float) -> Audio:
     """The channel strip: reverberation, then an equaliser; shape (nb_samples, nb_channels) kept.
 
     `response` is a `room`, added with amplitude `wet` and `delay` seconds late. The equaliser moves the
@@ -143,14 +149,12 @@ def strip(
     """
     nb_samples = len(x)
     first = int(delay * SAMPLE_RATE)
-    tail = SAMPLE_RATE // 10 if response is None else first + len(response)
-    length = fft.next_fast_len(nb_samples + tail, real=True)
+    length = fft.next_fast_len(nb_samples + first + len(response), real=True)
     spectrum = fft.rfft(np.ascontiguousarray(x.T), length)  # (samples, channels) -> (channels, bins)
     f = np.arange(spectrum.shape[1]) * (SAMPLE_RATE / length)
-    if response is not None:
-        late = np.zeros((response.shape[1], first + len(response)))
-        late[:, first:] = wet * response.T
-        spectrum *= 1.0 + fft.rfft(late, length)
+    late = np.zeros((response.shape[1], first + len(response)))
+    late[:, first:] = wet * response.T
+    spectrum *= 1.0 + fft.rfft(late, length)
     edges = np.searchsorted(f, np.append(BANDS / np.sqrt(2.0), SAMPLE_RATE / 2.0))
     power = spectrum.real**2 + spectrum.imag**2
     octaves = np.add.reduceat(power, edges[:-1], axis=1).sum(axis=0)

@@ -1,4 +1,4 @@
-"""Sound generators of the embedded corpus, in float64; lengths in samples, frequencies in Hz."""
+"""Sound generators of the synthetic corpus, in float64; lengths in samples, frequencies in Hz."""
 
 from collections.abc import Iterable
 
@@ -15,6 +15,11 @@ _TABLE = 8192
 def seconds(nb_samples: int) -> Audio:
     """Times of the samples, in seconds, shape (nb_samples,)."""
     return np.arange(nb_samples) / SAMPLE_RATE
+
+
+def frequency(pitch: float) -> float:
+    """Hz of a MIDI pitch."""
+    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
 
 
 def cycle(amplitudes: ArrayLike) -> Audio:
@@ -86,13 +91,13 @@ def pluck(
     damping: float,
     brightness: float,
     position: float,
-    inharmonicity: float = 0.0,
+    stiffness: float,
 ) -> Audio:
     """A plucked or hammered string: excitation / (1 - loop), sampled in the frequency domain.
 
     `decay` is the T60 of low partials in seconds, `damping` the frequency where it has fallen to a half,
     `brightness` the cut-off of the excitation, `position` the struck point as a fraction of the string.
-    Partials are stretched by sqrt(1 + inharmonicity k^2). An exponential window of 60 dB keeps the response
+    Partials are stretched by sqrt(1 + stiff k^2). An exponential window of 60 dB keeps the response
     from wrapping round.
     """
     length = fft.next_fast_len(max(nb_samples, SAMPLE_RATE // 2), real=True)
@@ -100,7 +105,7 @@ def pluck(
     f = np.arange(int(highest * length / SAMPLE_RATE)) * (SAMPLE_RATE / length)
     window = np.log(1000.0) / length
     period = SAMPLE_RATE / frequency
-    stretch = 1.0 / np.sqrt(1.0 + inharmonicity * (f / frequency) ** 2) if inharmonicity else 1.0
+    stretch = 1.0 / np.sqrt(1.0 + stiff * (f / frequency) ** 2)
     s = window + 2j * np.pi / SAMPLE_RATE * (f * stretch)
     loss = np.log(1000.0) / (decay * frequency) * (1.0 + (f / damping) ** 2)
     loop = np.exp(-loss - s * period)

@@ -5,16 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import fft, signal
 
-from rnnsep.corpora.synthetic.instruments.effects import (
-    bandpass,
-    compress,
-    highpass,
-    pan,
-    place,
-    rms,
-    saturate,
-    upsample,
-)
+from rnnsep.corpora.synthetic.instruments import effects as fx
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, saw
 from rnnsep.corpora.synthetic.score import Note
 
@@ -110,16 +101,11 @@ def _consonant(rng: np.random.Generator, family: Mapping[str, tuple[float, ...]]
     burst = rng.standard_normal(int(rng.uniform(short, long) * SAMPLE_RATE))
     x = np.arange(len(burst)) / len(burst)
     shape = np.sin(np.pi * x) ** 0.7 if family is FRICATIVES else np.exp(-4.0 * x) * np.minimum(1.0, 30.0 * x)
-    return gain * shape * bandpass(burst, 0.75 * centre, 1.4 * centre)
+    return gain * shape * fx.bandpass(burst, 0.75 * centre, 1.4 * centre)
 
 
 def _sing(
-    notes: tuple[Note, ...],
-    rng: np.random.Generator,
-    nb_samples: int,
-    size: float,
-    vibrato: float,
-    breath: float,
+    notes: tuple[Note, ...], rng: np.random.Generator, nb_samples: int, size: float, vibrato: float, breath: float
 ) -> Audio:
     """One take of one voice, shape (nb_samples,). `size` scales the formants, `vibrato` is in semitones."""
     nb_frames = nb_samples // HOP + 2
@@ -133,11 +119,8 @@ def _sing(
     rate = rng.uniform(4.8, 6.2)
     end = 0.0
     for note in notes:
-        first, last = (
-            int(note.start * SAMPLE_RATE / HOP),
-            int((note.start + note.duration) * SAMPLE_RATE / HOP),
-        )
-        last = min(last, nb_frames)
+        first = int(note.start * SAMPLE_RATE / HOP)
+        last = min(int((note.start + note.duration) * SAMPLE_RATE / HOP), nb_frames)
         if last - first < 3:
             continue
         k = t[first:last] - t[first]
@@ -165,17 +148,17 @@ def _sing(
         elif kind < 0.85:
             burst = _consonant(rng, FRICATIVES if kind < 0.55 else PLOSIVES)
             length = len(burst) / SAMPLE_RATE
-            place(noise, note.start - 0.7 * length, burst, note.velocity)
+            fx.place(noise, note.start - 0.7 * length, burst, note.velocity)
             closed = length if kind < 0.55 else length + rng.uniform(0.02, 0.05)
             level[max(0, first - int(closed * SAMPLE_RATE / HOP)) : first] *= 0.1
         elif note.start - end > 0.35 and rng.random() < 0.8:  # breathe in
             nb_breath = int(rng.uniform(0.18, 0.3) * SAMPLE_RATE)
-            inhale = bandpass(rng.standard_normal(nb_breath), 1200.0, 6000.0) * np.hanning(nb_breath) ** 1.5
-            place(noise, note.start - nb_breath / SAMPLE_RATE - 0.05, inhale, 0.05)
+            inhale = fx.bandpass(rng.standard_normal(nb_breath), 1200.0, 6000.0) * np.hanning(nb_breath) ** 1.5
+            fx.place(noise, note.start - nb_breath / SAMPLE_RATE - 0.05, inhale, 0.05)
         end = note.start + note.duration
         if rng.random() < 0.3:  # the syllable ends in a consonant
             burst = _consonant(rng, FRICATIVES if rng.random() < 0.6 else PLOSIVES)
-            place(noise, end - 0.05, burst, 0.8 * note.velocity)
+            fx.place(noise, end - 0.05, burst, 0.8 * note.velocity)
     drift = signal.lfilter([0.03], [1.0, -0.97], rng.standard_normal(nb_frames))
     pitch = _smooth(pitch, rng.uniform(0.014, 0.03)) + vibrato * _smooth(wobble, 0.01) + 1.8 * drift
     formants = np.maximum(_smooth(formants * size, 0.018), 120.0)
@@ -183,13 +166,13 @@ def _sing(
     frequency = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     # singers open the mouth where the first formant would fall below the pitch
     formants[:, 0] = np.maximum(formants[:, 0], 1.05 * frequency)
-    pulses = saw(upsample(frequency, HOP, nb_samples))
-    aspiration = breath * highpass(rng.standard_normal(nb_samples), 2500.0) * (0.7 + 0.5 * pulses)
-    source = (pulses + aspiration) * upsample(level, HOP, nb_samples)
+    pulses = saw(fx.upsample(frequency, HOP, nb_samples))
+    aspiration = breath * fx.highpass(rng.standard_normal(nb_samples), 2500.0) * (0.7 + 0.5 * pulses)
+    source = (pulses + aspiration) * fx.upsample(level, HOP, nb_samples)
     # a loud voice is a bright one
     tilt = rng.uniform(-3.5, 0.0) + 4.0 * (level - 0.8)
     wave = _formant_filter(source, formants, 1.0 + 1.5 * breath, tilt)
-    return np.asarray(wave / (rms(wave) + 1e-12) + noise)
+    return np.asarray(wave / (fx.rms(wave) + 1e-12) + noise)
 
 
 def render_vocals(
@@ -203,17 +186,17 @@ def render_vocals(
     """The vocal stem without its room, shape (nb_samples, 2): lead in the middle, backing on the sides."""
     size = rng.uniform(1.06, 1.2) if voice in ("alto", "soprano") else rng.uniform(0.9, 1.05)
     vibrato, breath = rng.uniform(0.1, 0.45), rng.uniform(0.06, 0.35)
-    lead = compress(_sing(melody, rng, nb_samples, size, vibrato, breath), rng.uniform(2.0, 4.0))
+    lead = fx.compress(_sing(melody, rng, nb_samples, size, vibrato, breath), rng.uniform(2.0, 4.0))
     stem = np.repeat(lead[:, None], 2, axis=1)
     apart = rng.uniform(0.4, 0.95)
     for part, side in zip(backing, (-apart, apart), strict=False):
         take = _sing(part, rng, nb_samples, size * rng.uniform(0.95, 1.05), vibrato, 1.5 * breath)
-        stem += rng.uniform(0.25, 0.5) * take[:, None] * pan(side)
+        stem += rng.uniform(0.25, 0.5) * take[:, None] * fx.pan(side)
     if rng.random() < 0.4:  # echo, a dotted eighth late, from side to side
         delay = int(45.0 / tempo * SAMPLE_RATE)
         echo = np.zeros((nb_samples + 2 * delay, 2))
         echo[delay : delay + nb_samples, 0] = 0.2 * stem.mean(axis=1)
         echo[2 * delay :, 1] = 0.12 * stem.mean(axis=1)
         stem += echo[:nb_samples]
-    stem = saturate(highpass(stem, 80.0, 2), rng.uniform(0.1, 0.35))
+    stem = fx.saturate(fx.highpass(stem, 80.0, 2), rng.uniform(0.1, 0.35))
     return np.asarray(stem)
