@@ -1,8 +1,7 @@
 """Songs into the tree: nothing changed, sums exact, damage rejected, finished songs left alone."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from rnnsep.corpora.original import Original, Recording, Stem
+from rnnsep.corpora.original import Recording, Stem
 from rnnsep.corpora.sources import Choice
 from rnnsep.corpora.tree import Lengths, make_songs
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.writing import write_wav
 
 Noise = Callable[..., NDArray[np.int16]]
 
@@ -138,21 +136,3 @@ def test_streams_are_cut_to_the_shortest_only_by_a_decoder_s_padding(tmp_path: P
     recording(tmp_path / "a", x=noise(1, 5000))
     with pytest.raises(UserError, match=r"length in 1 song; .*train/b \(mixture 9000, x 5000 samples\)"):
         make([Recording("b", "train", "train", stems)], ["x"], tmp_path / "out")
-
-
-@dataclass(frozen=True)
-class Silence(Original):
-    """A song that is computed, not read."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return "mixture", "x"
-
-    def write(self, folder: Path, names: Collection[str]) -> None:
-        for name in names:
-            write_wav(folder / f"{name}.wav", [np.zeros((10, 1))], 8000)
-
-
-def test_songs_can_be_computed(tmp_path: Path) -> None:
-    (song,) = make([Silence("silence", "test", "test")], ["x"], tmp_path / "out")
-    assert (song.subset, song.nb_samples) == ("test", 10)

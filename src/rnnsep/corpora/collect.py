@@ -45,11 +45,12 @@ class CorpusParams(LocationParams):
         if self.mixing != "published" and self.name != "mir-1k":
             raise ParamError("mixing", f"must be published, since corpus.name is {self.name}; only mir-1k has another")
         if self.sources is not None:
-            if not self.sources:
+            names = {folder.folded(name) for name in self.sources}
+            if not names:
                 raise ParamError("sources", "must name at least one source, or be null for all")
-            if len(set(self.sources)) < len(self.sources):
+            if len(names) < len(self.sources):
                 raise ParamError("sources", "names a source twice")
-            if MIXTURE in self.sources:
+            if MIXTURE in names:
                 raise ParamError("sources", "mixture is not a source")
 
 
@@ -97,6 +98,7 @@ def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Origina
     their names. Folds divide all training songs by the same hash; their sizes differ by one at most.
     """
     train = [song for song in songs if song.subset == "train"]
+    names = sorted((song.name for song in train), key=_digest)
     fold = FOLD.fullmatch(choice)
     if choice == "none":
         chosen: set[str] = set()
@@ -104,13 +106,13 @@ def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Origina
         number, count = map(int, fold.groups())
         if count > len(train):
             raise ParamError("corpus.validation", f"{choice}: there are only {len(train)} training songs")
-        chosen = set(_shuffled([song.name for song in train])[number - 1 :: count])
+        chosen = set(names[number - 1 :: count])
     elif choice != "own":
-        chosen = {song.name for song in train if fnmatchcase(song.name, folder.composed(choice))}
+        chosen = {name for name in names if fnmatchcase(name, folder.composed(choice))}
         if not chosen:
             raise ParamError("corpus.validation", f"no training song has a name like {choice}")
     else:
-        tenth = _shuffled([song.name for song in train])[: max(1, round(len(train) / VALIDATION))]
+        tenth = names[: max(1, round(len(names) / VALIDATION))]
         chosen = {song.name for song in train if song.split == "valid"} or set(tenth)
     if chosen and len(chosen) == len(train):
         raise UserError("corpus: all training songs are for validation; add others, or set corpus.validation: none")
@@ -120,5 +122,5 @@ def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Origina
     ]
 
 
-def _shuffled(names: list[str]) -> list[str]:
-    return sorted(names, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode(errors="surrogateescape")).digest()

@@ -43,7 +43,7 @@ def recordings(path: Path) -> list[Recording]:
         if (stems := song_stems(song, root / "Mixtures" / folder.name / song.name))
     ]
     if not songs:
-        raise UserError(f"corpus.path: {path}: expected {LAYOUT}, found {found_in(path)}{_advice(path)}")
+        raise UserError(f"corpus.path: {path}: expected {LAYOUT}, found {_found(root)}{_advice(root)}")
     return songs
 
 
@@ -140,8 +140,10 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def found_in(folder: Path) -> str:
-    names = [f"{path.name}/" if path.is_dir() else path.name for path in listed(folder)]
+def _found(folder: Path) -> str:
+    """What is in `folder`, or in its subsets, in a few words."""
+    entries = [entry for _, _, subset in subsets(folder) for entry in listed(subset)] or listed(folder)
+    names = [f"{one.relative_to(folder).as_posix()}{'/' * one.is_dir()}" for one in entries]
     more = f" and {len(names) - 3} more" if len(names) > 4 else ""
     return ", ".join(names[: 3 if more else 4]) + more or "nothing"
 
@@ -150,8 +152,10 @@ def _advice(folder: Path) -> str:
     for name, pattern in PUBLISHED.items():
         if any(next(folder.glob(above + pattern), None) for above in ("", "*/", "*/*/")):
             return f"; {name} has no subsets: move or link its songs into train/ and test/, with stems by source"
+    if next(folder.glob("*/*.stem.mp4"), None):
+        return "; set corpus.name to musdb18"
     if folder.name.casefold() in SPLITS:
         return "; give the folder above"
     if any(map(_is_audio, folder.glob("*/*"))):
-        return "; divide the songs into train/ and test/"
+        return "; make a folder for each song" if _has_subsets(folder) else "; divide the songs into train/ and test/"
     return ""

@@ -48,22 +48,16 @@ def songs_folder(location: LocationParams) -> Path | None:
     """
     if location.name == "synthetic" or location.path is None:
         return None
-    path = _absolute(location.path)
-    if not _is(path, Path.is_dir):
-        what = "is a file" if _is(path, Path.is_file) else "does not exist"
-        raise ParamError("corpus.path", f"{path} {what}; give the folder of the songs")
-    return path
+    return _existing("corpus.path", location.path, Path.is_dir, "give the folder of the songs")
 
 
 def soundfont_file(location: LocationParams) -> Path | None:
     """The user's SoundFont; None if the instruments are synthesised. Raises `ParamError` if there is no such file."""
     if location.synthetic.soundfont is None:
         return None
-    path = _absolute(location.synthetic.soundfont)
-    if not _is(path, Path.is_file):
-        what = "is a folder" if _is(path, Path.is_dir) else "does not exist"
-        raise ParamError("corpus.synthetic.soundfont", f"{path} {what}; give a SoundFont (.sf2)")
-    return path
+    return _existing(
+        "corpus.synthetic.soundfont", location.synthetic.soundfont, Path.is_file, "give a SoundFont (.sf2)"
+    )
 
 
 def link_songs(location: LocationParams, link: Path, record: Path) -> None:
@@ -87,23 +81,22 @@ def link_songs(location: LocationParams, link: Path, record: Path) -> None:
             f"{target}: {names}: links to folders, in which DVC sees no changes; after a change run"
             " dvc repro --force --single-item download"
         )
-    if location.synthetic.soundfont is not None:
-        files.write_text(record, f"corpus.synthetic.soundfont: {location.synthetic.soundfont}\n")
-    else:
-        files.write_text(record, f"corpus.path: {location.path if target else None}\n")
+    font = location.synthetic.soundfont
+    setting = f"corpus.synthetic.soundfont: {font}" if font else f"corpus.path: {location.path if target else None}"
+    files.write_text(record, f"{setting}\n")
 
 
-def _absolute(path: str) -> Path:
+def _existing(key: str, text: str, kind: Callable[[Path], bool], advice: str) -> Path:
+    path = Path(text)
     with suppress(RuntimeError):  # an unknown ~user
-        return workspace() / Path(path).expanduser()
-    return Path(path)
-
-
-def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+        path = workspace() / path.expanduser()
     try:
-        return kind(path)
+        if kind(path):
+            return path
+        problem = "is a folder" if path.is_dir() else "is a file" if path.is_file() else "does not exist"
     except (OSError, ValueError):  # a name that is too long or holds a null byte
-        return False
+        problem = "does not exist"
+    raise ParamError(key, f"{path} {problem}; {advice}")
 
 
 def _links(folder: Path, levels: int = 3) -> Iterator[Path]:

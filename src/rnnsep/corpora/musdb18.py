@@ -76,7 +76,6 @@ def _stem_files(place: Path) -> dict[str, dict[str, Stem]]:
 def _wav_songs(place: Path) -> dict[str, dict[str, Stem]]:
     songs = {}
     for song in folder.song_folders(place):
-        if stems := folder.song_stems(song):
-            order = [*STREAMS, *stems]  # that of musdb
-            songs[folder.composed(song.name)] = dict(sorted(stems.items(), key=lambda stem: order.index(stem[0])))
+        if stems := folder.song_stems(song):  # among them sums that other tools add, such as linear_mixture
+            songs[folder.composed(song.name)] = {name: stems[name] for name in STREAMS if name in stems}
     return songs

@@ -97,7 +97,7 @@ def pluck(
 
     `decay` is the T60 of low partials in seconds, `damping` the frequency where it has fallen to a half,
     `brightness` the cut-off of the excitation, `position` the struck point as a fraction of the string.
-    Partials are stretched by sqrt(1 + stiff k^2). An exponential window of 60 dB keeps the response
+    Partials are stretched by sqrt(1 + stiffness k^2). An exponential window of 60 dB keeps the response
     from wrapping round.
     """
     length = fft.next_fast_len(max(nb_samples, SAMPLE_RATE // 2), real=True)
@@ -105,7 +105,7 @@ def pluck(
     f = np.arange(int(highest * length / SAMPLE_RATE)) * (SAMPLE_RATE / length)
     window = np.log(1000.0) / length
     period = SAMPLE_RATE / frequency
-    stretch = 1.0 / np.sqrt(1.0 + stiff * (f / frequency) ** 2)
+    stretch = 1.0 / np.sqrt(1.0 + stiffness * (f / frequency) ** 2)
     s = window + 2j * np.pi / SAMPLE_RATE * (f * stretch)
     loss = np.log(1000.0) / (decay * frequency) * (1.0 + (f / damping) ** 2)
     loop = np.exp(-loss - s * period)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,7 +62,8 @@ class SoundFont:
         with open(path, "rb") as file:
             if file.read(12)[8:] != b"sfbk":
                 raise UserError(f"corpus.synthetic.soundfont: {path} is not a SoundFont (.sf2)")
-        self.path, self._symusic = path, symusic
+        self.path = path
+        self._symusic: Any = symusic
         self._synthesizer = symusic.Synthesizer(str(path), SAMPLE_RATE, QUALITY)
 
     def play(self, sounds: Iterable[Sound], program: int, nb_samples: int, drums: bool = False) -> Audio:
