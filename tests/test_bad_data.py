@@ -119,7 +119,7 @@ def test_other_audio_called_wav_is_read_as_what_it_is(
     soundfile.write(path, noise(0, 8000, 1), 8000, subtype, format=kind)
     read, _ = soundfile.read(path, dtype="float32", always_2d=True)
     corpus = corpus_of(root, tmp_path / "corpus")
-    np.testing.assert_array_equal(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read)
+    np.testing.assert_allclose(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("how", ["wav size 0", "wav size 0x7ffff000", "flac length 0"])
@@ -156,7 +156,7 @@ def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
     said = capsys.readouterr().err
     for name in ("drums", "vocals"):
         path = root / "train" / "1" / f"{name}.wav"
-        assert said.count(f"warning: {path}: damaged or truncated: 0.25 s of audio are lost\n") == 1
+        assert said.count(f"warning: {path}: truncated: 0.25 s of audio are lost; download or copy it again\n") == 1
 
 
 def test_surround_streams_of_a_container_are_rejected(tmp_path: Path) -> None:

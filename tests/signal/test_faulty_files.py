@@ -10,10 +10,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.audio import AudioFile, TruncatedError
 from rnnsep.signal.decoding import decode
-from rnnsep.signal.lengths import mp3_length
 from rnnsep.signal.streams import Decoded, open_audio
 
 Noise = Callable[..., NDArray[np.int16]]
@@ -94,15 +92,18 @@ def test_a_truncated_file_is_read_as_far_as_it_goes(tmp_path: Path, noise: Noise
     path, whole = tmp_path / name, noise(0, 80_000)
     soundfile.write(path, whole, 8000, "PCM_16")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(UserError, match="truncated"):
+    with pytest.raises(TruncatedError, match="download or copy it again"):
         AudioFile(path)[:]
     audio = open_audio(path)
     found = audio[:] * 32768
     assert 30_000 < len(found) <= 40_000
     np.testing.assert_array_equal(found, whole[: len(found)])
     assert isinstance(audio, Decoded)
-    lost = float(audio.warning.removeprefix(f"{path}: damaged or truncated: ").split()[0])
-    assert lost == pytest.approx((80_000 - len(found)) / 8000, abs=0.03)
+    if name == "a.caf":
+        assert audio.warning.startswith(f"{path}: its header does not fit the file, which may be truncated")
+    else:
+        lost = float(audio.warning.split("truncated: ")[1].split()[0])
+        assert lost == pytest.approx((80_000 - len(found)) / 8000, abs=0.03)
 
 
 def mp3(path: Path, seconds: float, rate: int = 44100, layout: str = "stereo", frequency: float = 440.0) -> bytes:
@@ -152,7 +153,6 @@ def test_what_a_truncated_compressed_file_has_lost_is_reported(tmp_path: Path, n
 def test_an_mp3_without_a_length_gives_no_false_warning(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     content = mp3(path, 3)
-    assert mp3_length(path) is None
     path.write_bytes(b"ID3\x04\0\0" + bytes([0, 0, 1, 0]) + bytes(128) + content)
     assert decoded(path)[2] == ""
 

@@ -85,7 +85,7 @@ class Stem:
         if self.stream is not None:
             rate, blocks = decode(self.path, self.stream)
             return rate, "PCM_16", blocks
-        audio = open_audio(self.path, forwards=True)
+        audio = open_audio(self.path)
         if self.gains is None:
             exact = audio.subtype in ("PCM_16", "PCM_24", "FLOAT")
             return audio.rate, audio.subtype if exact else "FLOAT", audio.blocks()
@@ -117,7 +117,7 @@ class Recording(Original):
         found = {}
         for name, stem in self.stems.items():
             if stem.stream is None:
-                with open_audio(stem.path, forwards=True) as audio:
+                with open_audio(stem.path) as audio:
                     if isinstance(audio, Decoded) and audio.warning:
                         warn(audio.warning)
                     found[name] = Format(audio.nb_samples, audio.nb_channels if stem.gains is None else 1, audio.rate)

@@ -14,11 +14,20 @@ import soundfile
 from numpy.typing import DTypeLike, NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.riff import DataChunk, Tail, data_chunk
+from rnnsep.signal.wav import endless
 
 BLOCK = 1 << 16  # samples read or written at a time
 FULL_SCALE = 2.0**-15  # of a 16-bit sample
+LONGEST = 1 << 62  # samples; libsndfile's number for a FLAC file from a pipe is larger
+AGAIN = "download or copy it again"
+UNKNOWN = 0x7FFFF000  # declared sizes from here on may mean "until the end of the file", unless they have 64 bits
+# libsndfile's remark on a chunk or a whole file (RF64, W64) that is longer than the file
+SIZES = re.compile(r"^ *(?:data|SSND|Data Size|(?P<wide>Riff size|riff)) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 INTEGERS = frozenset(["PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"])
+
+
+class TruncatedError(UserError):
+    """A file is shorter than its header says."""
 
 
 class AudioFile:
@@ -77,9 +86,7 @@ class AudioFile:
             raise UserError(f"{self.path}: cannot be read from sample {start}: {reason(error)}") from None
         if len(block) != nb:
             end = start + len(block)
-            raise UserError(
-                f"{self.path}: truncated: ends at sample {end} of {self.nb_samples}; download or copy it again"
-            )
+            raise UserError(f"{self.path}: truncated: ends at sample {end} of {self.nb_samples}; {AGAIN}")
         if self.subtype not in INTEGERS and not np.isfinite(block).all():
             first = start + int(np.argmin(np.isfinite(block).all(axis=1)))
             raise UserError(f"{self.path}: NaN or infinity, first at sample {first}; fix or remove the song")
@@ -121,48 +128,39 @@ class AudioFile:
 
 def _open(path: Path) -> soundfile.SoundFile:
     try:
-        with open(path, "rb"):
-            pass  # for the system's reason, which is clearer than libsndfile's
-        file = soundfile.SoundFile(path)
-        data = data_chunk(path)
-        if data is not None and data.is_endless and data.held:
-            file.close()
-            file = _raw(path, data, file)
+        file = soundfile.SoundFile(endless(path) or path)
     except OSError as error:
         raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        empty = path.stat().st_size == 0
-        raise UserError(f"{path}: {'empty file' if empty else f'is not audio: {reason(error)}'}") from None
-    fault = ""
-    if data is not None and data.is_truncated:
-        fault = f"truncated: {data.held} of {data.size} bytes of audio; download or copy it again"
-    aiff = re.search(r"^ *SSND *: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    if aiff and int(aiff[1]) > int(aiff[2]):
-        fault = f"truncated: {aiff[2]} of {aiff[1]} bytes of audio; download or copy it again"
-    if fault:
-        file.close()
-        raise UserError(f"{path}: {fault}")
-    if file.frames == 0:
-        file.close()
-        raise UserError(f"{path}: empty: holds no samples")
+        if path.stat().st_size == 0:
+            raise UserError(f"{path}: empty file") from None
+        if "malformed" in reason(error):
+            raise TruncatedError(f"{path}: its header does not fit the file, which may be truncated; {AGAIN}") from None
+        raise UserError(f"{path}: is not audio: {reason(error)}") from None
     try:
-        file.seek(file.frames - 1)  # a FLAC header may declare more samples than there are
-    except soundfile.SoundFileError:
+        _check(path, file)
+    except UserError:
         file.close()
-        raise UserError(
-            f"{path}: truncated: does not hold the {file.frames} samples of its header; download or copy it again"
-        ) from None
+        raise
     return file
 
 
-def _raw(path: Path, data: DataChunk, file: soundfile.SoundFile) -> soundfile.SoundFile:
-    """The samples from the start of `data` to the end of the file, in the format of `file`."""
-    tail = Tail(path, data.start)
+def _check(path: Path, file: soundfile.SoundFile) -> None:
+    """Raise `UserError` unless the audio that the header of an open file declares is there."""
+    if file.frames == 0:
+        raise UserError(f"{path}: empty: holds no samples")
+    if file.frames > LONGEST:
+        raise UserError(f"{path}: does not say how many samples it holds")
+    for remark in SIZES.finditer(file.extra_info):
+        declared, held = int(remark[2]), int(remark[3])
+        header = path.stat().st_size - held  # some recorders count it too
+        if header < declared - held and (remark["wide"] or declared < UNKNOWN):
+            lost = file.frames / file.samplerate * (declared - held) / held
+            raise TruncatedError(f"{path}: truncated: {lost:.2f} s of audio are lost; {AGAIN}")
     try:
-        return soundfile.SoundFile(tail, "r", file.samplerate, file.channels, file.subtype, "LITTLE", "RAW")
-    except (soundfile.SoundFileError, TypeError, ValueError):
-        tail.close()
-        raise
+        file.seek(file.frames - 1)  # a FLAC header may declare more samples than there are
+    except soundfile.SoundFileError:
+        raise TruncatedError(f"{path}: truncated: has not all {file.frames} samples of its header; {AGAIN}") from None
 
 
 def reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 Audio is float32 (nb_samples, nb_channels), in [-1, 1) unless a file exceeds full scale.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -16,14 +17,18 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import warn
 from rnnsep.signal.audio import reason
-from rnnsep.signal.lengths import declared_length, lacks_end
-from rnnsep.signal.riff import data_chunk
 
 OPEN_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )  # gone since PyAV 19
 FRAMES = 64  # of a codec, about 1024 samples each, decoded at a time
 SLACK = 0.1  # s by which the declared length may exceed the decoded one, for a codec's padding
+# containers that know the length of a stream; in others it is an estimate
+EXACT = frozenset(["aiff", "au", "caf", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "tta", "w64", "wav", "wv"])
+MICROSECONDS = 1e-6  # s, the unit of a container's duration
+MP3_LENGTH = re.compile(rb"\xff[\xe0-\xff].{7,34}(Xing|Info|VBRI)", re.DOTALL)  # the frame of a header that has one
+LONGEST_FRAME = 8192  # samples, of Vorbis; ffmpeg does not cut the last one in files of a single page
+PAGE = 65307  # bytes of the largest page of Ogg
 
 
 def decode(
@@ -31,56 +36,52 @@ def decode(
 ) -> tuple[int, Iterator[NDArray[np.float32]]]:
     """The rate in Hz and the blocks (nb, nb_channels) of an audio stream of any container that PyAV reads.
 
-    The streams of a `.stem.mp4` are mixture, drums, bass, other, vocals. As in ffmpeg, packets that cannot be decoded
-    are skipped, and a stream that changes its rate or channels is converted to those that it begins with. After the
-    last block `report` is called with one line about this, if there is anything to say. Raises `UserError`, naming the
-    file, if it cannot be opened, has no such audio stream, or holds no audio that can be decoded.
+    The streams of a `.stem.mp4` are mixture, drums, bass, other, vocals. Stream 0 is the first one whose codec is
+    known. As in ffmpeg, packets that cannot be decoded are skipped, and a stream that changes its rate or channels is
+    converted to those that it begins with. After the last block `report` is called with one line about this, if there
+    is anything to say. Raises `UserError`, naming the file, if it cannot be opened, has no such audio stream, or holds
+    no audio that can be decoded.
     """
-    lengths = stream_lengths(path)
-    if stream >= len(lengths):
-        raise UserError(f"{path}: has no audio stream {stream}")
-    return lengths[stream][1], _decoded(path, stream, lengths[stream], report)
+    with _opened(path) as container:
+        rate = int(_stream(path, container, stream).codec_context.sample_rate)
+    return rate, _decoded(path, stream, rate, report)
 
 
 def stream_lengths(path: Path) -> list[tuple[int, int]]:
     """Number of samples (as the container declares it) and rate in Hz of each audio stream. Raises as `decode`."""
-    with _audio_streams(path) as (_, streams):
+    with _opened(path) as container:
+        streams = [_stream(path, container, number) for number in range(len(container.streams.audio))]
         rates = [int(stream.codec_context.sample_rate) for stream in streams]
-        seconds = [float((stream.duration or 0) * (stream.time_base or 0)) for stream in streams]
-    return [(round(duration * rate), rate) for duration, rate in zip(seconds, rates, strict=True)]
+        return [(round(_seconds(stream) * rate), rate) for stream, rate in zip(streams, rates, strict=True)]
 
 
-def _decoded(
-    path: Path, stream: int, declared: tuple[int, int], report: Callable[[str], object]
-) -> Iterator[NDArray[np.float32]]:
-    nb_samples, rate = declared
-    found = 0
-    length: float | None = None
-    with _audio_streams(path) as (container, streams):
+def _decoded(path: Path, number: int, rate: int, report: Callable[[str], object]) -> Iterator[NDArray[np.float32]]:
+    nb_samples = 0
+    with _opened(path) as container:
+        stream = _stream(path, container, number)
         decoding = _Decoding(rate)
-        length = declared_length(path, container, streams[stream])
-        frames = decoding.frames(container, streams[stream])
+        frames = decoding.frames(container, stream)
         try:
             while part := list(islice(frames, FRAMES)):
                 block = np.concatenate(part)
+                if nb_samples == 0 and len(part) < FRAMES and container.format.name == "ogg":
+                    surplus = len(block) - round(_seconds(stream) * rate)
+                    block = block[: -surplus or None] if 0 <= surplus < LONGEST_FRAME else block
                 if not np.isfinite(block).all():
                     raise UserError(f"{path}: holds NaN or infinity; fix or remove it")
-                found += len(block)
+                nb_samples += len(block)
                 yield block
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{path}: damaged: {reason(error)}") from None
-    if found == 0 and decoding.faults:
-        raise UserError(f"{path}: damaged: {reason(decoding.faults[0])}")
-    exact, limit = length is not None, SLACK
-    missing = max(0.0, (nb_samples / rate if length is None else length) - found / rate)
-    data = data_chunk(path)
-    if data is not None and data.is_truncated:
-        missing, exact, limit = found / rate * (data.size / max(data.held, 1) - 1), True, 0.0
+        if nb_samples == 0 and decoding.faults:
+            raise UserError(f"{path}: damaged: {reason(decoding.faults[0])}")
+        estimate, length = _seconds(stream), _exact_length(path, container, stream, decoding.begin)
     remarks = []
-    if lacks_end(path):
+    missing = max(0.0, (estimate if length is None else length) - nb_samples / rate)
+    if _lacks_end(path):
         remarks.append("truncated: its last page is missing, and with it an unknown part of the end")
-    elif decoding.faults or (exact and missing > limit):
-        bound = "" if exact and missing else "up to " if nb_samples else "at least "
+    elif decoding.faults or (length is not None and missing > SLACK):
+        bound = "" if length is not None and missing else "up to " if estimate else "at least "
         remarks.append(f"damaged or truncated: {bound}{max(missing, decoding.skipped):.2f} s of audio are lost")
     if decoding.changed:
         remarks.append(f"{decoding.changed}; all is converted to the format of the beginning")
@@ -88,11 +89,48 @@ def _decoded(
         report(f"{path}: {'; '.join(remarks)}")
 
 
+def _seconds(stream: Any) -> float:
+    """The duration of a stream, which may be an estimate; 0 if it is unknown."""
+    return float((stream.duration or 0) * (stream.time_base or 0))
+
+
+def _exact_length(path: Path, container: Any, stream: Any, begin: int) -> float | None:
+    """The declared duration of a stream in s; None if the file does not hold it. `begin`: byte of the first packet."""
+    kind = container.format.name
+    if kind.startswith("matroska"):
+        hours, *rest = str(stream.metadata.get("DURATION", "")).split(":")
+        if len(rest) == 2:
+            return 3600 * float(hours) + 60 * float(rest[0]) + float(rest[1])
+        return container.duration * MICROSECONDS if len(container.streams) == 1 and container.duration else None
+    if kind == "mp3":
+        with open(path, "rb") as file:
+            file.seek(max(0, begin - 2000))  # the header is a frame of its own before the first packet
+            if not MP3_LENGTH.search(file.read(min(begin, 2000))):
+                return None
+    elif kind not in EXACT:
+        return None
+    return _seconds(stream) or None
+
+
+def _lacks_end(path: Path) -> bool:
+    """Whether a file is Ogg and its last page is incomplete or not marked as the last one."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        file.seek(max(0, path.stat().st_size - 2 * PAGE))
+        end = file.read()
+    page = end[end.rfind(b"OggS\0") :]
+    body = sum(page[27 : 27 + page[26]]) if len(page) > 26 else PAGE
+    return len(page) < 27 or len(page) < 27 + page[26] + body or not page[5] & 4
+
+
 class _Decoding:
-    """Decodes one stream and records `faults`, the seconds `skipped`, and how the stream `changed` its format."""
+    """Decodes one stream and records its `begin` (byte of the first packet), `faults`, the seconds `skipped`, and how
+    the stream `changed` its format."""
 
     def __init__(self, rate: int):
         self.rate = rate
+        self.begin = -1
         self.faults: list[Exception] = []
         self.skipped = 0.0
         self.changed = ""
@@ -127,6 +165,8 @@ class _Decoding:
                 return
             if packet is None:
                 return
+            if self.begin < 0:
+                self.begin = packet.pos or 0
             try:
                 frames = packet.decode()
             except av.FFmpegError as error:
@@ -143,8 +183,8 @@ def _interleaved(frames: Iterable[Any]) -> Iterator[NDArray[np.float32]]:
 
 
 @contextmanager
-def _audio_streams(path: Path) -> Iterator[tuple[Any, list[Any]]]:
-    """An open container and its audio streams."""
+def _opened(path: Path) -> Iterator[Any]:
+    """An open container."""
     try:
         # without file:, ffmpeg could take the name for another protocol
         container = av.open(f"file:{path}", **OPEN_OPTIONS)
@@ -154,8 +194,16 @@ def _audio_streams(path: Path) -> Iterator[tuple[Any, list[Any]]]:
         known = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
         raise UserError(f"{path}: {'cannot be opened' if known else 'is not audio'}: {reason(error)}") from None
     with container:
-        found = list(container.streams.audio)
-        for number, stream in enumerate(found):
-            if stream.codec_context is None or not stream.codec_context.sample_rate:
-                raise UserError(f"{path}: audio stream {number} has an unknown codec")
-        yield container, found
+        yield container
+
+
+def _stream(path: Path, container: Any, number: int) -> Any:
+    """An audio stream; number 0 is the first that can be decoded, since phones write new codecs beside AAC."""
+    streams = list(container.streams.audio)
+    known = [one for one in streams if one.codec_context is not None and one.codec_context.sample_rate]
+    if number >= len(streams):
+        raise UserError(f"{path}: has no audio stream {number}")
+    chosen = known[0] if number == 0 and known else streams[number]
+    if chosen not in known:
+        raise UserError(f"{path}: audio stream {number} has an unknown codec")
+    return chosen

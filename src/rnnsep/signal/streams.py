@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.audio import AudioFile, TruncatedError
 
 # files in a folder that are taken for songs; a file that is given by name may have any ending
 ENDINGS = frozenset(
@@ -19,6 +19,8 @@ ENDINGS = frozenset(
         *(".wma", ".wmv", ".wv"),
     ]
 )
+
+DIRECT = frozenset([b"RIFF", b"RF64", b"BW64", b"fLaC", b"FORM", b"riff", b"caff", b".snd"])  # beginnings of files
 
 
 class Audio(Protocol):
@@ -148,17 +150,17 @@ class Decoded:
         return Decoded(self.path, self.rate, self.shape, self.warning)
 
 
-def open_audio(path: Path, forwards: bool = False) -> AudioFile | Decoded:
+def open_audio(path: Path) -> AudioFile | Decoded:
     """
     The audio of any file as a stream.
 
-    Whole WAV, FLAC and AIFF files are read at random access; if it is only read `forwards`, whatever libsndfile reads.
-    Anything else is decoded as ffmpeg does it: damaged and truncated files as far as they can be, with a `warning`.
-    Raises `UserError` if nothing can be decoded.
+    Whole files of integers or floats, such as WAV, FLAC and AIFF, are read at random access. Anything else is decoded
+    as ffmpeg does it: damaged and truncated files as far as they can be, with a `warning`. Raises `UserError` if
+    nothing can be decoded.
     """
     try:
         with open(path, "rb") as file:
-            direct = forwards or file.read(4) in (b"RIFF", b"RF64", b"fLaC", b"FORM", b"riff")
+            direct = file.read(4) in DIRECT
     except OSError as error:
         raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
     if not direct:
@@ -168,9 +170,12 @@ def open_audio(path: Path, forwards: bool = False) -> AudioFile | Decoded:
         audio.nb_samples  # noqa: B018 - opens it
     except UserError as error:
         try:
-            return Decoded.measured(path)
+            decoded = Decoded.measured(path)
         except UserError:
             raise error from None
+        if isinstance(error, TruncatedError):
+            decoded.warning = decoded.warning or str(error)
+        return decoded
     return audio
 
 

@@ -1,0 +1,49 @@
+"""WAV files whose header cannot say where the audio ends.
+
+Programs that write to a pipe leave a size of 0, 0x7FFFF000 (SoX) or 0xFFFFFFFF (ffmpeg), and beyond 4 GiB the size
+wraps. The audio of these files ends with the file.
+"""
+
+import io
+from pathlib import Path
+
+UNKNOWN = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)  # sizes of a data chunk that nobody means
+UNCLOSED = b"RIFF\x08\0\0\0"  # with a data size of 0, libsndfile reads to the end of the file
+
+
+def endless(path: Path) -> io.FileIO | None:
+    """A WAV or RF64 file with audio behind the declared end, open to be read to its end; None for other files."""
+    length = path.stat().st_size
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
+            return None
+        size: int | None = None
+        while len(chunk := file.read(8)) == 8 and chunk[:4] != b"data":
+            start, size_of_chunk = file.tell(), int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"ds64":
+                size = int.from_bytes(file.read(16)[8:], "little")  # after the size of the whole file
+            file.seek(start + size_of_chunk + size_of_chunk % 2)
+        start, declared = file.tell(), int.from_bytes(chunk[4:], "little")
+    size = declared if size is None or declared != 0xFFFFFFFF else size
+    rest = length - start - size
+    return _Endless(path, start) if rest > 0 and (size in UNKNOWN or rest >= 1 << 32) else None
+
+
+class _Endless(io.FileIO):
+    """The file without sizes in its header; its audio begins at byte `start`."""
+
+    def __init__(self, path: Path, start: int):
+        super().__init__(path)
+        self.changes = {0: UNCLOSED, start - 4: bytes(4)}
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        begin, nb_bytes = self.tell(), super().readinto(buffer)
+        for at, new in self.changes.items():
+            first, last = max(at, begin), min(at + len(new), begin + nb_bytes)
+            if first < last:
+                memoryview(buffer).cast("B")[first - begin : last - begin] = new[first - at : last - at]
+        return nb_bytes
+
+    def __del__(self) -> None:
+        self.close()  # silently, as libsndfile's own files
