@@ -156,7 +156,7 @@ def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
     said = capsys.readouterr().err
     for name in ("drums", "vocals"):
         path = root / "train" / "1" / f"{name}.wav"
-        assert said.count(f"warning: {path}: truncated: 0.25 s of audio are lost; download or copy it again\n") == 1
+        assert said.count(f"warning: {path}: damaged or truncated: 0.25 s of audio are lost\n") == 1
 
 
 def test_surround_streams_of_a_container_are_rejected(tmp_path: Path) -> None:

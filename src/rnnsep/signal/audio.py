@@ -156,7 +156,7 @@ def _check(path: Path, file: soundfile.SoundFile) -> None:
         header = path.stat().st_size - held  # some recorders count it too
         if header < declared - held and (remark["wide"] or declared < UNKNOWN):
             lost = file.frames / file.samplerate * (declared - held) / held
-            raise TruncatedError(f"{path}: truncated: {lost:.2f} s of audio are lost; {AGAIN}")
+            raise TruncatedError(f"{path}: damaged or truncated: {lost:.2f} s of audio are lost; {AGAIN}")
     try:
         file.seek(file.frames - 1)  # a FLAC header may declare more samples than there are
     except soundfile.SoundFileError:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AudioFile, TruncatedError
+from rnnsep.signal.audio import AGAIN, AudioFile, TruncatedError
 
 # files in a folder that are taken for songs; a file that is given by name may have any ending
 ENDINGS = frozenset(
@@ -174,7 +174,7 @@ def open_audio(path: Path) -> AudioFile | Decoded:
         except UserError:
             raise error from None
         if isinstance(error, TruncatedError):
-            decoded.warning = decoded.warning or str(error)
+            decoded.warning = decoded.warning or str(error).removesuffix(f"; {AGAIN}")
         return decoded
     return audio
 
