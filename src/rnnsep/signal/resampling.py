@@ -6,7 +6,6 @@ the last bit, however the signal is divided.
 """
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from math import gcd
 
 import numpy as np
@@ -39,17 +38,9 @@ class Ratio:
         first, last = self.needed(start, stop)
         part = samples[first - begin : last - begin]
         # (nb, nb_channels) -> (nb_channels, nb), which is several times as fast
-        made = resample_poly(np.ascontiguousarray(part.T), self.up, self.down, axis=1, window=_taps(self.up, self.down))
+        made = resample_poly(np.ascontiguousarray(part.T), self.up, self.down, axis=1)
         offset = first // self.down * self.up
         return np.ascontiguousarray(made[:, start - offset : stop - offset].T)
-
-
-@cache
-def _taps(up: int, down: int) -> NDArray[np.float32]:
-    from scipy.signal import firwin
-
-    taps: NDArray[np.float32] = firwin(20 * max(up, down) + 1, 1 / max(up, down), window=("kaiser", 5.0)).astype("f4")
-    return taps
 
 
 class Resampled:
