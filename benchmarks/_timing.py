@@ -16,8 +16,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from rnnsep.network import backend
-
 Make = Callable[[], Callable[[], object]]
 """Sets one side up, inside its own process, and returns the call to be timed."""
 
@@ -66,9 +64,8 @@ def quiet() -> None:
 
 def _serve(pipe: Connection, make: Make) -> None:
     quiet()
-    with backend.quiet():  # TensorFlow's lines about the machine, unless it fails
-        call = make()
-        call()  # compiles and fills caches
+    call = make()
+    call()  # compiles and fills caches
     while pipe.recv():
         wall, cpu = time.perf_counter(), cpu_seconds()
         call()

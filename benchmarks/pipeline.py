@@ -61,16 +61,13 @@ def features_side(root: Path, corpus: Path) -> Callable[[], object]:
 
 
 def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
-    from rnnsep.learning.recipe import Recipe
-    from rnnsep.network.model import Model, save_model
-    from rnnsep.network.network import make_network
+    from benchmarks._model import random_model
+    from rnnsep.network.model import save_model
     from rnnsep.separation.blocks import SeparationParams
     from rnnsep.separation.estimates import separate_corpus
 
     values = document()
-    stft = params.parse(StftParams, values["stft"], "stft")
-    network = make_network(params.select(Recipe, values).network, len(SOURCES), stft)
-    save_model(root / "models", Model(SOURCES, stft, (network,)), {})
+    save_model(root / "models", random_model(values, SOURCES), {})
     separation = params.parse(SeparationParams, values["separation"], "separation")
     count = iter(range(100))
     return lambda: separate_corpus(corpus, root / "models", root / f"estimates-{next(count)}", separation, "test")
@@ -118,10 +115,11 @@ def trainer_side(corpus_root: Path, part: str) -> Callable[[], object]:
     """One training step, or the preparation of its batch, with the default parameters."""
     from rnnsep.features.extraction import write_features
     from rnnsep.features.storage import open_features
+    from rnnsep.layers.network import MaskNetwork
     from rnnsep.learning.recipe import Recipe
     from rnnsep.learning.sampling import Sampler
     from rnnsep.learning.trainer import Trainer
-    from rnnsep.network.network import make_network
+    from rnnsep.network.network import Architecture
 
     values = document()
     stft = params.parse(StftParams, values["stft"], "stft")
@@ -132,7 +130,7 @@ def trainer_side(corpus_root: Path, part: str) -> Callable[[], object]:
     sampler = Sampler(open_features(features), "train", recipe.sampling, nb_bins)
     if part == "sampling":
         return lambda: sampler.batch(0, 0, 0)
-    trainer = Trainer(make_network(recipe.network, len(SOURCES), stft), recipe)
+    trainer = Trainer(MaskNetwork(Architecture.of(recipe.network, len(SOURCES), stft)), recipe)
     batch = sampler.batch(0, 0, 0)
     return lambda: trainer.step(batch, 1e-3)
 

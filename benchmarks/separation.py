@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _timing
-from rnnsep.network.backend import import_tensorflow
-from rnnsep.params import parse, read_yaml, select
+from benchmarks._model import random_model
+from rnnsep.params import parse, read_yaml
 
 SECONDS = 60
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -31,35 +31,14 @@ def _mixture(rate: int) -> Any:
     return np.random.default_rng(0).uniform(-0.5, 0.5, (SECONDS * rate, 2)).astype(np.float32)
 
 
-def _params() -> tuple[Any, Any]:
-    from rnnsep.learning.recipe import Recipe
-    from rnnsep.signal.stft import StftParams
-
-    document = read_yaml(Path("params.yaml"))
-    return parse(StftParams, document["stft"], "stft"), select(Recipe, document).network
-
-
-def _model() -> Any:
-    from rnnsep.network.model import Model
-    from rnnsep.network.network import make_network
-
-    stft, network = _params()
-    return Model(SOURCES, stft, (make_network(network, len(SOURCES), stft),))
-
-
 def our_side(filter_name: str) -> Callable[[], object]:
     """One song in one process, on one thread."""
-    import_tensorflow()
-    import tensorflow as tf
-
     from rnnsep.separation.blocks import SeparationParams, separate
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    model = _model()
+    document = read_yaml(Path("params.yaml"))
+    model = random_model(document, SOURCES)
     mixture = _mixture(model.stft.sample_rate)
-    document = read_yaml(Path("params.yaml"))["separation"] | {"filter": filter_name}
-    params = parse(SeparationParams, document, "separation")
+    params = parse(SeparationParams, document["separation"] | {"filter": filter_name}, "separation")
 
     def separate_song() -> int:
         return sum(block.shape[1] for block in separate(mixture, model.stft.sample_rate, model, params))
@@ -98,8 +77,8 @@ def open_unmix_side(iterations: int) -> Callable[[], object]:
     from openunmix.model import OpenUnmix, Separator
 
     torch.set_num_threads(1)
-    stft, params = _params()
-    nb_seen = params.input.bins(stft.sample_rate, stft.window).nb_bins
+    model = random_model(read_yaml(Path("params.yaml")), SOURCES)
+    stft, nb_seen = model.stft, model.networks[0].architecture.pooling.nb_bins
 
     def network(units: int) -> Any:
         one = OpenUnmix(stft.nb_bins, stft.nb_channels, units, 3, unidirectional=True, max_bin=nb_seen)
@@ -108,7 +87,8 @@ def open_unmix_side(iterations: int) -> Callable[[], object]:
     def nb_weights(units: int) -> int:  # of all four
         return len(SOURCES) * sum(weights.numel() for weights in network(units).parameters())
 
-    units = bisect.bisect(range(1024), _model().networks[0].count_params(), key=nb_weights, lo=8)
+    size = sum(weights.size for weights in model.networks[0].weights.values())
+    units = bisect.bisect(range(1024), size, key=nb_weights, lo=8)
     separator = Separator(
         {source: network(units) for source in SOURCES},
         niter=iterations,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _timing
-from rnnsep.network.backend import import_tensorflow
+from rnnsep.layers.backend import import_tensorflow
 
 NB_BATCH, NB_FRAMES, NB_BINS, NB_SOURCES = 16, 128, 513, 4
 UNITS, NB_LAYERS = 256, 3
@@ -90,13 +90,13 @@ def our_side(cell: str, jit_compile: bool) -> Callable[[], object]:
     import keras
     import tensorflow as tf
 
-    from rnnsep.network.recurrence import layers
+    from rnnsep.layers.recurrence.layers import Recurrent
 
     kinds = {
-        "gru": lambda: layers.GRU(UNITS),
-        "lstm": lambda: layers.LSTM(UNITS),
-        "blstm": lambda: layers.LSTM(UNITS, bidirectional=True),
-        "relu": lambda: layers.VanillaRNN(UNITS, "relu"),
+        "gru": lambda: Recurrent("gru", UNITS),
+        "lstm": lambda: Recurrent("lstm", UNITS),
+        "blstm": lambda: Recurrent("lstm", UNITS, bidirectional=True),
+        "relu": lambda: Recurrent("vanilla", UNITS),
     }
     model = _keras_model(kinds[cell])
     optimizer = keras.optimizers.Adam(1e-4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from rnnsep.network.backend import import_tensorflow
+from rnnsep.layers.backend import import_tensorflow
 
 import_tensorflow()
 

@@ -1,12 +1,16 @@
-"""The parameters of a small network; tests change what they need with `params.changed`.
+"""The parameters of a small network, which tests change with `params.changed`, and a table of architectures.
 
 Parameters that are not listed here have their values of params.yaml, so that a new parameter changes no test.
 """
 
 from pathlib import Path
 
+import numpy as np
+
 from rnnsep.learning.recipe import Recipe
+from rnnsep.network.network import Architecture, Network, NetworkParams
 from rnnsep.params import changed, read_yaml, select
+from rnnsep.signal.stft import StftParams
 
 DEFAULT = select(Recipe, read_yaml(Path(__file__).resolve().parents[1] / "params.yaml"))
 SMALL = changed(
@@ -29,8 +33,6 @@ SMALL = changed(
         "rnn.recurrent": None,
         "rnn.residual": False,
         "rnn.bottleneck": 0,
-        "rnn.bands": 0,
-        "rnn.shared": True,
         "rnn.dropout": 0.0,
         "mask.activation": "softmax",
         "mask.mel": False,
@@ -40,3 +42,39 @@ SMALL = changed(
         "defects.reset": 0,
     },
 )
+
+# what a network can be: every cell, direction, head, mask and input at least once
+ARCHITECTURES = {
+    "gru": {},
+    "bidirectional gru": {"rnn.bidirectional": True, "rnn.residual": True},
+    "lstm": {"rnn.cell": "lstm", "input.level": True, "mask.activation": "relu"},
+    "bidirectional lstm": {"rnn.cell": "lstm", "rnn.bidirectional": True, "input.compression": "linear"},
+    "vanilla, one recurrent layer": {"rnn.cell": "vanilla", "rnn.recurrent": (2,), "mask.activation": "abs"},
+    "bidirectional vanilla": {"rnn.cell": "vanilla", "rnn.bidirectional": True, "input.standardise": False},
+    "dense, context": {"rnn.recurrent": (0,), "input.context": 2, "mask.activation": "sigmoid"},
+    "bottleneck, side": {"rnn.bottleneck": 7, "input.side": True, "input.scale": 3.0},
+    "mel": {"input.mel": 7, "mask.mel": True},
+    "mel input": {"input.mel": 9, "rnn.bidirectional": True},
+    "local": {"mask.local": (1, 3)},
+    "convolution": {"mask.convolution": 3},
+    "all heads": {
+        "mask.local": (2, 5), "mask.convolution": 2, "rnn.bidirectional": True, "rnn.bottleneck": 5,
+        "input.pooling": 1000.0, "input.side": True,
+    },
+    "reset": {"defects.reset": 4, "defects.half_mixture": True, "mask.local": (2,), "mask.convolution": 2},
+}  # fmt: skip
+
+
+def random_weights(architecture: Architecture, seed: int = 0) -> dict[str, np.ndarray]:
+    """Normally distributed weights that keep the size of what passes through them."""
+    random = np.random.default_rng(seed)
+    return {
+        path: random.normal(0, 1 / np.sqrt(shape[-2] if len(shape) > 1 else 4), shape).astype(np.float32)
+        for path, shape in architecture.shapes.items()
+    }
+
+
+def random_network(params: NetworkParams, nb_sources: int, stft: StftParams, seed: int = 0) -> Network:
+    """A network with random weights."""
+    architecture = Architecture.of(params, nb_sources, stft)
+    return Network(architecture, random_weights(architecture, seed))

@@ -33,7 +33,6 @@ from rnnsep import params
 from rnnsep.app import cli
 from rnnsep.corpora.location import FontParams, LocationParams, link_songs
 from rnnsep.network.model import Model, save_model
-from rnnsep.network.network import make_network
 from rnnsep.params import changed
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
@@ -42,7 +41,7 @@ from rnnsep.signal.stft import StftParams
 from rnnsep.signal.writing import write_wav
 from rnnsep.tables.aggregate import TablesParams, aggregate
 from tests import repository
-from tests.networks import SMALL
+from tests.networks import SMALL, random_network
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -197,7 +196,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(0)
     params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
     stft = StftParams(sample_rate=8000, window=64, hop=32, channels="mono", taper="hann")
-    save_model(root / "models", Model(SOURCES, stft, (make_network(params, 4, stft),)), {})
+    save_model(root / "models", Model(SOURCES, stft, (random_network(params, 4, stft),)), {})
     (root / "models/history.tsv").write_text("epoch\ttrain_loss\tvalid_loss\tlearning_rate\n1\t0.5\t0.6\t0.001\n")
     (root / "data/features").mkdir()
     (root / "data/features/features.json").write_text("{}")

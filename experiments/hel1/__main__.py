@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from experiments.hel1 import figure, fingerprint, table
 from experiments.hel1.hypotheses import HYPOTHESES
-from rnnsep.network.backend import import_tensorflow
+from rnnsep.layers.backend import import_tensorflow
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 

@@ -4,14 +4,9 @@
 estimates, and `rnnsep.museval` has museval's names.
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
-
-# results must not depend on the user's own settings of Keras, which it reads when it is imported
-os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(Path(__file__).parent / "network" / "keras")}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import keras
 import numpy as np
 import pytest
 import soundfile
@@ -27,7 +26,6 @@ from rnnsep.app.songs import Options, separate_files, with_residual
 from rnnsep.corpora.synthetic.render import render
 from rnnsep.network import packaged
 from rnnsep.network.model import Model, load_model, save_model
-from rnnsep.network.network import make_network
 from rnnsep.params import changed
 from rnnsep.running.errors import UserError
 from rnnsep.signal import writing
@@ -35,7 +33,7 @@ from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.streams import Decoded, open_audio
 from rnnsep.signal.writing import write_wav
-from tests.networks import SMALL
+from tests.networks import SMALL, random_network
 
 OPTIONS = Options(
     sources=(), filter="mask", temperature=1.0, format="wav", subtype="PCM_16", residual=False, overwrite=False
@@ -46,10 +44,9 @@ OPTIONS = Options(
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network that was never trained, in files."""
     folder = tmp_path_factory.mktemp("trained") / "models"
-    keras.utils.set_random_seed(0)
     params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
     stft = StftParams(sample_rate=8000, window=64, hop=32, channels="mono", taper="hann")
-    network = make_network(params, 3, stft)
+    network = random_network(params, 3, stft)
     save_model(folder, Model(("vocals", "drums", "rest"), stft, (network,)), {})
     return folder
 
@@ -309,7 +306,7 @@ def test_the_digest_of_a_model_covers_all_its_networks(models: Path, tmp_path: P
     digests = {ModelFiles.read(models).digest, ModelFiles.read(tmp_path / "models").digest}
     assert len(digests) == 1
     for weights in (b"one", b"two"):
-        (tmp_path / "models" / "model-2.weights.h5").write_bytes(weights)
+        (tmp_path / "models" / "weights.npz").write_bytes(weights)
         digests.add(ModelFiles.read(tmp_path / "models").digest)
     assert len(digests) == 3
 
@@ -533,10 +530,10 @@ def test_a_model_that_cannot_be_loaded(models: Path, tmp_path: Path) -> None:
     broken = tmp_path / "models"
     broken.mkdir()
     (broken / "model.json").write_bytes((models / "model.json").read_bytes())
-    (broken / "model.weights.h5").write_bytes(b"nothing")
+    (broken / "weights.npz").write_bytes(b"nothing")
     soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
     (outcome,) = separate_files([tmp_path / "song.wav"], tmp_path / "out", broken, OPTIONS)
-    assert outcome.message.startswith(f"{broken / 'model.weights.h5'}: not the weights of this network")
+    assert outcome.message.startswith(f"{broken / 'weights.npz'}: not the weights of this network")
     (broken / "model.json").write_text("{}")
     with pytest.raises(UserError, match=r"model\.json: not the description of a model"):
         separate_files([tmp_path / "song.wav"], tmp_path / "out", broken, OPTIONS)

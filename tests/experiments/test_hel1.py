@@ -36,7 +36,7 @@ class Frames:
 
     sources, stft = ("low", "high"), STEREO
 
-    def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
+    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
         first = np.random.default_rng(abs(int(mixture.real.sum() * 1000))).uniform(size=mixture.shape)
         return np.stack([first, 1 - first]).astype(np.float32)
 

@@ -80,7 +80,7 @@ def test_a_lost_worker_ends_in_one_line_and_training_resumes(alone: Path, featur
         assert "resuming after epoch 1" in out
     np.testing.assert_allclose(losses(tmp_path / "chief"), losses(alone), atol=TOLERANCE)
     np.testing.assert_array_equal(losses(tmp_path / "helper"), losses(tmp_path / "chief"))
-    weights = [(tmp_path / name / "models" / "model.weights.h5").read_bytes() for name in ("chief", "helper")]
+    weights = [(tmp_path / name / "models" / "weights.npz").read_bytes() for name in ("chief", "helper")]
     assert weights[0] == weights[1]
 
 

@@ -10,34 +10,9 @@ LBFGS = {"optimizer.name": "lbfgs", "training.averaging": 0.0, "rnn.dropout": 0.
 
 def test_the_networks_of_an_ensemble_differ_in_their_seeds_only() -> None:
     recipe = changed(RECIPE, {"training.networks": 3})
-    assert list(recipe.networks) == [recipe.network] * 3
     seed = RECIPE.training.seed
     assert [recipe.member(number).training.seed for number in (1, 2, 3)] == [seed, seed + 1, seed + 2]
     assert changed(recipe.member(3), {"training.seed": seed}) == RECIPE
-
-
-def test_a_blended_network_is_the_first_with_the_options_of_a_band_split_rnn() -> None:
-    options = {
-        "rnn.bottleneck": 8,
-        "mask.local": (2,),
-        "mask.convolution": 2,
-        "input.context": 1,
-        "rnn.recurrent": (1,),
-    }
-    recipe = changed(RECIPE, options | {"rnn.bidirectional": True, "training.networks": 2, "blending.bands": 3})
-    *ensemble, blended = recipe.networks
-    assert ensemble == [recipe.network] * 2
-    blended.check()
-    without = {
-        "rnn.bottleneck": 0,
-        "mask.local": None,
-        "mask.convolution": 0,
-        "input.context": 0,
-        "rnn.recurrent": None,
-    }
-    own = {"rnn.bands": 3, "rnn.units": recipe.blending.units, "rnn.dropout": recipe.blending.dropout}
-    assert blended == changed(recipe.network, without | own)
-    assert recipe.member(3).network == blended
 
 
 def test_the_enhancement_network_has_its_own_layers_mask_and_loss() -> None:
@@ -54,14 +29,10 @@ def test_the_enhancement_network_has_its_own_layers_mask_and_loss() -> None:
     [
         ({"loss.segment": 5}, r"^loss\.segment: must divide sampling\.frames \(32\)"),
         ({"enhancement.layers": 1, "training.networks": 2}, r"^training\.networks: must be 1"),
-        ({"enhancement.layers": 1, "blending.bands": 3}, r"^blending\.bands: must be 0 with an enhancement"),
-        ({"blending.bands": 3, "rnn.bands": 2}, r"^blending\.bands: must be 0 unless rnn\.bands is 0"),
-        ({"blending.bands": 3, "input.mel": 12}, r"^blending\.bands: must be 0 unless input\.mel is 0"),
         (LBFGS | {"rnn.dropout": 0.1}, r"^rnn\.dropout: must be 0; L-BFGS"),
         (LBFGS | {"input.noise": 0.1}, r"^input\.noise: must be 0; L-BFGS"),
         (LBFGS | {"training.averaging": 0.5}, r"^training\.averaging: must be 0; L-BFGS"),
         (LBFGS | {"optimizer.weight_decay": 0.5}, r"^optimizer\.weight_decay: must be 0; L-BFGS"),
-        (LBFGS | {"blending.bands": 3, "blending.dropout": 0.1}, r"^blending\.dropout: must be 0; L-BFGS"),
         ({"mask.mel": True}, r"^mask\.mel: needs the number of bands"),
     ],
 )
@@ -71,5 +42,5 @@ def test_settings_that_exclude_each_other_are_rejected_by_key(changes: dict[str,
 
 
 def test_settings_that_fit_are_accepted() -> None:
-    for changes in ({}, LBFGS, LBFGS | {"blending.dropout": 0.1}, {"enhancement.layers": 1}, {"blending.bands": 3}):
+    for changes in ({}, LBFGS, {"enhancement.layers": 1}):
         changed(RECIPE, changes).check()

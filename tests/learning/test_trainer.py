@@ -7,14 +7,16 @@ import tensorflow as tf
 
 from rnnsep.features.extraction import write_features
 from rnnsep.features.storage import open_features
+from rnnsep.layers.network import MaskNetwork
 from rnnsep.learning.sampling import Sampler
 from rnnsep.learning.schedule import rate_of_step
 from rnnsep.learning.trainer import Trainer, spectra
 from rnnsep.network.model import Model
-from rnnsep.network.network import make_network
+from rnnsep.network.network import Architecture
 from rnnsep.params import changed
 from tests.learning.conftest import STFT, write_bands
 from tests.learning.small import RECIPE, SHORT
+from tests.networks import random_network
 
 PLAIN = {"rnn.dropout": 0.0, "training.averaging": 0.0}
 
@@ -24,8 +26,8 @@ def trainer_of(features: Path, changes: dict[str, object] | None = None) -> tupl
     keras.utils.set_random_seed(0)
     opened = open_features(features)
     recipe = changed(RECIPE, PLAIN | (changes or {}))
-    network = make_network(recipe.network, 2, opened.stft)
-    return Trainer(network, recipe), Sampler(opened, "train", recipe.sampling, network.pooling.nb_bins)
+    network = MaskNetwork(Architecture.of(recipe.network, 2, opened.stft))
+    return Trainer(network, recipe), Sampler(opened, "train", recipe.sampling, network.architecture.pooling.nb_bins)
 
 
 def test_the_rate_rises_and_then_follows_the_cosine() -> None:
@@ -72,9 +74,9 @@ def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features: Path, po
         parts = [
             array[start : start + 20].astype(np.float32).view(np.complex64)[..., 0] for array in sampler.songs[song][0]
         ]
-        sources = np.stack(parts)[:, None, :, : network.pooling.nb_bins]
+        sources = np.stack(parts)[:, None, :, : network.architecture.pooling.nb_bins]
         mixture = sources.sum(axis=0)
-        masks = network.pooling.spread(network(network.see(mixture.real, mixture.imag)).numpy())
+        masks = network.architecture.pooling.spread(network(network.see(mixture.real, mixture.imag)).numpy())
         energies[:, song] += [
             np.sum(np.abs(one) ** 2, axis=(1, 2, 3, 4)) for one in (sources, masks * mixture - sources)
         ]
@@ -103,15 +105,14 @@ def test_the_half_mixture_defect_halves_the_mixture_in_training_and_separation(f
     batch = next(sampler.whole())
     halved = changed(RECIPE.network, {"defects.half_mixture": True})
     _, x, s, r = spectra(*batch, trainer.network)
-    _, half_x, half_s, half_r = spectra(*batch, make_network(halved, 2, STFT))
+    _, half_x, half_s, half_r = spectra(*batch, MaskNetwork(Architecture.of(halved, 2, STFT)))
     np.testing.assert_allclose(half_x, x / 2, rtol=1e-6)
     np.testing.assert_array_equal(half_s, s)
     np.testing.assert_allclose(half_r, r / 2, rtol=1e-5, atol=1e-6)
     linear = changed(RECIPE.network, {"input.compression": "linear"})
-    model = Model(("low", "high"), STFT, (make_network(changed(linear, {"defects.half_mixture": True}), 2, STFT),))
+    model = Model(("low", "high"), STFT, (random_network(changed(linear, {"defects.half_mixture": True}), 2, STFT),))
     spectrum = np.random.default_rng(0).normal(size=(6, 129, 1)).astype(np.complex64)
-    whole = Model(("low", "high"), STFT, (make_network(linear, 2, STFT),))
-    whole.networks[0].set_weights(model.networks[0].get_weights())
+    whole = Model(("low", "high"), STFT, (random_network(linear, 2, STFT),))
     np.testing.assert_allclose(model.masks(spectrum), whole.masks(spectrum / 2), atol=1e-6)
     assert np.abs(model.masks(spectrum) - whole.masks(spectrum)).max() > 1e-3
 
@@ -126,14 +127,14 @@ def test_spectra_are_those_of_the_mixed_sources(tmp_path: Path, changes: dict[st
     write_features(tmp_path / "corpus", tmp_path / "features", params)
     opened = open_features(tmp_path / "features")
     recipe = changed(RECIPE, SHORT | changes)
-    network = make_network(recipe.network, 2, params)
-    sources, gains = next(Sampler(opened, "train", recipe.sampling, network.pooling.nb_bins).whole())
+    network = MaskNetwork(Architecture.of(recipe.network, 2, params))
+    sources, gains = next(Sampler(opened, "train", recipe.sampling, network.architecture.pooling.nb_bins).whole())
     u, x, s, r = (one.numpy() for one in spectra(tf.constant(sources), tf.constant(gains), network))
     parts = sources.astype(np.float32) * gains[:, :, None, :, None, None]
     complex_sources = parts.view(np.complex64)[..., 0]
     mixture = complex_sources.sum(axis=0)
     np.testing.assert_allclose(u, network.see(mixture.real, mixture.imag), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(x, u[..., :2])
-    sums = network.pooling.sums
+    sums = network.architecture.pooling.sums
     np.testing.assert_allclose(s, np.sqrt(sums(np.abs(complex_sources) ** 2)), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(r, sums((complex_sources * mixture.conj()).real), rtol=1e-3, atol=1e-4)

@@ -23,7 +23,7 @@ def trained(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def weights(models: Path) -> dict[str, np.ndarray]:
-    return {weight.path: weight.numpy() for weight in load_model(models).networks[0].trainable_variables}
+    return dict(load_model(models).networks[0].weights)
 
 
 def test_a_training_that_changes_nothing_ends_with_the_weights_that_it_started_from(
@@ -43,23 +43,33 @@ def test_layers_of_another_shape_are_named_and_start_at_random(
 ) -> None:
     models = run(features, tmp_path, STILL | {"training.start": str(trained), "rnn.layers": 3, "rnn.bottleneck": 5})
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("starting from "))
-    assert line.endswith("; not from recurrent_1/forward/gru_cell, recurrent_3/forward/gru_cell, entry/dense, "
-                         "entry/norm, exit/dense, exit/norm, heads")  # fmt: skip
+    assert line.endswith("; not from entry/dense, entry/norm, recurrent_1/forward, recurrent_3/forward, "
+                         "exit/dense, exit/norm, heads")  # fmt: skip
     both = weights(trained), weights(models)
     kept = [path for path in both[0] if np.array_equal(both[0][path], both[1][path])]
-    assert "mask_network/recurrent_2/forward/gru_cell/kernel" in kept
-    assert "mask_network/heads/kernel" not in kept
+    assert "recurrent_2/forward/kernel" in kept
+    assert "heads/kernel" not in kept
 
 
-def test_outputs_of_other_sources_are_not_taken(
-    trained: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("changes", [{}, {"mask.local": (2,), "mask.convolution": 2}])
+def test_weights_of_other_sources_are_not_taken(
+    features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, object]
 ) -> None:
+    trained = run(features, tmp_path, SHORT | changes | {"training.epochs": 1})
     other = tmp_path / "other"
     other.mkdir()
     for path in trained.iterdir():
         (other / path.name).write_bytes(path.read_bytes().replace(b'"low"', b'"bass"'))
-    run(features, tmp_path, STILL | {"training.start": str(other)})
-    assert "; not from heads\n" in capsys.readouterr().out
+    capsys.readouterr()
+    models = run(features, tmp_path / "new", STILL | changes | {"training.start": str(other)})
+    assert ("; not from heads, local, convolution\n" if changes else "; not from heads\n") in capsys.readouterr().out
+    own = load_model(other).networks[0].architecture.of_sources
+    assert own >= {"heads/kernel", "heads/bias"}
+    assert not changes or own >= {"local/weight", "local/gate_kernel", "convolution/out"}
+    before, after = weights(other), weights(models)
+    taken = {path for path in before if np.array_equal(before[path], after[path])}
+    assert taken.isdisjoint(path for path in own if before[path].any())
+    assert taken >= set(before) - own
 
 
 def test_another_model_in_the_same_folder_restarts_the_training(trained: Path, features: Path, tmp_path: Path) -> None:
@@ -77,7 +87,11 @@ def test_another_model_in_the_same_folder_restarts_the_training(trained: Path, f
 def test_a_network_that_nothing_fits_is_rejected(trained: Path, features: Path, tmp_path: Path) -> None:
     for start in cards()[-1].name, str(trained):
         with pytest.raises(ParamError, match=r"^training\.start: no weights of .* fit this network"):
-            run(features, tmp_path, STILL | {"training.start": start, "rnn.bands": 3, "input.standardise": False})
+            run(
+                features,
+                tmp_path,
+                STILL | {"training.start": start, "rnn.cell": "lstm", "rnn.units": 7, "input.standardise": False},
+            )
 
 
 def test_a_missing_model_is_one_line(features: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rnnsep.network.packaged import Card, cards
 
-FILES = {"README.md", "LICENSE", "model.json", "model.weights.h5"}
+FILES = {"README.md", "LICENSE", "model.json", "weights.npz"}
 MEGABYTES = 12
 
 

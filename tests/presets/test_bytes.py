@@ -46,7 +46,7 @@ SMALLER = {  # values for options that are on; the songs here are mono
     "enhancement.layers": 1,
     "mask.convolution": 2,  # with many maps, eager sums depend on the number of threads
     # several networks may train in processes of their own, which are not eager
-    "training.networks": 1, "blending.bands": 0,
+    "training.networks": 1,
 }  # fmt: skip
 
 # trainings in which rounding grows fast: L-BFGS, recurrent ReLU layers, and a stage behind a ReLU ratio mask
@@ -77,7 +77,7 @@ def train_small(name: str, features: Path, folder: Path) -> tuple[str, list[floa
         train(features, folder / "models", small_recipe(name))
     digest, losses = hashlib.sha256(), []
     for path in sorted((folder / "models").iterdir()):
-        if path.suffix == ".h5":
+        if path.suffix == ".npz":
             digest.update(path.read_bytes())
         elif path.suffix == ".tsv":
             losses += pd.read_csv(path, sep="\t")[["train_loss", "valid_loss"]].to_numpy().flatten().tolist()

@@ -13,7 +13,6 @@ import pytest
 
 from rnnsep.features.extraction import write_features
 from rnnsep.network.model import Model, save_model
-from rnnsep.network.network import make_network
 from rnnsep.running import cluster
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
@@ -23,7 +22,7 @@ from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.separation.blocks import SeparationParams
 from rnnsep.separation.estimates import separate_corpus
 from tests.learning.conftest import STFT, write_bands
-from tests.networks import SMALL
+from tests.networks import SMALL, random_network
 from tests.running.functions import blas_threads, die, fail_at, killing, say, square, whose
 
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
@@ -126,7 +125,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("local")
     write_bands(root / "corpus", nb_test=2, seconds=1.5)
     keras.utils.set_random_seed(0)
-    save_model(root / "models", Model(("low", "high"), STFT, (make_network(SMALL, 2, STFT),)), {})
+    save_model(root / "models", Model(("low", "high"), STFT, (random_network(SMALL, 2, STFT),)), {})
     with pytest.MonkeyPatch.context() as context:
         context.setenv("RNNSEP_WORKERS", "1")
         run_stages(root, root / "local")

@@ -32,7 +32,7 @@ class Bands:
     sources: tuple[str, ...] = ("low", "mid", "high")
     seen: tuple[int, ...] = ()
 
-    def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
+    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
         self.seen += (len(mixture),)
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
@@ -40,6 +40,9 @@ class Bands:
         places = np.linspace(0, 1, self.stft.nb_bins)[:, None] - np.array([0, 0.5, 1])[:, None, None, None]
         masks = np.exp(-20 * places**2 + 0.1 * np.log1p(np.abs(mixture)))
         return np.asarray(masks / masks.sum(axis=0), np.float32)
+
+    def spread(self, masks: NDArray[np.float32]) -> NDArray[np.float32]:
+        return masks
 
 
 def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
@@ -68,8 +71,8 @@ def test_estimates_have_the_mixtures_shape_and_sum_to_it(
 @pytest.mark.parametrize("kind", ["mask", "wiener"])
 def test_temperature_softens_the_masks_before_the_filter(kind: str) -> None:
     class Softer(Bands):
-        def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]:
-            return tempered(super().masks(mixture, repeated), 2)
+        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+            return tempered(super().masks(mixture), 2)
 
     mixture = noise(8000, 2)
     params = replace(PARAMS, filter=kind)
@@ -105,14 +108,14 @@ def test_blocks_leave_no_seam() -> None:
     model = Bands()
     np.testing.assert_allclose(separated(mixture, 8000, model, PARAMS), whole, atol=1e-5)
     assert len(model.seen) > 5
-    assert len(set(model.seen)) == 1  # one length, so that a network is compiled once
+    assert len(set(model.seen)) == 1
 
 
 def test_blocks_that_disagree_are_faded_into_each_other() -> None:
     """The network gives each block another gain: the estimate must move from one to the next without a step."""
 
     class Moody(Bands):
-        def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
+        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
             self.seen += (len(mixture),)
             first = len(self.seen) % 2
             masks = np.zeros((3, *mixture.shape), np.float32)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from rnnsep.app.models import ModelFiles, find_model
+from rnnsep.network.model import load_model
 from rnnsep.params import parse
 from rnnsep.separation import blocks, filters
 from rnnsep.separation.blocks import SeparationParams, Separator
@@ -33,8 +35,6 @@ def separate(
     params.yaml. Raises `UserError` if there is no model or an option is impossible, ValueError for audio of another
     form.
     """
-    from rnnsep.network.settings import standard_settings  # here, since TensorFlow takes seconds to import
-
     params, given = separation_params(filter, temperature), np.asarray(audio)
     if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0 or not np.isfinite(given).all():
         raise ValueError(f"audio must be finite floats (nb_samples, nb_channels), not {given.dtype} {given.shape}")
@@ -43,7 +43,7 @@ def separate(
         raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}; transpose it")
     if model is None or isinstance(model, Path | str):
         model = _loaded(ModelFiles.read(find_model(model)))
-    with standard_settings():
+    with threadpool_limits(1):  # so that samples do not depend on the number of cores
         parts = list(blocks.separate(mixture, rate, model, params))
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
     estimates = np.concatenate(parts, axis=1).reshape(-1, *given.shape)
@@ -52,8 +52,6 @@ def separate(
 
 @lru_cache(maxsize=1)
 def _loaded(files: ModelFiles) -> Separator:
-    from rnnsep.network.model import load_model
-
     return load_model(files.folder)
 
 

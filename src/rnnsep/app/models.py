@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnsep.network import packaged
+from rnnsep.network.model import DESCRIPTION, WEIGHTS
 from rnnsep.running.errors import UserError
 from rnnsep.running.files import file_digest
 
@@ -15,7 +16,7 @@ def find_model(given: Path | str | None) -> Path:
     `given` is a folder or the name of a packaged model; a folder takes precedence. Raises `UserError` if it is neither.
     """
     folder = Path("models" if given is None else given)
-    if (folder / "model.json").is_file():
+    if (folder / DESCRIPTION).is_file():
         return folder
     folders = {card.name: card.folder for card in packaged.cards()}
     if given is None:
@@ -45,10 +46,8 @@ class ModelFiles:
     def read(cls, folder: Path) -> "ModelFiles":
         """Raises `UserError` if the folder holds no model."""
         try:
-            description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            paths = [folder / "model.json", folder / "model.weights.h5"]
-            further = sorted(set(folder.glob("*.weights.h5")) - set(paths))
-            digest = "-".join(file_digest(path)[:32] for path in [*paths, *further])
+            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            digest = "-".join(file_digest(folder / name)[:32] for name in (DESCRIPTION, WEIGHTS))
             return cls(folder, tuple(map(str, description["sources"])), digest)
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}; run dvc repro to train a model") from None

@@ -31,19 +31,13 @@ class LossParams:
     discrimination: Annotated[float, Range(0, 0.99)]
     pretraining: LossName
     pretraining_epochs: Annotated[int, Range(0)]
-    power: Annotated[float, Range(0.1, 2)]
     segment: Annotated[int, Range(0)]  # frames; 0: whole sequences
     scale: Annotated[float, Range(1e-9)]
 
 
-def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor, power: float = 1.0) -> tf.Tensor:
-    """(m x - s)²: signal approximation (Weninger et al., 2014), joint mask optimisation (Huang et al., 2014).
-
-    `power` is an exponent of both magnitudes; below 1 it gives quiet bins more weight.
-    """
-    if power == 1:
-        return tf.reduce_mean(tf.square(m * x - s))
-    return tf.reduce_mean(tf.square(tf.pow(m * x + FLOOR, power) - tf.pow(s + FLOOR, power)))
+def magnitude(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """(m x - s)²: signal approximation (Weninger et al., 2014), joint mask optimisation (Huang et al., 2014)."""
+    return tf.reduce_mean(tf.square(m * x - s))
 
 
 def mask(m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
@@ -93,8 +87,7 @@ def loss_of(params: LossParams, m: tf.Tensor, x: tf.Tensor, s: tf.Tensor, r: tf.
     The term is the weight times the same loss of each estimate against each other source, summed over the other
     sources (Huang et al., 2014, equation 5, and 2015 for more than two sources).
     """
-    options: dict[str, dict[str, float]] = {"magnitude": {"power": params.power}, "sdr": {"segment": params.segment}}
-    function = partial(LOSSES[params.name], **options.get(params.name, {}))
+    function = partial(sdr, segment=params.segment) if params.name == "sdr" else LOSSES[params.name]
     loss = function(m, x, s, r)
     if params.discrimination:
         for shift in range(1, m.shape[0]):

@@ -1,14 +1,14 @@
 """The recipe of a training: all its settings as one object."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from rnnsep.learning.losses import LossName, LossParams
 from rnnsep.learning.sampling import SamplingParams
 from rnnsep.network.input import InputParams
-from rnnsep.network.masks import Activation, MaskParams
-from rnnsep.network.network import NOT_BAND_SPLIT, DefectParams, NetworkParams, RnnParams
+from rnnsep.network.mask import Activation, MaskParams
+from rnnsep.network.network import DefectParams, NetworkParams
+from rnnsep.network.trunk import RnnParams
 from rnnsep.params import ParamError, Range, changed
 from rnnsep.running.stage import Reuse
 
@@ -42,19 +42,6 @@ class TrainingParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlendingParams:
-    """
-    Section `blending` of params.yaml: a band-split RNN trained in addition to the network.
-
-    Networks of different kinds make different errors, so their average is better than each (Uhlich et al., 2017).
-    """
-
-    bands: Annotated[int, Range(0)]  # 0: off
-    units: Annotated[int, Range(1)]
-    dropout: Annotated[float, Range(0, 0.99)]
-
-
-@dataclass(frozen=True, kw_only=True)
 class EnhancementParams:
     """Section `enhancement` of params.yaml: a second network, otherwise like the first."""
 
@@ -77,22 +64,12 @@ class Recipe:
     sampling: SamplingParams
     optimizer: OptimizerParams
     training: TrainingParams
-    blending: BlendingParams
     enhancement: EnhancementParams
 
     @property
     def network(self) -> NetworkParams:
-        """The settings of the first network."""
+        """The settings of the network."""
         return NetworkParams(input=self.input, rnn=self.rnn, mask=self.mask, defects=self.defects)
-
-    @property
-    def networks(self) -> Sequence[NetworkParams]:
-        """The settings of each network of the ensemble; the band-split RNN of `blending`, if any, is the last."""
-        ensemble = [self.network] * self.training.networks
-        if self.blending.bands:
-            own = {f"rnn.{key}": getattr(self.blending, key) for key in ("bands", "units", "dropout")}
-            ensemble.append(changed(self.network, NOT_BAND_SPLIT | own))
-        return ensemble
 
     @property
     def first_epochs(self) -> "Recipe":
@@ -100,11 +77,8 @@ class Recipe:
         return changed(self, {"loss.name": self.loss.pretraining})
 
     def member(self, number: int) -> "Recipe":
-        """The recipe of network `number` of the ensemble, counted from 1, alone: its settings and its seed."""
-        params = self.networks[number - 1]
-        return changed(self, {"training.seed": self.training.seed + number - 1, "training.networks": 1,
-                              "blending.bands": 0, "input": params.input, "rnn": params.rnn,
-                              "mask": params.mask})  # fmt: skip
+        """The recipe of network `number` of the ensemble, counted from 1, alone."""
+        return changed(self, {"training.seed": self.training.seed + number - 1, "training.networks": 1})
 
     @property
     def enhancing(self) -> "Recipe":
@@ -120,12 +94,8 @@ class Recipe:
             raise ParamError("loss.segment", f"must divide sampling.frames ({self.sampling.frames})")
         if self.optimizer.name == "lbfgs":
             self._check_deterministic()
-        if self.blending.bands and (self.rnn.bands or self.input.mel):
-            other = "rnn.bands" if self.rnn.bands else "input.mel"
-            raise ParamError("blending.bands", f"must be 0 unless {other} is 0")
-        if self.enhancement.layers and len(self.networks) > 1:
-            key, value = ("training.networks", 1) if self.training.networks > 1 else ("blending.bands", 0)
-            raise ParamError(key, f"must be {value} with an enhancement network (enhancement.layers)")
+        if self.enhancement.layers and self.training.networks > 1:
+            raise ParamError("training.networks", "must be 1 with an enhancement network (enhancement.layers)")
 
     def _check_deterministic(self) -> None:
         """Raise `ParamError` for options that L-BFGS does not have."""
@@ -134,7 +104,6 @@ class Recipe:
             "optimizer.weight_decay": self.optimizer.weight_decay,
             "rnn.dropout": self.rnn.dropout,
             "input.noise": self.input.noise,
-            "blending.dropout": self.blending.dropout if self.blending.bands else 0,
         }
         for key, value in options.items():
             if value:

@@ -9,14 +9,14 @@ import numpy as np
 import scipy.optimize
 import tensorflow as tf
 
+from rnnsep.layers.input import magnitudes
+from rnnsep.layers.mask import masked_channels
+from rnnsep.layers.network import MaskNetwork
 from rnnsep.learning.distribution import gpus, replicas
 from rnnsep.learning.losses import loss_of
 from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.sampling import Batch, Sampler
 from rnnsep.learning.schedule import rate_of_step
-from rnnsep.network.input import magnitudes
-from rnnsep.network.masks import masked_channels
-from rnnsep.network.network import MaskNetwork
 
 
 class Trainer:
@@ -52,7 +52,7 @@ class Trainer:
         """The network's input from `magnitude`, what the first network sees of the mixture."""
         if self.before is None:
             return magnitude
-        return masked_channels(self.before(magnitude), magnitude[..., : self.before.nb_channels])
+        return masked_channels(self.before(magnitude), magnitude[..., : self.before.architecture.nb_channels])
 
     def step(self, batch: Batch, rate: float, pretraining: bool = False) -> float:
         """Take one optimiser step and return the loss before it. `rate` is the learning rate of the epoch.
@@ -187,12 +187,12 @@ def spectra(
 
     The mixture is the sum of the sources, times the network's `mixture_gain`.
     """
-    pooling, gain = network.pooling, network.params.mixture_gain
+    pooling, gain = network.architecture.pooling, network.params.mixture_gain
     scaled = tf.cast(sources, tf.float32) * gains[:, :, None, :, None, None]
     real, imaginary = scaled[..., 0], scaled[..., 1]
     mixture_real, mixture_imaginary = tf.reduce_sum(real, axis=0), tf.reduce_sum(imaginary, axis=0)
     u = network.see(mixture_real, mixture_imaginary)
-    x = u[..., : network.nb_channels] if network.params.input.side else u
+    x = u[..., : network.architecture.nb_channels] if network.params.input.side else u
     s = magnitudes(real, imaginary, pooling)
-    r = pooling.sums(real * mixture_real + imaginary * mixture_imaginary)
+    r = pooling.sums(real * mixture_real + imaginary * mixture_imaginary, tf.concat)
     return u, x, s, r if gain == 1 else gain * r

@@ -4,8 +4,8 @@ The training loop. A killed run resumes from a checkpoint and ends with the same
 The checkpoint, written atomically after each epoch, holds all that later epochs depend on: weights, optimiser, EMA,
 random state of dropout, history. Batches are pure functions of (seed, epoch, step).
 
-With `blending`, a band-split RNN is trained in addition, and the masks of all networks are averaged. With
-`enhancement`, a second network is trained after the first: its input is the first network's estimates of all sources.
+With `enhancement`, a second network is trained after the first: its input is the first network's estimates of all
+sources.
 """
 
 import time
@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from rnnsep.features.float16 import to_single
 from rnnsep.features.storage import Features, open_features
+from rnnsep.layers.network import MaskNetwork, computing
 from rnnsep.learning.checkpoint import Checkpoint
 from rnnsep.learning.distribution import nb_processes, replicas
 from rnnsep.learning.recipe import Recipe
@@ -30,9 +31,10 @@ from rnnsep.learning.sampling import Sampler
 from rnnsep.learning.schedule import rate_of_epoch
 from rnnsep.learning.trainer import Trainer, assign
 from rnnsep.learning.transfer import Start
-from rnnsep.learning.watching import Excerpt, Watch
-from rnnsep.network.model import Model, save_model
-from rnnsep.network.network import MaskNetwork, computing, make_enhancer, make_network
+from rnnsep.learning.watching import Watch
+from rnnsep.network.input import seen
+from rnnsep.network.model import Model, save_model, versions
+from rnnsep.network.network import Architecture
 from rnnsep.params import ParamError
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
@@ -57,7 +59,7 @@ def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = F
     _check(features, recipe)
     songs, reserved = divided([song.name for song in features.songs if song.split == "train"], recipe.enhancement.share)
     ensemble = Ensemble(features, songs, models, recipe, start, watched)
-    numbers = range(1, len(recipe.networks) + 1)
+    numbers = range(1, recipe.training.networks + 1)
     if len(numbers) > 1 and nb_processes() == 1 and not tf.config.list_physical_devices("GPU"):
         # side by side, each in a process that leaves its end in a checkpoint; what follows only reads these
         parallel_map(partial(_fit_alone, ensemble.fit), numbers, "networks")
@@ -70,12 +72,15 @@ def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = F
         keras.utils.set_random_seed(recipe.training.seed)
         enhancing = recipe.enhancing
         with replicas().scope(), computing(recipe.training.precision):
-            enhancer = make_enhancer(enhancing.network, len(features.sources), features.stft)
+            shape = Architecture.of_enhancer(enhancing.network, len(features.sources), features.stft)
+            enhancer = MaskNetwork(shape)
             trainer = Trainer(enhancer, enhancing, before=networks[0])
         state = fit(trainer, features, reserved, models.parent / "enhancement.npz", "second network, ")
         provenance["best_epoch_of_enhancement"] = state.best_epoch
         write_history(models / "enhancement.tsv", state)
-    save_model(models, Model(features.sources, features.stft, networks, enhancer), provenance)
+    trained = tuple(network.trained() for network in networks)
+    second = None if enhancer is None else enhancer.trained()
+    save_model(models, Model(features.sources, features.stft, trained, second), provenance | versions())
 
 
 def _check(features: Features, recipe: Recipe) -> None:
@@ -102,20 +107,20 @@ class Ensemble:
 
     def fit(self, number: int) -> tuple[MaskNetwork, Checkpoint]:
         """Train network `number`, counted from 1, and write its history."""
-        recipe, count = self.recipe.member(number), len(self.recipe.networks)
+        recipe, count = self.recipe.member(number), self.recipe.training.networks
         use_threads(recipe.training.threads)
         suffix = f"-{number}" if number > 1 else ""
         replicas().check(recipe.sampling.batch, recipe.optimizer.name, (recipe, self.features.songs))
         keras.utils.set_random_seed(recipe.training.seed)
         with replicas().scope(), computing(recipe.training.precision):
-            network = make_network(recipe.network, len(self.features.sources), self.features.stft)
+            network = MaskNetwork(Architecture.of(recipe.network, len(self.features.sources), self.features.stft))
             trainer = Trainer(network, recipe)
         label = f"network {number}, " if count > 1 else ""
         origin, begin = "", None
         if self.start:
             origin, begin = f"-{self.start.key}", partial(self.start.into, number=number, features=self.features)
         checkpoint = self.models.parent / f"checkpoint{suffix}{origin}.npz"
-        watch = Watch(checkpoint.parent, number, recipe) if self.watched else None
+        watch = Watch(checkpoint.parent, number) if self.watched else None
         with closing(watch) if watch else nullcontext():
             state = fit(trainer, self.features, self.songs, checkpoint, label, watch, begin)
         write_history(self.models / f"history{suffix}.tsv", state)
@@ -178,16 +183,15 @@ def fit(
         if begin:
             print(label + begin(network), flush=True)
         trainer.restart_averages()
-    sampler = Sampler(features, "train", recipe.sampling, network.pooling.nb_bins, songs)
+    sampler = Sampler(features, "train", recipe.sampling, network.architecture.pooling.nb_bins, songs)
     validation = None
     if any(song.split == "valid" for song in features.songs):
-        validation = Sampler(features, "valid", recipe.sampling, network.pooling.nb_bins)
+        validation = Sampler(features, "valid", recipe.sampling, network.architecture.pooling.nb_bins)
     print(f"{label}{network.count_params():,} weights, {len(sampler.songs)} training songs", flush=True)
 
     state = Checkpoint.read(checkpoint, trainer.variables) if checkpoint.exists() else Checkpoint()
     if state.epoch:
         print(f"{label}resuming after epoch {state.epoch}", flush=True)
-    excerpt = Excerpt(features, trainer) if watch and validation else None
     pretraining, clock, left = recipe.loss.pretraining_epochs, Clock(params.epochs - state.epoch), ""
     while state.epoch < params.epochs and state.epoch - max(state.best_epoch, pretraining) < params.patience:
         epoch = state.epoch + 1
@@ -214,8 +218,6 @@ def fit(
             state.best_weights = [w.numpy() for w in trainer.averages]
         if watch:
             watch.epoch({"train": figures} | ({"valid": scores} if validation else {}), state.history)
-            if excerpt and watch.has_excerpt(epoch):
-                watch.excerpt(excerpt, epoch)
         state.write(checkpoint, trainer.variables)
         sdr = f", SDR {scores['sdr']:.2f} dB" if "sdr" in scores else ""
         valid = f", valid {valid_loss:.4f}{sdr}{' (best)' if best else ''}" if validation else ""
@@ -239,16 +241,17 @@ def write_history(path: Path, state: Checkpoint) -> None:
 
 def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the network's compressed inputs in `songs`, each (nb_bands, nb_inputs)."""
-    network = trainer.network
-    total, count = np.zeros((2, network.nb_bands, network.nb_inputs)), 0
+    network, first = trainer.network, trainer.first.architecture
+    total, count = np.zeros((2, network.architecture.nb_bands, network.architecture.nb_inputs)), 0
+    side, gain = first.params.input.side, first.params.mixture_gain
     for song in features.songs:
         if song.name not in songs:
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
-            parts = [to_single(array[start : start + 1024, : network.pooling.nb_bins]) for array in arrays]
+            parts = [to_single(array[start : start + 1024, : network.architecture.pooling.nb_bins]) for array in arrays]
             mixture = np.sum(parts, axis=0)[None]  # (1, nb_frames, nb_bins, nb_channels, real and imaginary)
-            magnitude = tf.constant(trainer.first.see(mixture[..., 0], mixture[..., 1]))
+            magnitude = tf.constant(seen(mixture[..., 0], mixture[..., 1], first.pooling, side, gain))
             x = network.compress(trainer.inputs(magnitude))[0].numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)
             count += len(x)

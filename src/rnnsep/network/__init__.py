@@ -1,1 +1,1 @@
-"""The network: magnitudes of the mixture in, soft masks out."""
+"""What a network is: its blocks, their forward pass in NumPy, and model files."""

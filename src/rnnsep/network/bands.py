@@ -1,10 +1,11 @@
 """Frequency bands coarser than the STFT's bins: pooled energies and mel filters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from numpy.typing import NDArray
 
 from rnnsep.signal.mel import to_hertz, to_mel
 
@@ -26,18 +27,24 @@ class Pooling:
         """Number of bins in all bands."""
         return sum(self.widths)
 
-    def sums(self, x: Any) -> Any:
-        """Sums over bands (…, nb_bands, nb_channels) of energies (…, nb_bins or more, nb_channels)."""
+    @property
+    def nb_bands(self) -> int:
+        """Number of bands."""
+        return len(self.widths)
+
+    def sums(self, x: Any, concatenate: Callable[..., Any] = np.concatenate) -> Any:
+        """Sums over bands (…, nb_bands, nb_channels) of energies (…, nb_bins or more, nb_channels).
+
+        `concatenate` is that of the library that `x` belongs to.
+        """
         parts, begin = [], 0
         for width in sorted(set(self.widths)):
             end = begin + width * self.widths.count(width)
             parts.append(sum(x[..., begin + i : end : width, :] for i in range(width)))
             begin = end
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts, axis=-2) if isinstance(x, np.ndarray) else tf.concat(parts, axis=-2)
+        return parts[0] if len(parts) == 1 else concatenate(parts, axis=-2)
 
-    def spread(self, masks: np.ndarray) -> np.ndarray:
+    def spread(self, masks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Masks of bins (…, nb_bins, nb_channels) from masks of bands (…, nb_bands, nb_channels)."""
         return np.repeat(masks, self.widths, axis=-2)
 
@@ -54,7 +61,7 @@ def make_pooling(nb_bins: int, spacing: float, corner: float | None) -> Pooling:
     return Pooling(tuple(widths))
 
 
-def mel_bank(nb_bins: int, nb_bands: int, top: float) -> np.ndarray:
+def mel_bank(nb_bins: int, nb_bands: int, top: float) -> NDArray[np.float32]:
     """Triangular filters, float32 (nb_bins, nb_bands), with centres evenly spaced on the mel scale from 0 Hz to `top`.
 
     Each side of a triangle reaches the next centre, and at least one bin, so that no band is empty and every bin is in
@@ -69,6 +76,11 @@ def mel_bank(nb_bins: int, nb_bands: int, top: float) -> np.ndarray:
     return np.maximum(1 - np.abs(distance) / width, 0).astype(np.float32)
 
 
-def from_mel(masks: tf.Tensor, bank: np.ndarray) -> tf.Tensor:
-    """Masks of bins from masks of mel bands (…, nb_bands, nb_channels): the mean, weighted by the filters."""
-    return tf.einsum("...mc,fm->...fc", masks, tf.constant(bank / bank.sum(axis=1, keepdims=True), masks.dtype))
+def to_mel_weights(bank: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights (nb_bins, nb_bands) of the mean over the bins of each mel band, from the filters of `mel_bank`."""
+    return bank / bank.sum(axis=0)
+
+
+def from_mel_weights(bank: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights (nb_bins, nb_bands) of the mean over the mel bands of each bin, from the filters of `mel_bank`."""
+    return bank / bank.sum(axis=1, keepdims=True)

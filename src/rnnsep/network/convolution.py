@@ -1,76 +1,121 @@
 """Convolutional heads: shapes around a bin, such as glides and onsets, by weights shared among bins and frames.
 
 Local contrast (see `local`) compares a bin with means of its surroundings. These heads learn what to compare it with.
-Dilated convolutions: Yu and Koltun (2016).
+Dilated convolutions: F. Yu and V. Koltun, "Multi-scale context aggregation by dilated convolutions", ICLR 2016.
 """
 
-import keras
-import tensorflow as tf
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from rnnsep.network.head import Array, Head, Logits, Sizes
+from rnnsep.network.recurrence import Shapes
+from rnnsep.params import Range
 
 DILATIONS = (1, 2, 4)  # of the layers
+REACH = sum(DILATIONS)  # bands and frames on each side
+BANDS = 16  # convolved at a time, to stay in a core's cache
 
 
-class ConvolutionalHeads(keras.layers.Layer):
-    """Logits Σ_k v_k (w_k + g_k) z_k from feature maps z_k of the input, added to those of the heads.
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionParams:
+    """The key of section `mask` that turns convolutional heads on."""
+
+    convolution: Annotated[int, Range(0)] = 0  # feature maps; 0: off
+
+
+class ConvolutionalHead(Head):
+    """
+    Logits Σ_k v_k (w_k + g_k) z_k from feature maps z_k of the features of all bands.
 
     The maps are those of three convolutions with dilation 1, 2 and 4, each with ReLU, the second and third as residuals
     of their input; so they see 7 bands on each side, and 7 frames on each side (only earlier frames, unless `future`).
-    The input is standardised magnitudes, with the features of local contrast, if any (see `LocalHeads.features`).
     v depends on source and channel, w on the band, and g, a linear function of the hidden state, on the frame.
     """
 
-    def __init__(self, nb_sources: int, nb_channels: int, nb_maps: int, future: bool, **kwargs: object):
-        super().__init__(**kwargs)
-        self.nb_sources, self.nb_channels, self.nb_maps, self.future = nb_sources, nb_channels, nb_maps, future
+    name = "convolution"
+    of_sources = ("out",)
 
-    def build(self, x_shape: tuple[int, ...], hidden_shape: tuple[int, ...]) -> None:
-        """Shapes of the input (nb_batch, nb_frames, nb_bands, nb_inputs) and of the hidden state."""
-        self.nb_bands, nb_inputs = x_shape[2:]
-        self.layers = []
+    def __init__(self, sizes: Sizes, params: ConvolutionParams):
+        super().__init__(sizes, params)
+        self.nb_maps = params.convolution
+
+    @staticmethod
+    def is_on(params: ConvolutionParams) -> bool:
+        return params.convolution > 0
+
+    @staticmethod
+    def words(params: ConvolutionParams) -> str:
+        return f"convolutions with {params.convolution} maps"
+
+    @property
+    def shapes(self) -> Shapes:
+        sizes, maps = self.sizes, self.nb_maps
+        found: Shapes = {}
+        for dilation, nb_inputs in zip(DILATIONS, (sizes.nb_features, maps, maps), strict=True):
+            found |= {f"kernel_{dilation}": (3, 3, nb_inputs, maps), f"bias_{dilation}": (maps,)}
+        return found | {
+            "band": (sizes.nb_bands, maps),
+            "gate": (sizes.width, maps),
+            "out": (maps, sizes.nb_sources * sizes.nb_channels),
+        }
+
+    def __call__(self, weights: Mapping[str, Array], features: Array, hidden: Array) -> Logits:
+        sizes, nb_frames = self.sizes, features.shape[3]
+        before, after = (REACH, REACH) if sizes.future else (2 * REACH, 0)
+        gates = (hidden @ weights["gate"]).transpose(2, 0, 1)  # (nb_maps, nb_batch, nb_frames)
+        out = weights["out"].T
+
+        def logits(start: int, stop: int) -> Array:
+            first, last = max(0, start - before), min(nb_frames, stop + after)
+            x = self._maps(weights, features[..., first:last], first == 0, last == nb_frames)
+            begin = start if first == 0 else start - first - before
+            maps = x[..., begin : begin + stop - start]
+            y = maps * (weights["band"].T[:, :, None, None] + gates[:, None, :, start:stop])
+            y = (out @ y.reshape(self.nb_maps, -1)).reshape(sizes.nb_sources, sizes.nb_channels, sizes.nb_bands, -1)
+            return y.swapaxes(1, 2)
+
+        return logits
+
+    def _maps(self, weights: Mapping[str, Array], x: Array, is_first: bool, is_last: bool) -> Array:
+        """
+        Maps (nb_maps, nb_bands, nb_batch, nb) of a part of the features (nb_features, nb_bands, nb_batch, nb_frames).
+
+        The song continues before the part unless `is_first`, and after it unless `is_last`; maps that would need more
+        frames there are left out.
+        """
         for dilation in DILATIONS:
-            size = (3, 3, nb_inputs, self.nb_maps)
-            kernel = self.add_weight(shape=size, initializer="he_normal", name=f"kernel_{dilation}")
-            bias = self.add_weight(shape=(self.nb_maps,), initializer="zeros", name=f"bias_{dilation}")
-            self.layers.append((dilation, kernel, bias))
-            nb_inputs = self.nb_maps
-        self.band = self.add_weight(shape=(self.nb_bands, self.nb_maps), initializer="ones", name="band")
-        self.gate = self.add_weight(shape=(hidden_shape[-1], self.nb_maps), initializer="zeros", name="gate")
-        shape = (self.nb_maps, self.nb_sources * self.nb_channels)
-        self.out = self.add_weight(shape=shape, initializer="zeros", name="out")
-        self.built = True
-
-    def maps(self, x: tf.Tensor) -> tf.Tensor:
-        """(nb_batch, nb_frames, nb_bands, nb_inputs) to (nb_batch, nb_frames, nb_bands, nb_maps)."""
-        size = x.shape[1] or tf.shape(x)[1], self.nb_bands
-        for number, (dilation, kernel, bias) in enumerate(self.layers):
-            y = tf.nn.relu(dilated(x, size, kernel, dilation, self.future) + bias)
-            x = x + y if number else y
+            before, after = (dilation, dilation) if self.sizes.future else (2 * dilation, 0)
+            y = dilated(x, weights[f"kernel_{dilation}"], dilation, before * is_first, after * is_last)
+            y += weights[f"bias_{dilation}"][:, None, None, None]
+            np.maximum(y, 0, out=y)
+            if dilation > 1:
+                y += x[..., before * (not is_first) : x.shape[3] - after * (not is_last)]
+            x = y
         return x
 
-    def call(self, x: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-        """Logits (nb_sources, nb_batch, nb_frames, nb_bands, nb_channels).
 
-        `x` is the standardised input (see `build`), `hidden` the hidden state (nb_batch, nb_frames, nb_units).
-        """
-        nb_batch, nb_frames = tf.shape(x)[0], tf.shape(x)[1]
-        y = self.maps(x) * (self.band + tf.matmul(hidden, self.gate)[:, :, None])
-        y = tf.matmul(tf.reshape(y, (-1, self.nb_maps)), self.out)
-        y = tf.reshape(y, (nb_batch, nb_frames, self.nb_bands, self.nb_sources, self.nb_channels))
-        return tf.transpose(y, (3, 0, 1, 2, 4))
-
-
-def dilated(
-    x: tf.Tensor, size: tuple[int | tf.Tensor, int], kernel: tf.Tensor, dilation: int, future: bool
-) -> tf.Tensor:
-    """Convolution of (nb_batch, nb_frames, nb_bands, nb_inputs) with a dilated kernel (3, 3, nb_inputs, nb_maps).
-
-    `size` is (nb_frames, nb_bands); outside of `x` are zeros. The kernel is centred on its band, and on its frame or,
-    unless `future`, ends with it.
+def dilated(x: Array, kernel: Array, dilation: int, before: int, after: int) -> Array:
     """
-    # frames and bands dilation apart become a batch: TensorFlow has no gradient of dilated kernels on CPUs
-    fill = -size[0] % dilation, -size[1] % dilation
-    before, after = (dilation, dilation) if future else (2 * dilation, 0)
-    paddings = ((before, after + fill[0]), (dilation, dilation + fill[1]))
-    y = tf.space_to_batch(x, (dilation, dilation), paddings)
-    y = tf.nn.conv2d(y, kernel, 1, "VALID")
-    return tf.batch_to_space(y, (dilation, dilation), ((0, fill[0]), (0, fill[1])))
+    Convolution of x (nb_inputs, nb_bands, nb_batch, nb_frames) with a dilated kernel (3, 3, nb_inputs, nb_maps).
+
+    `before` and `after` frames of zeros, and bands of zeros on both sides, are appended to `x`; the output has the
+    bands of `x`, and the frames for which all three taps exist.
+    """
+    nb_inputs, nb_bands, nb_batch, nb_frames = x.shape
+    padded = np.pad(x, ((0, 0), (dilation, dilation), (0, 0), (before, after)))
+    nb = nb_frames + before + after - 2 * dilation
+    # (frame tap, band tap, input, map) -> (map, taps and inputs)
+    matrix = np.ascontiguousarray(kernel.reshape(-1, kernel.shape[3]).T)
+    y = np.empty((kernel.shape[3], nb_bands, nb_batch, nb), np.float32)
+    for band in range(0, nb_bands, BANDS):
+        count = min(BANDS, nb_bands - band)
+        taps = np.empty((3, 3, nb_inputs, count, nb_batch, nb), np.float32)
+        for i in range(3):
+            for j in range(3):
+                low = band + j * dilation
+                taps[i, j] = padded[:, low : low + count, :, i * dilation : i * dilation + nb]
+        y[:, band : band + count] = (matrix @ taps.reshape(9 * nb_inputs, -1)).reshape(-1, count, nb_batch, nb)
+    return y

@@ -1,31 +1,29 @@
-"""The dense output layers of a network, one per source."""
+"""The heads that a network can have, and their keys in section `mask` of params.yaml."""
 
-from typing import Any
+from dataclasses import dataclass
 
-import keras
-import numpy as np
-import tensorflow as tf
+from rnnsep.network.convolution import ConvolutionalHead, ConvolutionParams
+from rnnsep.network.dense import DenseHead
+from rnnsep.network.head import Head, Sizes
+from rnnsep.network.local import LocalHead, LocalParams
+
+HEADS: tuple[type[Head], ...] = (DenseHead, LocalHead, ConvolutionalHead)
 
 
-class Heads(keras.layers.Layer):
-    """A dense layer per source: (nb_batch, nb_frames, nb_units) to (nb_sources, nb_batch, nb_frames, width)."""
+@dataclass(frozen=True, kw_only=True)
+class HeadParams(LocalParams, ConvolutionParams):
+    """The keys of section `mask` that turn heads on."""
 
-    def __init__(self, nb_sources: int, width: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.nb_sources, self.width = nb_sources, width
+    def check(self) -> None:
+        for kind in HEADS:
+            kind.check(self)
 
-    def build(self, shape: tuple[int, ...]) -> None:
-        # Glorot's fans are those of a single dense layer
-        limit = float(np.sqrt(6 / (shape[-1] + self.width)))
-        uniform = keras.initializers.RandomUniform(-limit, limit, seed=keras.random.SeedGenerator())
-        self.kernel = self.add_weight(
-            shape=(self.nb_sources, shape[-1], self.width), initializer=uniform, name="kernel"
-        )
-        self.bias = self.add_weight(shape=(self.nb_sources, 1, self.width), initializer="zeros", name="bias")
-        self.built = True
+    @property
+    def words(self) -> list[str]:
+        """The heads that are on, as the page of a run names them."""
+        return [words for kind in HEADS if kind.is_on(self) and (words := kind.words(self))]
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        nb_batch, nb_frames = tf.shape(x)[0], tf.shape(x)[1]
-        flat = tf.reshape(x, (1, -1, x.shape[-1]))
-        y = tf.matmul(flat, self.kernel) + self.bias
-        return tf.reshape(y, (self.nb_sources, nb_batch, nb_frames, self.width))
+
+def heads(params: HeadParams, sizes: Sizes) -> list[Head]:
+    """The heads that are on."""
+    return [kind(sizes, params) for kind in HEADS if kind.is_on(params)]

@@ -1,68 +1,32 @@
 """
-The network: magnitudes of the mixture in, one soft mask per source out.
+A network: magnitudes of the mixture in, one soft mask per source out.
 
-    compress -> standardise -> context frames -> hidden layers -> one dense head per source -> masks
+    input -> trunk of hidden layers -> sum of heads -> mask
 
-Hidden layers and heads can be those of a band-split RNN. Spectra are (…, nb_frames, nb_bins, nb_channels), where a bin
-may be several pooled ones; masks are (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels).
+This is the forward pass in NumPy, with which songs are separated; `rnnsep.layers` has the same blocks as Keras layers,
+with which networks are trained. Spectra are (…, nb_frames, nb_bins, nb_channels), where a bin may be several pooled
+ones; masks are (nb_sources, nb_frames, nb_bins, nb_channels).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from rnnsep.network.bands import Pooling, from_mel, mel_bank
-from rnnsep.network.bandsplit import BandSplit, split
-from rnnsep.network.convolution import ConvolutionalHeads
-from rnnsep.network.heads import Heads
-from rnnsep.network.input import InputParams, Standardisation, compress, seen, with_context
-from rnnsep.network.local import LocalHeads
-from rnnsep.network.masks import MaskParams, soft_mask
-from rnnsep.network.recurrence.layers import LAYERS, Cell
-from rnnsep.params import ParamError, Range, changed, value_at
+from rnnsep.network import local, trunk
+from rnnsep.network.bands import Pooling, from_mel_weights, mel_bank
+from rnnsep.network.head import Array, Head, Sizes
+from rnnsep.network.heads import heads
+from rnnsep.network.input import InputParams, compress, seen, with_context
+from rnnsep.network.mask import MaskParams, soft_mask
+from rnnsep.network.recurrence import Shapes
+from rnnsep.network.trunk import RnnParams, below
+from rnnsep.params import ParamError, Range, changed
 from rnnsep.signal.stft import StftParams
 
-# options that a band-split RNN does not have, and their values when off
-NOT_BAND_SPLIT: dict[str, Any] = {
-    "input.mel": 0,
-    "input.context": 0,
-    "rnn.bottleneck": 0,
-    "rnn.recurrent": None,
-    "mask.local": None,
-    "mask.convolution": 0,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RnnParams:
-    """Section `rnn` of params.yaml."""
-
-    cell: Cell
-    layers: Annotated[int, Range(1)]
-    units: Annotated[int, Range(1)]
-    bidirectional: bool
-    recurrent: tuple[Annotated[int, Range(0)], ...] | None  # (0,): none; None: all
-    residual: bool
-    bottleneck: Annotated[int, Range(0)]  # units; 0: off
-    bands: Annotated[int, Range(0)]  # of the band-split RNN; 0: off
-    shared: bool
-    dropout: Annotated[float, Range(0, 0.99)]
-
-    def check(self) -> None:
-        if self.recurrent == ():  # DVC 3.67 cannot replace a list by an empty one
-            raise ParamError("recurrent", "must name a layer; [0] stands for none")
-        for layer in self.recurrent or ():
-            if layer > self.layers:
-                raise ParamError("recurrent", f"has layer {layer}, but layers is {self.layers}")
-
-    def is_recurrent(self, layer: int) -> bool:
-        """Whether hidden layer `layer`, counted from 1, is recurrent."""
-        return self.recurrent is None or layer in self.recurrent
+FRAMES = 128  # whose masks are computed at a time, to stay in a core's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +53,11 @@ class NetworkParams:
             raise ParamError("mask.local", "must be null with mel bands (input.mel)")
         if self.input.mel and self.mask.convolution:
             raise ParamError("mask.convolution", "must be 0 with mel bands (input.mel)")
-        if self.rnn.bands:
-            for key, off in NOT_BAND_SPLIT.items():
-                if value_at(self, key) != off:
-                    raise ParamError(key, f"must be {'null' if off is None else off} with a band-split RNN (rnn.bands)")
+
+    @property
+    def words(self) -> str:
+        """The hidden layers and heads in words, for the page of a run."""
+        return "; ".join([self.rnn.words, *self.mask.words])
 
     @property
     def mixture_gain(self) -> float:
@@ -100,190 +65,138 @@ class NetworkParams:
         return 0.5 if self.defects.half_mixture else 1.0
 
 
-def hidden_layer(params: RnnParams, number: int) -> keras.layers.Layer:
-    """Hidden layer `number`, counted from 1: recurrent, or dense with ReLU."""
-    if not params.is_recurrent(number):
-        return keras.layers.Dense(params.units, activation="relu", name=f"dense_{number}")
-    return LAYERS[params.cell](params.units, bidirectional=params.bidirectional, name=f"recurrent_{number}")
+@dataclass(frozen=True)
+class Architecture:
+    """The settings of a network with the sizes of its inputs and masks, and so the shapes of its weights."""
 
+    params: NetworkParams
+    nb_sources: int
+    nb_channels: int  # of the masks
+    nb_inputs: int  # channels of the input
+    pooling: Pooling
+    top: float  # Hz, of the highest bin
 
-def normalised_dense(units: int, name: str) -> keras.layers.Layer:
-    """tanh(norm(W x)): the bottleneck of Open-Unmix (Stöter et al., 2019) with layer normalisation."""
-    layers = [
-        keras.layers.Dense(units, use_bias=False, name="dense"),
-        keras.layers.LayerNormalization(name="norm"),
-        keras.layers.Activation("tanh", name="tanh"),
-    ]
-    return keras.Sequential(layers, name=name)
+    @classmethod
+    def of(
+        cls, params: NetworkParams, nb_sources: int, stft: StftParams, nb_inputs: int | None = None
+    ) -> "Architecture":
+        """The architecture for spectra of `stft`. Raises `ParamError` if they do not fit."""
+        if params.input.side and stft.nb_channels != 2:
+            raise ParamError("input.side", "needs stft.channels: stereo")
+        pooling = params.input.bins(stft.sample_rate, stft.window)
+        top = (pooling.nb_bins - pooling.widths[-1]) * stft.sample_rate / stft.window
+        nb_inputs = stft.nb_channels + params.input.side if nb_inputs is None else nb_inputs
+        return cls(params, nb_sources, stft.nb_channels, nb_inputs, pooling, top)
 
-
-class MaskNetwork(keras.Model):
-    """
-    Magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to masks (nb_sources, nb_batch, …, nb_bins, nb_channels).
-
-    Masks are non-negative and sum to one over the sources, except for sigmoid masks. `nb_inputs` is the number of
-    input channels, `nb_channels` by default. The bins are those of `pooling` (default: not pooled) at `frequencies`
-    (Hz).
-    """
-
-    def __init__(
-        self,
-        params: NetworkParams,
-        nb_sources: int,
-        nb_bins: int,
-        nb_channels: int,
-        nb_inputs: int | None = None,
-        pooling: Pooling | None = None,
-        frequencies: np.ndarray | None = None,
-    ):
-        super().__init__(name="mask_network", dtype="float32")
-        self.inner_dtype = keras.config.dtype_policy().compute_dtype  # of hidden layers and heads, see `computing`
-        self.params, self.nb_sources, self.nb_bins, self.nb_channels = params, nb_sources, nb_bins, nb_channels
-        self.nb_inputs = nb_channels if nb_inputs is None else nb_inputs
-        self.nb_bands = params.input.mel or nb_bins
-        self.pooling = pooling or Pooling((1,) * nb_bins)
-        if frequencies is None:
-            frequencies = np.linspace(0, params.input.bandwidth, nb_bins)
-        rnn, noise = params.rnn, params.input.noise
-        self.bank = mel_bank(nb_bins, self.nb_bands, frequencies[-1]) if params.input.mel else None
-        standardise = params.input.standardise
-        self.standardisation = Standardisation(name="standardisation", dtype="float32") if standardise else None
-        self.noise = keras.layers.GaussianNoise(noise, name="noise") if noise else None
-        own_sources = nb_sources if rnn.shared else 1
-        if rnn.bands:
-            self.split = BandSplit(
-                split(frequencies, rnn.bands),
-                LAYERS[rnn.cell],
-                rnn.layers,
-                rnn.units,
-                rnn.bidirectional,
-                rnn.dropout,
-                own_sources,
-                nb_channels,
-                name="band_split",
-            )
-        else:
-            self.hidden = [hidden_layer(rnn, i + 1) for i in range(rnn.layers)]
-            self.dropouts = [keras.layers.Dropout(rnn.dropout, name=f"dropout_{i + 1}") for i in range(rnn.layers)]
-            if rnn.bottleneck:
-                self.entry, self.exit = (normalised_dense(rnn.bottleneck, name) for name in ("entry", "exit"))
-            width = (self.nb_bands if params.mask.mel else nb_bins) * nb_channels
-            self.heads = Heads(own_sources, width, name="heads")
-            future = rnn.bidirectional
-            if params.mask.local:
-                self.local = LocalHeads(own_sources, nb_channels, params.mask.local, future, name="local")
-            if params.mask.convolution:
-                maps = params.mask.convolution
-                self.convolution = ConvolutionalHeads(own_sources, nb_channels, maps, future, name="convolution")
-        # with rnn.shared: false this network has the first source only, each of these one more
-        self.others = [
-            MaskNetwork(
-                changed(params, {"rnn.shared": True}), 1, nb_bins, nb_channels, self.nb_inputs, pooling, frequencies
-            )
-            for _ in range(nb_sources - own_sources)
-        ]
-        self.built = True  # otherwise Keras traces the call below in order to build
-        self(tf.zeros((1, 1, nb_bins, self.nb_inputs)))
+    @classmethod
+    def of_enhancer(cls, params: NetworkParams, nb_sources: int, stft: StftParams) -> "Architecture":
+        """That of an enhancement network, whose input is an estimate of each source (see `mask.masked_channels`)."""
+        return cls.of(changed(params, {"input.side": False}), nb_sources, stft, nb_sources * stft.nb_channels)
 
     @property
-    def recurrent(self) -> list[keras.layers.Layer]:
-        """The hidden layers, under the name that they have in weights files."""
-        return self.hidden
+    def nb_bins(self) -> int:
+        """Number of pooled bins."""
+        return self.pooling.nb_bands
 
-    def __dir__(self) -> list[str]:
-        # Keras names what it saves by attributes
-        return [name for name in super().__dir__() if name != "hidden"]
+    @property
+    def nb_bands(self) -> int:
+        """Number of bands of the input: mel bands or pooled bins."""
+        return self.params.input.mel or self.nb_bins
 
-    def adapt(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """Initialise the standardisation, if any, with statistics of the training data, (nb_bands, nb_inputs) each."""
-        for network in [self, *self.others]:
-            if network.standardisation is not None:
-                network.standardisation.adapt(mean, deviation)
+    @cached_property
+    def bank(self) -> Array | None:
+        """The mel filters (nb_bins, nb_bands), if any."""
+        return mel_bank(self.nb_bins, self.nb_bands, self.top) if self.params.input.mel else None
 
-    def see(self, real: Any, imaginary: Any) -> Any:
+    @property
+    def trunk_inputs(self) -> int:
+        """Number of features of a frame that the trunk sees."""
+        return self.nb_bands * self.nb_inputs * (2 * self.params.input.context + 1)
+
+    @property
+    def heads(self) -> list[Head]:
+        """The heads, which share their input."""
+        params = self.params
+        nb_masked = self.nb_bands if params.mask.mel else self.nb_bins
+        nb_features = local.nb_features(params.mask, self.nb_inputs)
+        future = params.rnn.sees_future
+        return heads(
+            params.mask,
+            Sizes(self.nb_sources, nb_masked, self.nb_channels, nb_features, params.rnn.width, future),
+        )
+
+    @property
+    def shapes(self) -> Shapes:
+        """Shapes of all weights by path."""
+        found: Shapes = {}
+        if self.params.input.standardise:
+            found |= {f"standardisation/{name}": (self.nb_bands, self.nb_inputs) for name in ("shift", "scale")}
+        found |= trunk.shapes(self.params.rnn, self.trunk_inputs)
+        return found | {f"{head.name}/{path}": shape for head in self.heads for path, shape in head.shapes.items()}
+
+    @property
+    def of_sources(self) -> set[str]:
+        """Paths of the weights that belong to sources."""
+        return {f"{head.name}/{path}" for head in self.heads for path in head.of_sources}
+
+
+class Network:
+    """
+    A network with its weights.
+
+    Parameters
+    ----------
+    architecture
+        Settings and sizes.
+    weights
+        Float32 arrays by path, shaped as `architecture.shapes`.
+    """
+
+    def __init__(self, architecture: Architecture, weights: Mapping[str, Array]):
+        self.architecture, self.weights = architecture, weights
+
+    def see(self, real: Array, imaginary: Array) -> Array:
         """The magnitudes that the network sees of a mixture's STFT (see `input.seen`)."""
-        return seen(real, imaginary, self.pooling, self.params.input.side, self.params.mixture_gain)
+        shape = self.architecture
+        return seen(real, imaginary, shape.pooling, shape.params.input.side, shape.params.mixture_gain)
 
-    def compress(self, magnitude: tf.Tensor) -> tf.Tensor:
-        """The network's input before standardisation (see `input.compress`)."""
-        return compress(magnitude, self.params.input, self.bank)
-
-    def call(self, magnitude: tf.Tensor, training: bool = False) -> tf.Tensor:
-        length = self.params.defects.reset
+    def __call__(self, magnitude: Array) -> Array:
+        """Masks (nb_sources, nb_frames, nb_bins, nb_channels) from magnitudes (nb_frames, nb_bins, nb_inputs)."""
+        length = self.architecture.params.defects.reset
         if not length:
-            return self._masks(magnitude, training)
-        # (nb_batch, nb_frames, …) to sequences of that length (nb_batch nb_sequences, length, …), and back
-        nb_batch, nb_frames = tf.shape(magnitude)[0], magnitude.shape[1] or tf.shape(magnitude)[1]
-        filled = tf.pad(magnitude, ((0, 0), (0, -nb_frames % length), (0, 0), (0, 0)))
-        masks = self._masks(tf.reshape(filled, (-1, length, self.nb_bins, self.nb_inputs)), training)
-        masks = tf.reshape(masks, (self.nb_sources, nb_batch, -1, self.nb_bins, self.nb_channels))
-        return masks[:, :, :nb_frames]
+            return self._masks(magnitude[None])[:, 0]
+        # to sequences of that length (nb_sequences, length, …), and back
+        nb_frames = len(magnitude)
+        filled = np.pad(magnitude, ((0, -nb_frames % length), (0, 0), (0, 0)))
+        sequences = filled.reshape(-1, length, *magnitude.shape[1:])
+        together = max(1, FRAMES // length)
+        parts = [self._masks(sequences[at : at + together]) for at in range(0, len(sequences), together)]
+        masks = np.concatenate(parts, axis=1)
+        return masks.reshape(len(masks), -1, *masks.shape[3:])[:, :nb_frames]
 
-    def _masks(self, magnitude: tf.Tensor, training: bool) -> tf.Tensor:
-        logits = tf.concat([network.logits(magnitude, training) for network in [self, *self.others]], axis=0)
-        masks = soft_mask(logits, self.params.mask.activation)
-        return masks if self.bank is None or not self.params.mask.mel else from_mel(masks, self.bank)
-
-    def logits(self, magnitude: tf.Tensor, training: bool) -> tf.Tensor:
-        """Mask logits (nb_sources, nb_batch, nb_frames, nb_bins or nb_bands, nb_channels); bands if `mask.mel`."""
-        x = self.compress(magnitude)
-        if self.standardisation is not None:
-            x = self.standardisation(x)
-        if self.noise is not None:
-            x = self.noise(x, training=training)
-        x = tf.cast(x, self.inner_dtype)
-        if self.params.rnn.bands:
-            x = tf.ensure_shape(x, (None, None, self.nb_bands, self.nb_inputs))
-            return tf.cast(self.split(x, training=training), tf.float32)
-        nb_batch, nb_frames = tf.shape(magnitude)[0], tf.shape(magnitude)[1]
-        standardised = x
-        x = tf.reshape(x, (nb_batch, nb_frames, self.nb_bands * self.nb_inputs))
-        if self.params.input.context:
-            x = with_context(x, self.params.input.context)
-        if self.params.rnn.bottleneck:
-            x = self.entry(x)
-        for layer, dropout in zip(self.hidden, self.dropouts, strict=True):
-            y = dropout(layer(x), training=training)
-            x = x + y if self.params.rnn.residual and x.shape[2] == y.shape[2] else y
-        if self.params.rnn.bottleneck:
-            x = self.exit(x)
-        y = self.heads(x)
-        y = tf.reshape(y, (y.shape[0], nb_batch, nb_frames, -1, self.nb_channels))
-        y = tf.cast(y, tf.float32)
-        if self.params.mask.local:
-            y += tf.cast(self.local(standardised, x), tf.float32)
-        if self.params.mask.convolution:
-            features = standardised
-            if self.params.mask.local:
-                features = tf.transpose(self.local.features(tf.transpose(features, (3, 2, 0, 1))), (2, 3, 1, 0))
-            y += tf.cast(self.convolution(features, x), tf.float32)
-        return y
-
-
-@contextmanager
-def computing(precision: Literal["float32", "bfloat16"]) -> Iterator[None]:
-    """Networks created inside compute hidden layers and heads in `precision`; variables and masks are float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if precision == "float32" else "mixed_bfloat16")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def make_network(params: NetworkParams, nb_sources: int, stft: StftParams, nb_inputs: int | None = None) -> MaskNetwork:
-    """A new network for spectra of `stft`. Raises `ParamError` if they do not fit."""
-    if params.input.side and stft.nb_channels != 2:
-        raise ParamError("input.side", "needs stft.channels: stereo")
-    pooling = params.input.bins(stft.sample_rate, stft.window)
-    nb_bins = len(pooling.widths)
-    if params.rnn.bands > nb_bins:
-        raise ParamError("rnn.bands", f"is {params.rnn.bands}, but the network sees only {nb_bins} bins")
-    frequencies = (np.cumsum(pooling.widths) - pooling.widths) * (stft.sample_rate / stft.window)
-    nb_inputs = stft.nb_channels + params.input.side if nb_inputs is None else nb_inputs
-    return MaskNetwork(params, nb_sources, nb_bins, stft.nb_channels, nb_inputs, pooling, frequencies)
-
-
-def make_enhancer(params: NetworkParams, nb_sources: int, stft: StftParams) -> MaskNetwork:
-    """A new enhancement network, whose input is an estimate of each source (see `masks.masked_channels`)."""
-    return make_network(changed(params, {"input.side": False}), nb_sources, stft, nb_sources * stft.nb_channels)
+    def _masks(self, magnitude: Array) -> Array:
+        """Masks (nb_sources, nb_batch, …, nb_bins, nb_channels) from (nb_batch, nb_frames, nb_bins, nb_inputs)."""
+        shape, weights = self.architecture, self.weights
+        params = shape.params
+        x = compress(magnitude, params.input, shape.bank)
+        if params.input.standardise:
+            x = (x + weights["standardisation/shift"]) * weights["standardisation/scale"]
+        nb_batch, nb_frames = x.shape[:2]
+        flat = with_context(x.reshape(nb_batch, nb_frames, -1), params.input.context)
+        hidden = trunk.trunk(params.rnn, weights, flat)
+        # (nb_batch, nb_frames, nb_bands, nb_inputs) -> (nb_inputs, nb_bands, nb_batch, nb_frames)
+        features = np.ascontiguousarray(x.transpose(3, 2, 0, 1))
+        features = local.with_contrast(features, params.mask.local or (), shape.nb_channels, params.rnn.sees_future)
+        parts = [head(below(weights, head.name), features, hidden) for head in shape.heads]
+        masks = np.empty((shape.nb_sources, nb_batch, nb_frames, shape.nb_bins, shape.nb_channels), np.float32)
+        for start in range(0, nb_frames, FRAMES):
+            stop = min(start + FRAMES, nb_frames)
+            logits = parts[0](start, stop)
+            for part in parts[1:]:
+                logits += part(start, stop)
+            chunk = soft_mask(logits, params.mask.activation)  # (nb_sources, nb_bands, nb_channels, nb)
+            if params.mask.mel and shape.bank is not None:
+                chunk = np.moveaxis(np.tensordot(chunk, from_mel_weights(shape.bank), (1, 1)), -1, 1)
+            chunk = chunk.reshape(*chunk.shape[:3], nb_batch, stop - start)
+            masks[:, :, start:stop] = chunk.transpose(0, 3, 4, 1, 2)
+        return masks

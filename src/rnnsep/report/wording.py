@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from rnnsep.network.model import words
 from rnnsep.signal.corpus import Corpus
 from rnnsep.tables import sheets, statistics
 
@@ -21,7 +22,6 @@ CORPORA = {
     "mir-1k": "MIR-1K",
     "folder": "own songs",
 }
-CELLS = {"vanilla": "vanilla RNN"}  # others are in upper case
 FILTERS = {"mask": "soft mask", "wiener": "soft mask and multichannel Wiener filter (one EM iteration)"}
 SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 MEANING = {
@@ -152,28 +152,9 @@ def separating(shown: SeparationShown) -> str:
 
 def network(model: dict[str, Any]) -> str:
     """The networks of a model in words."""
-    text = hidden_layers(model["rnn"])
-    if "blended" in model:
-        text += f"; blended with {hidden_layers(model['blended'])}"
-    text += "" if model.get("networks", 1) == 1 else f"; ensemble of {model['networks']}"
+    text = words(model["network"])
+    text += "" if model["networks"] == 1 else f"; ensemble of {model['networks']}"
     return text + ("; enhancement network" if "enhancer" in model else "")
-
-
-def hidden_layers(rnn: dict[str, Any]) -> str:
-    """The hidden layers of one network in words."""
-    layers, units, cell = rnn["layers"], rnn["units"], CELLS.get(rnn["cell"], str(rnn["cell"]).upper())
-    recurrent = rnn.get("recurrent") or list(range(1, layers + 1))
-    direction = "bidirectional" if rnn.get("bidirectional") else "unidirectional"
-    if rnn.get("bands"):
-        text = f"band-split ({rnn['bands']} bands), {layers} × {cell} of {units} units, {direction}"
-    elif recurrent == [0]:
-        text = f"{layers} dense layers of {units} units"
-    elif len(recurrent) == layers:
-        text = f"{layers} × {cell} of {units} units, {direction}"
-    else:
-        which = _listed([str(layer) for layer in recurrent])
-        text = f"{layers} layers of {units} units, {direction}; {cell}: layer {which}, others dense"
-    return text if rnn.get("shared", True) else f"{text}; one network per source"
 
 
 def settings(model: dict[str, Any]) -> list[tuple[str, str]]:

@@ -34,8 +34,8 @@ class SeparationParams:
 class Separator(Protocol):
     """A trained model.
 
-    `masks` takes the STFT of a mixture (nb_frames, nb_bins, nb_channels) and returns masks (nb_sources, nb_frames,
-    nb_bins, nb_channels or 1). `repeated` says that other blocks of the song have as many frames.
+    `masks` takes the STFT of a mixture (nb_frames, nb_bins, nb_channels) and returns masks of bands (nb_sources,
+    nb_frames, nb_bands, nb_channels or 1); `spread` gives each bin the mask of its band.
     """
 
     @property
@@ -44,7 +44,9 @@ class Separator(Protocol):
     @property
     def stft(self) -> StftParams: ...
 
-    def masks(self, mixture: NDArray[np.complex64], repeated: bool = False) -> NDArray[np.float32]: ...
+    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]: ...
+
+    def spread(self, masks: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 def separate(mixture: Audio, rate: int, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
@@ -81,7 +83,7 @@ def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterat
     ramp = (np.arange(fade, dtype=np.float32)[:, None, None] + 1) / (fade + 1)
     old: NDArray[np.complex64] | None = None
     for block in blocks:
-        estimate = _filter(stft(audio, model.stft, block.start, block.stop), model, params, len(blocks) > 1)
+        estimate = _filter(stft(audio, model.stft, block.start, block.stop), model, params)
         at, end = block.begin - block.start, block.end - block.start
         if old is not None:
             yield old + ramp * (estimate(at, at + fade) - old)
@@ -92,11 +94,11 @@ def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterat
             old = estimate(end, end + fade)
 
 
-def _filter(mixture: NDArray[np.complex64], model: Separator, params: SeparationParams, repeated: bool) -> Filter:
-    masks = tempered(model.masks(with_channels(mixture, model.stft.nb_channels), repeated), params.temperature)
-    return make_filter(
-        params.filter, mixture, masks if masks.shape[-1] == mixture.shape[-1] else with_channels(masks, 1)
-    )
+def _filter(mixture: NDArray[np.complex64], model: Separator, params: SeparationParams) -> Filter:
+    masks = tempered(model.masks(with_channels(mixture, model.stft.nb_channels)), params.temperature)
+    if masks.shape[-1] != mixture.shape[-1]:
+        masks = with_channels(masks, 1)
+    return make_filter(params.filter, mixture, masks, model.spread)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Estimates of all songs of a split of the corpus."""
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 
-from rnnsep.network.backend import import_tensorflow
+from rnnsep.network.model import load_model
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
 from rnnsep.separation.blocks import SeparationParams, Separator, separate
@@ -41,13 +41,5 @@ def _separate_song(corpus: Corpus, models: Path, folder: Path, params: Separatio
 
 @cache
 def load_separator(folder: Path) -> Separator:
-    """The model of a worker process, on one thread, so that bytes do not depend on the number of workers."""
-    import_tensorflow()  # here, since it takes seconds that the parent process need not spend
-    import tensorflow as tf
-
-    from rnnsep.network.model import load_model
-
-    with suppress(RuntimeError):  # too late if this process has used TensorFlow already
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    """The model of a worker process."""
     return load_model(folder)

@@ -4,6 +4,7 @@ A filter is built from a block's mixture spectrum and masks and can be applied t
 sum to one, the estimates sum to the mixture.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ CHUNK = 16  # frames filtered at a time, to stay in a core's cache
 SHARE = 1e-4  # regularisation of the Wiener filter, relative to the power of a bin
 
 Name = Literal["mask", "wiener"]
+Spread = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Filter(Protocol):
@@ -22,16 +24,18 @@ class Filter(Protocol):
         """Estimates of frames [start, stop): (nb_sources, stop - start, nb_bins, nb_channels)."""
 
 
-def make_filter(name: Name, mixture: NDArray[np.complex64], masks: NDArray[np.float32]) -> Filter:
+def make_filter(
+    name: Name, mixture: NDArray[np.complex64], masks: NDArray[np.float32], spread: Spread = np.asarray
+) -> Filter:
     """
     The filter `name` for a `mixture` (nb_frames, nb_bins, nb_channels) and non-negative `masks` (nb_sources,
-    nb_frames, nb_bins, nb_channels or 1).
+    nb_frames, nb_bands, nb_channels or 1), which `spread` turns into masks of bins.
 
     With one channel the Wiener filter is the mask.
     """
     if name == "wiener" and mixture.shape[-1] > 1:
-        return Wiener(mixture, masks)
-    return Mask(mixture, masks)
+        return Wiener(mixture, masks, spread)
+    return Mask(mixture, masks, spread)
 
 
 def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -54,11 +58,11 @@ def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float
 class Mask:
     """Each mask times the mixture, channel by channel."""
 
-    def __init__(self, mixture: NDArray[np.complex64], masks: NDArray[np.float32]):
-        self.mixture, self.masks = mixture, masks
+    def __init__(self, mixture: NDArray[np.complex64], masks: NDArray[np.float32], spread: Spread):
+        self.mixture, self.masks, self.spread = mixture, masks, spread
 
     def __call__(self, start: int, stop: int) -> NDArray[np.complex64]:
-        return self.masks[:, start:stop] * self.mixture[start:stop]
+        return self.spread(self.masks[:, start:stop]) * self.mixture[start:stop]
 
 
 class Wiener:
@@ -81,8 +85,8 @@ class Wiener:
        augmentation and network blending", ICASSP 2017.
     """
 
-    def __init__(self, mixture: NDArray[np.complex64], masks: NDArray[np.float32]):
-        self.mixture, self.masks = mixture, masks
+    def __init__(self, mixture: NDArray[np.complex64], masks: NDArray[np.float32], spread: Spread):
+        self.mixture, self.masks, self.spread = mixture, masks, spread
         nb_sources, (nb_frames, nb_bins, nb_channels) = len(masks), mixture.shape
         covariances = np.zeros((nb_sources, nb_channels, nb_channels, nb_bins), np.complex64)
         powers = np.zeros((nb_sources, nb_bins), np.float32)
@@ -120,7 +124,7 @@ class Wiener:
         # (nb_frames, nb_bins, nb_channels) -> (nb_channels, nb_frames, nb_bins)
         mixture = np.ascontiguousarray(self.mixture[start:stop].transpose(2, 0, 1))
         # (nb_sources, nb_frames, nb_bins, nb_channels) -> (nb_sources, nb_channels, nb_frames, nb_bins)
-        return mixture, np.ascontiguousarray(self.masks[:, start:stop].transpose(0, 3, 1, 2))
+        return mixture, np.ascontiguousarray(self.spread(self.masks[:, start:stop]).transpose(0, 3, 1, 2))
 
 
 def _power(spectra: NDArray[np.complex64]) -> Any:

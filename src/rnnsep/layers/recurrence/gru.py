@@ -4,41 +4,40 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnsep.network.recurrence.scan import Tensors, compiled, length, previous, product, scan, swapped
+from rnnsep.layers.recurrence.scan import Tensors, compiled, previous, product, scan, start, swapped
 
 
-def gru(projected: Any, kernel: Any, bias: Any, initial: Any, reverse: bool) -> Any:
+def gru(projected: Any, kernel: Any, bias: Any, reverse: bool) -> Any:
     """
     States of a GRU over a projected sequence.
 
     projected: x W + b of each frame, (nb_batch, nb_frames, 3 units), gates in Keras' order: update z,
     reset r, candidate c.
-    kernel: (units, 3 units). bias: (3 units,). initial: state before the first frame, (nb_batch, units).
-    reverse: run from the last frame to the first.
+    kernel: (units, 3 units). bias: (3 units,). reverse: run from the last frame to the first.
 
     Returns the state after each frame, (nb_batch, nb_frames, units). Source: Cho et al. 2014
     (eq. 5 to 8), with the reset gate after the product.
     """
 
     @tf.custom_gradient
-    def function(projected: Any, kernel: Any, bias: Any, initial: Any) -> tuple[Any, Any]:
-        states, *slopes = _forward(projected, kernel, bias, initial, reverse)
+    def function(projected: Any, kernel: Any, bias: Any) -> tuple[Any, Any]:
+        states, *slopes = _forward(projected, kernel, bias, reverse)
 
         def gradient(d_states: Any) -> Tensors:
-            d_projected, d_candidate, before, d_bias, d_initial = _backward(
-                d_states, states, initial, tf.transpose(kernel), slopes, reverse
+            d_projected, d_candidate, before, d_bias = _backward(
+                d_states, states, tf.transpose(kernel), slopes, reverse
             )
             d_gates = d_projected[..., : 2 * kernel.shape[0]]
             d_kernel = tf.concat([product(before, d_gates), product(before, d_candidate)], 1)
-            return d_projected, d_kernel, d_bias, d_initial
+            return d_projected, d_kernel, d_bias
 
         return states, gradient
 
-    return function(projected, kernel, bias, initial)
+    return function(projected, kernel, bias)
 
 
 @compiled
-def _forward(projected: Any, kernel: Any, bias: Any, initial: Any, reverse: bool) -> Tensors:
+def _forward(projected: Any, kernel: Any, bias: Any, reverse: bool) -> Tensors:
     """The states, (nb_batch, nb_frames, units), and the slopes for the backward pass, time first."""
     units = kernel.shape[0]
 
@@ -57,12 +56,12 @@ def _forward(projected: Any, kernel: Any, bias: Any, initial: Any, reverse: bool
         h = c + z * (h - c)
         return (h,), (h, z, by_z, by_r, by_q, by_c)
 
-    _, (states, *slopes) = scan(step, (initial,), length(projected), 6, reverse)
+    _, (states, *slopes) = scan(step, (start(projected, units),), projected.shape[1], 6, reverse)
     return (swapped(states), *slopes)
 
 
 @compiled
-def _backward(d_states: Any, states: Any, initial: Any, transposed: Any, slopes: Tensors, reverse: bool) -> Tensors:
+def _backward(d_states: Any, states: Any, transposed: Any, slopes: Tensors, reverse: bool) -> Tensors:
     z, by_z, by_r, by_q, by_c = slopes
 
     def step(t: Any, carry: Tensors) -> tuple[Tensors, Tensors]:
@@ -70,8 +69,9 @@ def _backward(d_states: Any, states: Any, initial: Any, transposed: Any, slopes:
         du = tf.concat([dh * by_z[t], dh * by_r[t], dh * by_q[t]], 1)
         return (dh * z[t] + tf.matmul(du, transposed),), (dh,)
 
-    (d_initial,), (dh,) = scan(step, (tf.zeros_like(initial),), length(d_states), 1, not reverse)
+    units = transposed.shape[1]
+    _, (dh,) = scan(step, (start(d_states, units),), d_states.shape[1], 1, not reverse)
     d_projected = tf.concat([swapped(dh * by) for by in (by_z, by_r, by_c)], 2)
     d_candidate = swapped(dh * by_q)
     d_bias = tf.concat([tf.reduce_sum(dh * by, (0, 1)) for by in (by_z, by_r, by_q)], 0)
-    return d_projected, d_candidate, previous(states, initial, reverse), d_bias, d_initial
+    return d_projected, d_candidate, previous(states, reverse), d_bias

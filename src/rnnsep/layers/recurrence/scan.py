@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 Tensors = tuple[Any, ...]
 PAGE = 4096  # bytes
@@ -13,7 +12,7 @@ PAGE = 4096  # bytes
 def scan(
     step: Callable[[Any, Tensors], tuple[Tensors, Tensors]],
     carry: Tensors,
-    nb_frames: Any,
+    nb_frames: int,
     nb_emitted: int,
     reverse: bool,
 ) -> tuple[Tensors, Tensors]:
@@ -39,21 +38,20 @@ def scan(
     return carry, tuple(array.stack() for array in arrays)
 
 
-def length(sequence: Any) -> Any:
-    """Number of frames of a sequence (nb_batch, nb_frames, …): an integer if it is static."""
-    return sequence.shape[1] or tf.shape(sequence)[1]
-
-
 def swapped(sequence: Any) -> Any:
     """(nb_frames, nb_batch, units) to (nb_batch, nb_frames, units) and back."""
     return tf.transpose(sequence, (1, 0, 2))
 
 
-def previous(states: Any, initial: Any, reverse: bool) -> Any:
+def start(sequence: Any, units: int) -> Any:
+    """The state before the first frame, zeros (nb_batch, units)."""
+    return tf.zeros((sequence.shape[0], units), sequence.dtype)
+
+
+def previous(states: Any, reverse: bool) -> Any:
     """The state before each frame, from the states after each frame (nb_batch, nb_frames, units)."""
-    if reverse:
-        return tf.concat([states[:, 1:], initial[:, tf.newaxis]], 1)
-    return tf.concat([initial[:, tf.newaxis], states[:, :-1]], 1)
+    zeros = tf.zeros_like(states[:, :1])
+    return tf.concat([states[:, 1:], zeros], 1) if reverse else tf.concat([zeros, states[:, :-1]], 1)
 
 
 def product(inputs: Any, gradients: Any) -> Any:
@@ -76,20 +74,16 @@ def padded(matrix: Any) -> Any:
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `function(sequence, …)`, compiled by XLA when a graph with a static number of frames is traced.
+    `function(sequence, …)`, compiled by XLA where a graph is traced.
 
-    Otherwise it is not compiled, since XLA would compile again for every length; graphs of many layers trace it once
-    for all arguments of the same shapes.
+    Graphs of many layers trace it once for all arguments of the same shapes.
     """
     by_xla = tf.function(function, jit_compile=True, autograph=False)
-    traced = tf.function(function, autograph=False)
 
-    def call(sequence: Any, *others: Any) -> Any:
+    def call(*arguments: Any) -> Any:
         if tf.executing_eagerly():
-            return function(sequence, *others)
-        if sequence.shape[1] and not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-            return by_xla(sequence, *others)
+            return function(*arguments)
         # its concrete function, since calls of many shapes would make TensorFlow warn
-        return traced.get_concrete_function(sequence, *others)(sequence, *others)
+        return by_xla.get_concrete_function(*arguments)(*arguments)
 
     return call

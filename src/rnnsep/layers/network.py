@@ -1,0 +1,125 @@
+"""The network as a Keras model, block by block as in `rnnsep.network`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from rnnsep.layers.input import Standardisation, compress, seen, with_context
+from rnnsep.layers.local import with_contrast
+from rnnsep.layers.mask import soft_mask
+from rnnsep.layers.trunk import Trunk
+from rnnsep.network.bands import from_mel_weights
+from rnnsep.network.head import Head
+from rnnsep.network.network import Architecture, Network
+
+
+class MaskNetwork(keras.Model):
+    """
+    Magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to masks (nb_sources, nb_batch, …, nb_bins, nb_channels).
+
+    Masks are non-negative and sum to one over the sources, except for sigmoid masks. Batches have static sizes.
+    """
+
+    def __init__(self, architecture: Architecture):
+        super().__init__(name="mask_network", dtype="float32")
+        self.inner_dtype = keras.config.dtype_policy().compute_dtype  # of hidden layers and heads, see `computing`
+        self.architecture, self.params = architecture, architecture.params
+        params = self.params
+        standardise = params.input.standardise
+        self.standardisation = Standardisation(name="standardisation", dtype="float32") if standardise else None
+        self.noise = keras.layers.GaussianNoise(params.input.noise, name="noise") if params.input.noise else None
+        self.trunk = Trunk(params.rnn, name="trunk")
+        self.heads = [layer_of(head) for head in architecture.heads]
+        self.built = True  # otherwise Keras traces the call below in order to build
+        self(tf.zeros((1, 1, architecture.nb_bins, architecture.nb_inputs)))
+
+    def adapt(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Initialise the standardisation, if any, with statistics of the training data, (nb_bands, nb_inputs) each."""
+        if self.standardisation is not None:
+            self.standardisation.adapt(mean, deviation)
+
+    def see(self, real: tf.Tensor, imaginary: tf.Tensor) -> tf.Tensor:
+        """The magnitudes that the network sees of a mixture's STFT (see `network.input.seen`)."""
+        params = self.params
+        return seen(real, imaginary, self.architecture.pooling, params.input.side, params.mixture_gain)
+
+    def compress(self, magnitude: tf.Tensor) -> tf.Tensor:
+        """The network's input before standardisation (see `network.input.compress`)."""
+        return compress(magnitude, self.params.input, self.architecture.bank)
+
+    def call(self, magnitude: tf.Tensor, training: bool = False) -> tf.Tensor:
+        length, shape = self.params.defects.reset, self.architecture
+        if not length:
+            return self._masks(magnitude, training)
+        # (nb_batch, nb_frames, …) to sequences of that length (nb_batch nb_sequences, length, …), and back
+        nb_batch, nb_frames = magnitude.shape[:2]
+        filled = tf.pad(magnitude, ((0, 0), (0, -nb_frames % length), (0, 0), (0, 0)))
+        masks = self._masks(tf.reshape(filled, (-1, length, shape.nb_bins, shape.nb_inputs)), training)
+        masks = tf.reshape(masks, (shape.nb_sources, nb_batch, -1, shape.nb_bins, shape.nb_channels))
+        return masks[:, :, :nb_frames]
+
+    def _masks(self, magnitude: tf.Tensor, training: bool) -> tf.Tensor:
+        params, shape = self.params, self.architecture
+        x = self.compress(magnitude)
+        if self.standardisation is not None:
+            x = self.standardisation(x)
+        if self.noise is not None:
+            x = self.noise(x, training=training)
+        x = tf.cast(x, self.inner_dtype)
+        flat = tf.reshape(x, (*x.shape[:2], shape.nb_bands * shape.nb_inputs))
+        if params.input.context:
+            flat = with_context(flat, params.input.context)
+        hidden = self.trunk(flat, training=training)
+        features = tf.transpose(x, (3, 2, 0, 1))  # bands and frames last
+        features = with_contrast(features, params.mask.local or (), shape.nb_channels, params.rnn.sees_future)
+        first, *others = self.heads
+        logits = tf.cast(first(features, hidden), tf.float32)
+        for head in others:
+            logits += tf.cast(head(features, hidden), tf.float32)
+        masks = soft_mask(logits, params.mask.activation)
+        if shape.bank is None or not params.mask.mel:
+            return masks
+        return tf.einsum("...mc,fm->...fc", masks, tf.constant(from_mel_weights(shape.bank)))
+
+    def named_weights(self) -> dict[str, Any]:
+        """The trained variables by their path in model files."""
+        found = {}
+        for weight in self.trainable_variables:
+            *path, name = weight.path.split("/")
+            inner = [part for part in path if part not in ("mask_network", "trunk") and not part.endswith("_cell")]
+            found["/".join([*inner, name])] = weight
+        return {path: found[path] for path in self.architecture.shapes}
+
+    def trained(self, weights: Mapping[str, NDArray[np.float32]] | None = None) -> Network:
+        """The network with these weights, by default its current ones, in NumPy."""
+        current = {path: weight.numpy() for path, weight in self.named_weights().items()}
+        return Network(self.architecture, current if weights is None else weights)
+
+    def assign(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Set the weights, by path."""
+        for path, weight in self.named_weights().items():
+            weight.assign(weights[path])
+
+
+def layer_of(head: Head) -> keras.layers.Layer:
+    """The Keras layer of a head, which is in the module of the same name."""
+    module = type(head).__module__.rpartition(".")[2]
+    layer: keras.layers.Layer = import_module(f"rnnsep.layers.{module}").Layer(head, name=head.name)
+    return layer
+
+
+@contextmanager
+def computing(precision: Literal["float32", "bfloat16"]) -> Iterator[None]:
+    """Networks created inside compute hidden layers and heads in `precision`; variables and masks are float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if precision == "float32" else "mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,151 @@
+"""The Keras layers against the forward pass in NumPy, for every preset and every architecture."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rnnsep.layers.mask import masked_channels
+from rnnsep.layers.network import MaskNetwork, computing
+from rnnsep.layers.recurrence.layers import Recurrent
+from rnnsep.learning.recipe import Recipe
+from rnnsep.network import mask
+from rnnsep.network.network import Architecture, NetworkParams
+from rnnsep.params import changed, read_yaml, select
+from rnnsep.presets import catalogue
+from rnnsep.signal.stft import StftParams
+from tests.networks import ARCHITECTURES, SMALL, random_weights
+from tests.repository import ROOT
+
+STFT = StftParams(sample_rate=8000, window=64, hop=32, channels="stereo", taper="hann")
+NB_FRAMES = 37
+
+
+def of_preset(name: str) -> tuple[NetworkParams, StftParams]:
+    """The network and STFT of a preset, with fewer units."""
+    content = read_yaml(ROOT / "params.yaml")
+    for key, value in catalogue.changes(name).items():
+        *sections, last = key.split(".")
+        section = content
+        for one in sections:
+            section = section[one]
+        section[last] = value
+    params = select(Recipe, content).network
+    return changed(params, {"rnn.units": min(params.rnn.units, 32)}), select(StftParams, content["stft"])
+
+
+def magnitudes(shape: Architecture, nb_batch: int = 1) -> np.ndarray:
+    normal = np.random.default_rng(1).normal(size=(nb_batch, NB_FRAMES, shape.nb_bins, shape.nb_inputs))
+    return np.abs(normal).astype(np.float32)
+
+
+def keras_network(shape: Architecture) -> MaskNetwork:
+    network = MaskNetwork(shape)
+    network.assign(random_weights(shape))
+    return network
+
+
+@pytest.mark.parametrize("name", [*ARCHITECTURES, *catalogue.names()])
+def test_keras_and_numpy_give_the_same_masks(name: str) -> None:
+    params, stft = of_preset(name) if name not in ARCHITECTURES else (changed(SMALL, ARCHITECTURES[name]), STFT)
+    shape = Architecture.of(params, 3, stft)
+    network, x = keras_network(shape), magnitudes(shape)
+    np.testing.assert_allclose(network(x).numpy()[:, 0], network.trained()(x[0]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_weight_has_its_path_and_a_gradient(name: str) -> None:
+    shape = Architecture.of(changed(SMALL, ARCHITECTURES[name]), 3, STFT)
+    network = keras_network(shape)
+    named = network.named_weights()
+    assert {path: tuple(weight.shape) for path, weight in named.items()} == shape.shapes
+    assert len(named) == len(network.trainable_variables)
+    x = magnitudes(shape, 2)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(network(x, training=True) - 0.1))
+    for path, gradient in zip(named, tape.gradient(loss, [weight.value for weight in named.values()]), strict=True):
+        assert np.isfinite(gradient).all(), path
+        assert np.abs(gradient).max() > 0, path
+
+
+def test_an_enhancement_network_sees_the_same_estimates_on_both_sides() -> None:
+    shape = Architecture.of_enhancer(SMALL, 3, STFT)
+    network = keras_network(shape)
+    random = np.random.default_rng(0)
+    masks = random.random((3, NB_FRAMES, shape.nb_bins, 2), np.float32)
+    x = random.random((NB_FRAMES, shape.nb_bins, 2), np.float32)
+    seen = masked_channels(tf.constant(masks[:, None]), tf.constant(x[None]))
+    np.testing.assert_allclose(seen[0], mask.masked_channels(masks, x))
+    np.testing.assert_allclose(network(seen).numpy()[:, 0], network.trained()(seen[0].numpy()), atol=1e-5)
+
+
+def test_after_adaptation_the_input_has_mean_0_and_deviation_1() -> None:
+    network = MaskNetwork(Architecture.of(SMALL, 3, STFT))
+    x = network.compress(magnitudes(network.architecture)).numpy()
+    network.adapt(x.mean(axis=(0, 1)), x.std(axis=(0, 1)))
+    standardised = network.standardisation(x).numpy()
+    np.testing.assert_allclose(standardised.mean(axis=(0, 1)), 0, atol=1e-5)
+    np.testing.assert_allclose(standardised.std(axis=(0, 1)), 1, atol=1e-5)
+
+
+def test_a_seed_determines_the_weights() -> None:
+    weights = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        weights.append(MaskNetwork(Architecture.of(SMALL, 3, STFT)).get_weights())
+    assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
+
+
+def test_noise_and_dropout_act_in_training_only() -> None:
+    shape = Architecture.of(changed(SMALL, {"input.noise": 0.5, "rnn.dropout": 0.5}), 3, STFT)
+    network, x = keras_network(shape), magnitudes(shape)
+    np.testing.assert_array_equal(network(x), network(x))
+    assert np.abs(network(x, training=True) - network(x)).max() > 1e-3
+
+
+def test_bfloat16_computes_hidden_layers_and_heads_and_keeps_float32_weights() -> None:
+    shape = Architecture.of(changed(SMALL, ARCHITECTURES["all heads"]), 3, STFT)
+    with computing("bfloat16"):
+        half = keras_network(shape)
+    assert {weight.dtype for weight in half.trainable_variables} == {"float32"}
+    x = magnitudes(shape)
+    masks, exact = half(x), keras_network(shape)(x).numpy()
+    assert masks.dtype == tf.float32
+    assert 1e-4 < np.abs(masks.numpy() - exact).max() < 0.1
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", ["gru", "lstm", "vanilla"])
+@pytest.mark.parametrize("xla", [False, True])
+def test_recurrent_layers_are_those_of_keras(cell: str, bidirectional: bool, xla: bool) -> None:
+    """Outputs and all gradients. The gates of 128 units of an LSTM in float64 take a page, so matrices are padded."""
+    units, tolerance = (128, 1e-12) if not xla else (6, 5e-6)
+    dtype = "float32" if xla else "float64"
+    ours = Recurrent(cell, units, bidirectional, dtype=dtype)
+    kinds = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "vanilla": keras.layers.SimpleRNN}
+    options = {"activation": "relu"} if cell == "vanilla" else {}
+    theirs = kinds[cell](units, return_sequences=True, dtype=dtype, **options)
+    if bidirectional:
+        theirs = keras.layers.Bidirectional(theirs, dtype=dtype)
+    random = np.random.default_rng(0)
+    x = tf.constant(random.normal(size=(3, 7, 5)), dtype)
+    for layer in (ours, theirs):
+        layer.build((3, 7, 5))
+    weights = [random.normal(0, 0.3 / np.sqrt(units / 6), weight.shape) for weight in theirs.trainable_variables]
+    results = []
+    for layer in (ours, theirs):
+        for variable, weight in zip(layer.trainable_variables, weights, strict=True):
+            variable.assign(weight)
+
+        def run(layer: keras.layers.Layer = layer) -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x)
+                total = tf.reduce_sum(y * tf.constant(np.random.default_rng(1).normal(size=y.shape), dtype))
+            return [y, *tape.gradient(total, [x, *(variable.value for variable in layer.trainable_variables)])]
+
+        results.append(tf.function(run, jit_compile=True)() if xla and layer is ours else run())
+    for mine, peer in zip(*results, strict=True):
+        mine, peer = np.asarray(mine), np.asarray(peer)
+        assert np.abs(mine - peer).max() <= tolerance * np.abs(peer).max()
