@@ -22,8 +22,6 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-import yaml
-
 from rnnsep.running.errors import UserError
 from rnnsep.running.yaml12 import load_yaml
 
@@ -150,8 +148,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: no such file; run from the root of the repository") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: also of numbers and dates
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: must hold sections with keys")
     return document

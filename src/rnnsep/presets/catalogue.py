@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from rnnsep.params import read_yaml
 from rnnsep.running.errors import UserError
 from rnnsep.running.yaml12 import load_yaml
@@ -63,7 +61,7 @@ def assignments(options: Iterable[str]) -> dict[str, Any]:
             raise UserError(f"-S {option}: give key=value")
         try:
             result[key] = load_yaml(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except ValueError:
             raise UserError(f"-S {option}: {text} is not a value in YAML") from None
     return result
 
