@@ -90,7 +90,7 @@ def our_side(cell: str, jit_compile: bool) -> Callable[[], object]:
     import keras
     import tensorflow as tf
 
-    from rnnsep.layers.recurrence.layers import Recurrent
+    from rnnsep.layers.recurrence.layer import Recurrent
 
     kinds = {
         "gru": lambda: Recurrent("gru", UNITS),

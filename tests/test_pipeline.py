@@ -138,8 +138,9 @@ def test_packages_are_docstrings() -> None:
 
 GROUND = {"params", "running", "signal"}
 FURTHER = {
-    "report": {"tables"},
-    "learning": {"network", "features"},
+    "report": {"tables", "network"},
+    "layers": {"network"},
+    "learning": {"layers", "network", "features"},
     "separation": {"network"},
     "app": None,  # everything; nothing imports these
     "museval": None,
@@ -157,6 +158,16 @@ def test_packages_import_the_ground_and_little_else() -> None:
         further = FURTHER.get(package, set())
         assert further is None or imported <= GROUND | further, package
     assert imports["running"] <= {"params"}
+
+
+def test_only_layers_and_learning_import_tensorflow() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        if file.relative_to(PACKAGE).parts[0] not in ("layers", "learning"):
+            assert names.isdisjoint({"tensorflow", "keras"}), file
+        assert not any(name.startswith("tensorflow.python") for name in names), file
 
 
 def test_there_are_no_import_cycles() -> None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rnnsep.layers.mask import masked_channels
 from rnnsep.layers.network import MaskNetwork, computing
-from rnnsep.layers.recurrence.layers import Recurrent
+from rnnsep.layers.recurrence.layer import Recurrent
 from rnnsep.learning.recipe import Recipe
 from rnnsep.network import mask
 from rnnsep.network.network import Architecture, NetworkParams

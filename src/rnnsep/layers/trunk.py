@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnsep.layers.recurrence.layers import Recurrent
+from rnnsep.layers.recurrence.layer import Recurrent
 from rnnsep.network.trunk import NORM_FLOOR, RnnParams
 
 

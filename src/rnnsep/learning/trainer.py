@@ -137,7 +137,7 @@ class Trainer:
         left out.
         """
         songs = [song for song, _ in sampler.sequences()]
-        energies = np.zeros((2, len(sampler.songs), len(sampler.songs[0][0])))  # of sources and errors
+        energies = np.zeros((2, len(sampler.songs), len(sampler.songs[0])))  # of sources and errors
         with self.averaged():
             at = 0
             for batch in sampler.whole():
