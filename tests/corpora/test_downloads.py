@@ -257,9 +257,9 @@ def test_a_killed_download_is_resumed(server: Server, path: Path) -> None:
     )
     wanted = archive(server)
     arguments = [wanted.url, str(wanted.size), wanted.checksum, str(path)]
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert any("50/100" in line for line in process.stdout)
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("50/100" in line for line in process.stderr)
         process.kill()
     fetch(wanted, path)
     assert fetched(path) == CONTENT

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rnnsep.corpora import folder
 from rnnsep.running.errors import UserError
+from tests.corpora.test_collect import made
 
 SONGS = ("train/Gesänge", "train/b", "test/e")
 PLAIN = [f"{song}/{stem}.wav" for song in SONGS for stem in ("drums", "flûte", "mixture")]
@@ -139,7 +140,7 @@ def same_songs(expected: list[folder.Recording], songs: list[folder.Recording]) 
          {"train/a": ["bass", "drums/kick", "drums/x/snare"]}),
         (["train/a/mixture/left.wav", "train/a/vocals.wav"], {"train/a": ["mixture/left", "vocals"]}),
         (DSD100, {"test/s": ["bass", "mixture", "vocals"], "train/s": ["bass", "mixture", "vocals"]}),
-        ([f"DSD100/{path}" for path in DSD100],
+        ([f"DSD100/{path.lower()}" for path in DSD100],
          {"test/s": ["bass", "mixture", "vocals"], "train/s": ["bass", "mixture", "vocals"]}),
         ([f"train/{path}" for path in MOISESDB], {"train/0a": ["drums/1b", "vocals/2c"]}),
     ],
@@ -174,6 +175,15 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, paths: list[str], line:
     with pytest.raises(UserError, match=line) as caught:
         folder.recordings(lay(tmp_path / "songs", paths))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "line"), [("b", "a link to .*, which does not exist"), ("b/drums.wav", "No such file")])
+def test_a_link_to_nothing_is_one_line(small_tree: Path, tmp_path: Path, name: str, line: str) -> None:
+    """As left by a drive that is not mounted, or by git-annex before the content is there."""
+    (small_tree / "train" / name).rename(tmp_path / "elsewhere")
+    (small_tree / "train" / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=f"train/{name}: .*{line}"):
+        made(small_tree, tmp_path / "out")
 
 
 def test_the_folder_of_a_subset_is_known(tmp_path: Path) -> None:

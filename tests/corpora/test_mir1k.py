@@ -107,6 +107,7 @@ def test_what_is_no_mir_1k_is_one_line(divided: Path, noise: Noise) -> None:
         mir1k.recordings(divided / "empty")
 
 
+@pytest.mark.long
 @pytest.mark.real
 def test_the_research_copy_has_the_published_split(shared_data: Path) -> None:
     songs = mir1k.recordings(shared_data / "mir-1k")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from rnnsep.corpora.location import FontParams, LocationParams, link_songs
-from rnnsep.corpora.synthetic.instruments import sampled
 from rnnsep.corpora.synthetic.instruments.sampled import KEYS, KITS, PROGRAMS, SoundFont, open_soundfont
 from rnnsep.corpora.synthetic.render import SAMPLED, SOURCES, render
 from rnnsep.corpora.synthetic.score import Hit, Note
@@ -82,7 +81,7 @@ def test_every_instrument_of_every_style_has_programs():
 
 def test_notes_begin_at_their_sample_with_their_pitch(font):
     rng = np.random.default_rng(0)
-    played = font.play([sampled.Sound(0.5, 1.0, PITCH + 12, 0.8)], 0, 2 * RATE)
+    played = font.play([Note(0.5, 1.0, PITCH + 12, 0.8)], 0, 2 * RATE)
     assert played.shape == (2 * RATE, 2)
     assert not played[: RATE // 2].any()
     assert np.abs(played[RATE // 2 : RATE // 2 + 400]).max() > 0.01
@@ -114,7 +113,7 @@ def test_songs_are_a_function_of_seed_and_font(font_file):
 def test_what_is_no_font_is_one_line(tmp_path, font_file, monkeypatch):
     font = SoundFont(write_soundfont(tmp_path / "few.sf2", programs=[], kits=[0]))
     with pytest.raises(UserError, match="few.sf2: has no instrument 33; use another one"):
-        font.play([sampled.Sound(0.0, 1.0, 60, 0.8)], 33, 1000)
+        font.play([Note(0.0, 1.0, 60, 0.8)], 33, 1000)
     (tmp_path / "song.sf2").write_bytes(b"RIFF\0\0\0\0WAVE")
     with pytest.raises(UserError, match="song.sf2 is not a SoundFont"):
         open_soundfont(tmp_path / "song.sf2")

@@ -18,7 +18,7 @@ from rnnsep.corpora.synthetic.render import SAMPLE_RATE, SOURCES, render
 from rnnsep.corpora.synthetic.song import compose
 
 SONGS = range(3)
-SECONDS = 8.0
+SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,9 @@ def test_a_song_is_a_function_of_its_seed_and_index_only():
     found = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **threads}, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == digest(render(7, 11, 1.0))
-    assert len({digest(render(seed, index, 1.0)) for seed, index in ((7, 11), (7, 12), (8, 11))}) == 3
+    digests = [digest(render(seed, index, 1.0)) for seed, index in ((7, 11), (7, 12), (8, 11))]
+    assert digests[0] == found.stdout.strip()
+    assert len(set(digests)) == 3
 
 
 def test_levels_are_those_of_music(songs):

@@ -66,7 +66,7 @@ def make_corpus(params: CorpusParams, root: Path, earlier: Path | None = None) -
 
 
 def _make_corpus(params: CorpusParams, root: Path, earlier: Path | None) -> None:
-    originals = _with_validation(_originals(params), params.validation)
+    originals = with_validation(_originals(params), params.validation)
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):
             raise UserError(f"corpus {params.name}: no songs in {subset}/; training and scores need both subsets")
@@ -91,7 +91,7 @@ def _originals(params: CorpusParams) -> Sequence[Original]:
     return folder.recordings(path)
 
 
-def _with_validation(songs: Sequence[Original], choice: str) -> Sequence[Original]:
+def with_validation(songs: Sequence[Original], choice: str) -> Sequence[Original]:
     """The songs with the validation songs of `choice` (see `CorpusParams`).
 
     A corpus without validation songs of its own has a tenth of the training songs (at least one), chosen by a hash of

@@ -35,12 +35,13 @@ def recordings(path: Path) -> list[Recording]:
     Raises `UserError` if there are none, or in another layout, and for a song that has one stem twice, or none.
     """
     root = subsets_root(path)
-    dsd100 = root / "Sources"
+    places = {place.name.casefold(): place for place in listed(root)}
+    mixtures = places.get("mixtures", root / "Mixtures")
     songs = [
         Recording(composed(song.name), subset, split, stems)
-        for subset, split, folder in subsets(dsd100 if dsd100.is_dir() else root)
+        for subset, split, folder in subsets(places.get("sources", root))
         for song in song_folders(folder)
-        if (stems := song_stems(song, root / "Mixtures" / folder.name / song.name))
+        if (stems := song_stems(song, mixtures / folder.name / song.name))
     ]
     if not songs:
         raise UserError(f"corpus.path: {path}: expected {LAYOUT}, found {_found(root)}{_advice(root)}")
@@ -72,12 +73,18 @@ def subsets(root: Path) -> Iterator[tuple[Subset, Split, Path]]:
 
 
 def song_folders(subset: Path) -> list[Path]:
-    """The folders of the songs of a subset. Raises `UserError` if there is a folder for each source instead."""
+    """The folders of the songs of a subset.
+
+    Raises `UserError` if there is a folder for each source instead, and for a link to nothing.
+    """
     folders = [path for path in listed(subset) if path.is_dir()]
+    for path in listed(subset):
+        if not path.exists():
+            raise UserError(f"{path}: a link to {path.readlink()}, which does not exist; fix or remove it")
     if len(folders) > 1 and all(folded(path.name) in SOURCES for path in folders):
         raise UserError(f"corpus.path: {subset} has a folder for each source, not for each song; expected {LAYOUT}")
     for path in subset.iterdir():
-        if is_hidden(path.name) and path.name[1:2].isalnum() and path.is_dir() and any(map(_is_audio, path.iterdir())):
+        if is_hidden(path.name) and path.name[1:2].isalnum() and any(map(_is_audio, path.glob("*"))):
             warn(f"{path}: hidden, so it is no song; rename it if it is one")
     return folders
 
@@ -120,7 +127,8 @@ def _one_of(name: str, files: list[Path], song: Path) -> Path:
 
 
 def _is_audio(file: Path) -> bool:
-    return file.suffix.lower() in ENDINGS and file.is_file()
+    """Whether a file is audio by its name, be it a link to nothing."""
+    return file.suffix.lower() in ENDINGS and not file.is_dir()
 
 
 def _stem_name(file: Path, song: Path) -> str:

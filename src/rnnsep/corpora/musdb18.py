@@ -67,9 +67,9 @@ def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]
 
 def _stem_files(place: Path) -> dict[str, dict[str, Stem]]:
     return {
-        folder.composed(file.name.removesuffix(STEM_FILE)): {name: Stem(file, at) for name, at in STREAMS.items()}
+        folder.composed(file.name[: -len(STEM_FILE)]): {name: Stem(file, at) for name, at in STREAMS.items()}
         for file in listed(place)
-        if file.name.endswith(STEM_FILE)
+        if file.name.lower().endswith(STEM_FILE)
     }
 
 

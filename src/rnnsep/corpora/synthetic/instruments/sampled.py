@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +36,6 @@ LOUDNESS = 1.3  # exponent of velocity that gives amplitude
 RINGING = 0.5  # s until a hit's note ends; samples of drums ring on
 
 
-class Sound(NamedTuple):
-    """A note for the synthesizer: start and duration in s, MIDI key, velocity from 0 to 1."""
-
-    start: float
-    duration: float
-    key: int
-    velocity: float
-
-
 class SoundFont:
     """
     The instruments of a SoundFont file (.sf2), played by symusic.
@@ -66,12 +57,12 @@ class SoundFont:
         self._symusic: Any = symusic
         self._synthesizer = symusic.Synthesizer(str(path), SAMPLE_RATE, QUALITY)
 
-    def play(self, sounds: Iterable[Sound], program: int, nb_samples: int, drums: bool = False) -> Audio:
+    def play(self, sounds: Iterable[Note], program: int, nb_samples: int, drums: bool = False) -> Audio:
         """The sounds played by a program or a drum kit of General MIDI, shape (nb_samples, 2).
 
         Raises `UserError` if the SoundFont does not have it.
         """
-        levels: dict[float, list[Sound]] = {}
+        levels: dict[float, list[Note]] = {}
         for sound in sounds:
             levels.setdefault(round(LEVELS * sound.velocity) / LEVELS, []).append(sound)
         total = np.zeros((nb_samples, 2))
@@ -84,13 +75,13 @@ class SoundFont:
             total[: len(played)] += level**LOUDNESS * played[:nb_samples]
         return total
 
-    def _render(self, sounds: Sequence[Sound], program: int, drums: bool) -> Audio:
+    def _render(self, sounds: Sequence[Note], program: int, drums: bool) -> Audio:
         """Shape (nb_samples, 2), until the last sound has ended."""
         track = self._symusic.Track("", program, drums)
         for sound in sounds:
             start, duration = round(sound.start * SAMPLE_RATE), max(1, round(sound.duration * SAMPLE_RATE))
             velocity = int(np.clip(20 + 107 * sound.velocity, 1, 127))
-            track.notes.append(self._symusic.Note(max(0, start), duration, sound.key, velocity))
+            track.notes.append(self._symusic.Note(max(0, start), duration, round(sound.pitch), velocity))
         score = self._symusic.Score(SAMPLE_RATE // 2)  # ticks in a beat of half a second: one for each sample
         score.tracks.append(track)
         return np.asarray(self._synthesizer.render(score, True), np.float64).T
@@ -104,13 +95,13 @@ class SoundFont:
             rank, previous = rank + 1 if note.start == previous else 0, note.start
             late = strum * rank + abs(rng.normal(0.0, 0.003))
             velocity = note.velocity * rng.uniform(0.9, 1.05)
-            sounds.append(Sound(note.start + late, note.duration, round(note.pitch), velocity))
+            sounds.append(Note(note.start + late, note.duration, note.pitch, velocity))
         return self.play(sounds, pick(rng, PROGRAMS[instrument]), nb_samples)
 
     def hits(self, hits: Iterable[Hit], kit: str, rng: np.random.Generator, nb_samples: int) -> Audio:
         """Hits on one of the kits of that name."""
         keys = {piece: pick(rng, choices) for piece, choices in KEYS.items()}
-        sounds = [Sound(hit.start, RINGING, keys[hit.piece], hit.velocity * rng.uniform(0.93, 1.0)) for hit in hits]
+        sounds = [Note(hit.start, RINGING, keys[hit.piece], hit.velocity * rng.uniform(0.93, 1.0)) for hit in hits]
         return self.play(sounds, pick(rng, KITS[kit]), nb_samples, drums=True)
 
 
