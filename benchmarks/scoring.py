@@ -62,7 +62,7 @@ def _paths(folder: Path, kind: str) -> Iterator[tuple[list[Path], list[Path]]]:
 
 
 def our_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
-    from rnnsep.scoring.bsseval.metrics import bss_eval
+    from rnnsep.scoring.bsseval.bss_eval import bss_eval
     from rnnsep.signal.audio import AudioFile
 
     paths = _paths(folder, kind)

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import rnnsep.running.stage as stage
 from rnnsep.tables import sheets
-from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.outputs import TablesParams, aggregate
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from rnnsep.scoring.evaluation import score_corpus
 from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.corpus import Corpus
 from rnnsep.signal.stft import StftParams
-from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.outputs import TablesParams, aggregate
 from tests.corpora.test_collect import SYNTHETIC
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")

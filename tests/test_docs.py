@@ -39,7 +39,7 @@ from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.writing import write_wav
-from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.outputs import TablesParams, aggregate
 from tests import repository
 from tests.networks import SMALL, random_network
 

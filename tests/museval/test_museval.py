@@ -13,27 +13,18 @@ import pandas as pd
 import pytest
 import soundfile
 
-import rnnsep.museval.cli
 from rnnsep import museval
 from rnnsep.running.errors import UserError
-from rnnsep.signal import sigsep
+from rnnsep.scoring import song_scores
 
 RATE = 2000
 TAPS = 24
 TARGETS = ["vocals", "accompaniment", "drums", "bass", "other"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def linalg():
-    """museval 0.4.1 looks for NumPy's LinAlgError where it was."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(np.linalg, "linalg", np.linalg, raising=False)
-        yield
-
-
 @pytest.fixture(scope="module")
 def original():
-    return sigsep.museval()
+    return song_scores.museval()
 
 
 def signals(seed=0, nb_sources=2, nb_samples=3000, nb_channels=2):
@@ -42,7 +33,7 @@ def signals(seed=0, nb_sources=2, nb_samples=3000, nb_channels=2):
     return references, references + 0.3 * references[::-1] + 0.2 * rng.standard_normal(references.shape)
 
 
-def track(seed=0, nb_samples=5000):
+def track(seed=0, nb_samples=4000):
     """A stand-in for musdb's tracks, and estimates of all its targets."""
     references, estimates = signals(seed, len(TARGETS), nb_samples, nb_channels=1)
     targets = {name: types.SimpleNamespace(audio=audio) for name, audio in zip(TARGETS, references, strict=True)}
@@ -57,43 +48,45 @@ def assert_equal(ours, theirs):
         np.testing.assert_allclose(mine, their, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("sources", [False, True])
-@pytest.mark.parametrize("framewise", [False, True])
-@pytest.mark.parametrize("permutation", [False, True])
-@pytest.mark.parametrize("nb_channels", [1, 2, 3])
-def test_bss_eval(original, sources, framewise, permutation, nb_channels):
+@pytest.mark.parametrize(
+    ("nb_channels", "window", "hop", "permutation", "framewise", "sources"),
+    [
+        (1, 700, 650.5, False, False, False),
+        (2, 700, 650.5, True, True, True),
+        (3, 800, 800, True, False, False),
+        (2, 800, 800, False, True, False),
+        (1, 2999.5, 800, True, False, True),
+        (2, 3000, 800, False, False, True),
+        (1, np.inf, np.inf, True, True, False),
+    ],
+)
+def test_bss_eval(original, nb_channels, window, hop, permutation, framewise, sources):
     references, estimates = signals(nb_channels, 3, nb_channels=nb_channels)
     estimates = estimates[[1, 2, 0]]
     references[0, 2000:2700] = 0  # and a silent frame
-    arguments = (references, estimates, 700, 650.5, permutation, TAPS, framewise, sources)
+    arguments = (references, estimates, window, hop, permutation, TAPS, framewise, sources)
     assert_equal(museval.metrics.bss_eval(*arguments), original.metrics.bss_eval(*arguments))
 
 
-@pytest.mark.parametrize("window", [800, 2999.5, 3000, np.inf])
-def test_windows(original, window):
-    arguments = (*signals(), window, 800, False, TAPS)
-    assert_equal(museval.metrics.bss_eval(*arguments), original.metrics.bss_eval(*arguments))
-
-
-@pytest.mark.parametrize("name", ["bss_eval_sources", "bss_eval_images"])
-def test_whole_signals(original, name):
-    references, estimates = (audio[:, :, 0] for audio in signals(nb_samples=2000))
-    ours, theirs = (getattr(module.metrics, name)(references, estimates[::-1]) for module in (museval, original))
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("bss_eval_sources", ()),
+        ("bss_eval_images", ()),
+        ("bss_eval_sources_framewise", (1500, 1400)),
+        ("bss_eval_images_framewise", (1500, 1400)),
+    ],
+)
+def test_older_functions(original, name, arguments):
+    references, estimates = (audio[:, :, 0] for audio in signals(nb_samples=2900))
+    ours, theirs = (getattr(m.metrics, name)(references, estimates[::-1], *arguments) for m in (museval, original))
     assert_equal(ours, theirs)
-    np.testing.assert_array_equal(ours[-1], [[1], [0]])
-
-
-@pytest.mark.parametrize("name", ["bss_eval_sources_framewise", "bss_eval_images_framewise"])
-def test_frames(original, name):
-    arguments = (*(audio[:, :, 0] for audio in signals()), 1500, 1400)
-    assert_equal(getattr(museval.metrics, name)(*arguments), getattr(original.metrics, name)(*arguments))
 
 
 @pytest.mark.parametrize(
     ("references", "estimates"),
     [
         (np.ones((2, 50)), np.ones((2, 51))),
-        (np.ones((2, 50, 2, 1)), np.ones((2, 50, 2, 1))),
         (np.ones((2, 50)), np.eye(2)[:, [0] * 50]),
         (np.eye(2)[:, [0] * 50], np.ones((2, 50))),
         (np.ones((101, 50)), np.ones((101, 50))),
@@ -110,8 +103,7 @@ def test_empty_arrays():
         assert [len(one) for one in museval.metrics.bss_eval(np.array([]), np.array([]))] == [0] * 5
 
 
-@pytest.mark.parametrize("mode", ["v4", "v3"])
-@pytest.mark.parametrize("difference", [-400, 0, 400])
+@pytest.mark.parametrize(("mode", "difference"), [("v4", -400), ("v3", 400)])
 def test_evaluate(original, mode, difference):
     references, _ = signals(nb_samples=2400, nb_channels=1)
     _, estimates = signals(nb_samples=2400 + difference, nb_channels=1)
@@ -129,14 +121,16 @@ def test_evaluate_scores_silence_nan_and_rejects_what_it_cannot_score():
         museval.evaluate(references, estimates[:, :-1], padding=False)
     estimates[0] = 0
     assert np.isnan(museval.evaluate(references, estimates, 1000, 1000)).all()
+    with pytest.raises(ValueError, match="transpose"):
+        museval.evaluate(references.transpose(0, 2, 1), estimates.transpose(0, 2, 1))
+    with pytest.raises(ValueError, match="more than 100 sources; give arrays"):
+        museval.evaluate(references[0], estimates[0])
     estimates[0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         museval.evaluate(references, estimates)
 
 
-@pytest.mark.parametrize(
-    "names", [TARGETS, ["vocals", "accompaniment"], ["bass", "vocals"], ["drums", "accompaniment"], ["other"]]
-)
+@pytest.mark.parametrize("names", [["vocals", "accompaniment", "drums"], ["drums", "accompaniment"], ["other"]])
 def test_tracks(original, tmp_path, names):
     song, estimates = track()
     estimates = {name: estimates[name] for name in names}
@@ -222,7 +216,7 @@ def write(folder, audio):
         soundfile.write(folder / f"{name}.wav", samples, RATE, "DOUBLE")
 
 
-def test_folders_are_paired_by_name(original, tmp_path, capsys):
+def test_folders_are_paired_by_name(tmp_path):
     references, estimates = (dict(zip(("a", "b"), audio[:, :, :1], strict=True)) for audio in signals())
     write(tmp_path / "references", references)
     write(tmp_path / "estimates", dict(reversed(estimates.items())))
@@ -232,8 +226,6 @@ def test_folders_are_paired_by_name(original, tmp_path, capsys):
     np.testing.assert_allclose(found, expected, rtol=0, atol=5.1e-6)
     assert [target["name"] for target in store.scores["targets"]] == ["a.wav", "b.wav"]
     assert (tmp_path / "scores" / "references.json").read_text() == store.json
-    rnnsep.museval.cli.bsseval([str(tmp_path / "references"), str(tmp_path / "estimates")])
-    assert repr(store) in capsys.readouterr().out
     (tmp_path / "estimates" / "a.wav").unlink()
     with pytest.raises(ValueError, match=r"estimates: has b\.wav, but needs a\.wav, b\.wav"):
         museval.eval_dir(tmp_path / "references", tmp_path / "estimates")
@@ -241,31 +233,38 @@ def test_folders_are_paired_by_name(original, tmp_path, capsys):
         museval.eval_dir(tmp_path, tmp_path / "estimates")
 
 
-def test_command_line_for_musdb(original, tmp_path):
-    references, estimates = signals(nb_sources=2, nb_samples=2400, nb_channels=1)
+def test_estimates_of_a_database(tmp_path):
+    song, estimates = track(nb_samples=2400)
+    other, _ = track(seed=1)
     names = ("vocals", "drums")
-    for song in ("one", "two"):
-        mixture = {"mixture": references.sum(axis=0)}
-        write(tmp_path / "musdb" / "test" / song, mixture | dict(zip(names, references, strict=True)))
-    write(tmp_path / "estimates" / "test" / "one", dict(zip(names, estimates, strict=True)))
-    arguments = [str(tmp_path / "estimates"), "--musdb", str(tmp_path / "musdb"), "--is-wav"]
-    rnnsep.museval.cli.museval([*arguments, "-o", str(tmp_path / "scores")])
-    song = sigsep.musdb().DB(root=str(tmp_path / "musdb"), is_wav=True)[0]
-    expected = museval.eval_mus_track(song, dict(zip(names, estimates, strict=True)))
-    written = list((tmp_path / "scores").rglob("*.json"))
-    assert written == [tmp_path / "scores" / "test" / "one.json"]
-    assert written[0].read_text() == expected.json
-    rnnsep.museval.cli.museval(arguments)
-    assert (tmp_path / "estimates" / "test" / "one.json").exists()
+    write(tmp_path / "estimates" / "test" / song.name, {name: estimates[name] for name in names})
+    museval.eval_mus_dir([song, other], tmp_path / "estimates", tmp_path / "scores")
+    expected = museval.eval_mus_track(song, {name: estimates[name] for name in names})
+    (written,) = (tmp_path / "scores").rglob("*.json")
+    assert written == tmp_path / "scores" / "test" / "Song 0.json"
+    assert written.read_text() == expected.json
 
 
-def test_neither_tensorflow_nor_museval_is_imported() -> None:
-    code = (
-        "import sys; from rnnsep import museval; museval.evaluate, museval.TrackStore, museval.metrics.bss_eval;"
-        "assert not {'tensorflow', 'museval', 'musdb'} & sys.modules.keys()"
-    )
-    source = str(Path(rnnsep.__file__).parents[1])
-    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": source}, check=True)
+def test_base_packages_are_enough(tmp_path):
+    """And NumPy stays as it is."""
+    write(tmp_path / "a", dict(zip(("vocals", "drums"), signals()[0], strict=True)))
+    code = """
+import sys
+for name in ("musdb", "museval", "jsonschema", "simplejson", "tensorflow", "keras", "dvc", "stempeg"):
+    sys.modules[name] = None
+import numpy, rnnsep
+before = dict(vars(numpy.linalg))
+from rnnsep import museval
+from rnnsep.app.cli import main
+audio = numpy.random.default_rng(0).standard_normal((2, 3000, 2))
+museval.TrackStore("a"), museval.evaluate(audio, audio + 1), museval.MethodStore().add_sisec18()
+rnnsep.evaluate({"a": audio[0], "b": audio[1]}, {"a": audio[0] + 1, "b": audio[1] + 1}, 2000)
+assert main(["evaluate", "a", "a", "-o", "scores", "--split", "test"]) == 0
+assert main(["scores", "scores", "--against", "sisec2018"]) == 0
+assert vars(numpy.linalg) == before
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(museval.__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
 
 
 def test_pickles_of_museval_are_not_unpickled(tmp_path):

@@ -11,7 +11,7 @@ from rnnsep.report.page import write_page
 from rnnsep.report.wording import EvaluationShown, SeparationShown
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.writing import write_wav
-from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.outputs import TablesParams, aggregate
 from rnnsep.tables.statistics import METRICS
 from tests.tables.systems import SONG_METRICS
 

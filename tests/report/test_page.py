@@ -13,7 +13,7 @@ from rnnsep.report.page import least
 from rnnsep.report.wording import SeparationShown, headline, network, number, separating
 from rnnsep.running.errors import UserError
 from rnnsep.tables import sheets
-from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.outputs import TablesParams, aggregate
 from rnnsep.tables.statistics import METRICS
 from tests.tables.systems import SONG_METRICS
 

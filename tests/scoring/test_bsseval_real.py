@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnnsep.scoring.bsseval.metrics import bss_eval
-from rnnsep.signal import sigsep
+from rnnsep.scoring import song_scores
+from rnnsep.scoring.bsseval.bss_eval import bss_eval
 from rnnsep.signal.decoding import decode
 
 RATE = 44100
@@ -30,7 +30,7 @@ def excerpt(shared_data, song, wordlength=None):
 def differences(references, estimates):
     """Largest difference to museval in SDR, ISR, SIR, SAR."""
     ours = bss_eval(references, estimates, RATE, RATE, nb_taps=TAPS)
-    theirs = sigsep.museval().metrics.bss_eval(references, estimates, window=RATE, hop=RATE, filters_len=TAPS)
+    theirs = song_scores.museval().metrics.bss_eval(references, estimates, window=RATE, hop=RATE, filters_len=TAPS)
     assert not np.isnan(ours[:4]).any()
     return [np.abs(mine - their).max() for mine, their in zip(ours[:4], theirs, strict=False)]
 
@@ -58,6 +58,5 @@ def test_equal_channels_as_by_least_squares(shared_data, song, monkeypatch):
 
     references, estimates = excerpt(shared_data, song, 16)
     assert any(np.array_equal(*stem.T) for stem in references)
-    monkeypatch.setattr(np.linalg, "linalg", np.linalg, raising=False)
     monkeypatch.setattr(np.linalg, "solve", singular)
     assert max(differences(references, estimates)) < 1e-6

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnnsep.tables import sheets
-from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.outputs import TablesParams, aggregate
 from rnnsep.tables.overall import overall_table
 
 DURATIONS = (4.0, 10.0, 7.0)

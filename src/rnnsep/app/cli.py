@@ -145,8 +145,8 @@ def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="score estimates against references",
         description=(
             "Score the songs below ESTIMATES against those below REFERENCES: BSSEval with museval's numbers, uSDR and"
-            " SI-SDR. A song is a folder with one file per source, or a .stem.mp4 of MUSDB18. Writes museval's JSON,"
-            " one file per song, and prints the table. Finished songs are kept."
+            " SI-SDR. A song is a folder with one file per source, anywhere below, or a .stem.mp4 of MUSDB18. Writes"
+            " museval's JSON, one file per song, and prints the table. Scores are kept while their files are the same."
         ),
         epilog="example: rnnsep evaluate musdb18 my-estimates -o scores --subset test",
     )
@@ -171,28 +171,29 @@ def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--accompaniment", action="store_true",
         help="also score everything but the vocals, in a setting of its own, so that vocals are not scored twice",
     )  # fmt: skip
+    command.add_argument("--align", action="store_true", help="remove constant delays of estimates, as MP3 has them")
     command.set_defaults(run=evaluate)
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    from rnnsep.app.evaluating import EvaluationOptions, evaluate_folders, table
+    from rnnsep.app.evaluating import evaluate_folders, evaluation_params, table
+    from rnnsep.app.sources import Options
 
-    chosen = EvaluationOptions(
-        window=options.window,
-        hop=options.hop,
-        version=options.version,
+    params = evaluation_params(options.window, options.hop, options.version)
+    chosen = Options(
         subset=options.subset,
         split=options.split,
         songs=tuple(options.songs),
         targets=tuple(options.targets),
         accompaniment=options.accompaniment,
+        align=options.align,
     )
-    outcomes = evaluate_folders(options.references, options.estimates, options.output, chosen)
+    outcomes = evaluate_folders(options.references, options.estimates, options.output, params, chosen)
     for outcome in outcomes:
         for message in outcome.messages:
             kind = "" if outcome.state == "failed" else "warning: "
-            print(f"rnnsep: {kind}{message}", file=sys.stderr)
-    print(table(options.output, options.estimates.resolve().name), end="")
+            print(f"rnnsep: {kind}{one_line(message)}", file=sys.stderr)
+    print(table(outcomes, options.estimates.resolve().name), end="")
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     if failed:
         raise UserError(f"{failed} of {len(outcomes)} songs could not be scored")

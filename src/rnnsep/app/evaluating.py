@@ -1,80 +1,40 @@
 """Scores of estimates in any folders, or in memory, without the pipeline."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+import soundfile
+from numpy.typing import ArrayLike
 
-from rnnsep.params import parse, read_yaml
+from rnnsep.app.layouts import INSTRUMENTS, SUBSETS, SongFiles, find_songs, named, pair, plainly
+from rnnsep.app.sources import Options, Source, merged, open_song, score_sources
+from rnnsep.params import parse
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.running.listing import listed
-from rnnsep.running.progress import warn
 from rnnsep.running.workers import parallel_map
-from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
-from rnnsep.signal.corpus import MIXTURE
-from rnnsep.signal.decoding import decode
-from rnnsep.signal.sigsep import musdb, sixteen_bits
-from rnnsep.signal.streams import ENDINGS, Audio, Decoded, WithChannels, open_audio
+from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.tables import reading, sheets, statistics
 
-SUBSETS = ("train", "valid", "test")
-STREAMS = (MIXTURE, "drums", "bass", "other", "vocals")  # of a .stem.mp4
-STEM_FILE = ".stem.mp4"
 SETTINGS = ".evaluation.json"  # hidden, so that it is not taken for scores
+VALIDATION = (  # the songs of MUSDB18's subset train that musdb takes for validation
+    "Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims", "Johnny Lokke - Promises & Lies",
+    "Patrick Talbot - A Reason To Leave", "Triviul - Angelsaint", "Alexander Ross - Goodbye Bolero",
+    "Fergessen - Nos Palpitants", "Leaf - Summerghost", "Skelpolu - Human Mistakes", "Young Griffo - Pennies",
+    "ANiMAL - Rockshow", "James May - On The Line", "Meaxic - Take A Step", "Traffic Experiment - Sirens",
+)  # fmt: skip
 
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """What is scored, and how; `window` and `hop` in s. Empty `songs` and `targets` stand for all."""
-
-    window: float = 1.0
-    hop: float = 1.0
-    version: Literal["v4", "v3", "v2"] = "v4"
-    subset: Literal["train", "test"] | None = None
-    split: Literal["train", "valid", "test"] | None = None
-    songs: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    accompaniment: bool = False
-
-    @property
-    def params(self) -> EvaluationParams:
-        """Raises `ParamError` for an impossible value."""
-        given = {"engine": "fast", "window": self.window, "hop": self.hop, "version": self.version, "split": "test"}
-        return parse(EvaluationParams, given)
-
-
-@dataclass(frozen=True)
-class SongFiles:
-    """A song on disk: files by source name, or a `.stem.mp4`."""
-
-    name: str
-    subset: str
-    stems: Mapping[str, Path]
-
-    def open(self, source: str, stack: ExitStack, warnings: list[str]) -> tuple[Audio, int]:
-        """A source as a stream and its rate in Hz; adds a line on a damaged file to `warnings`.
-
-        Stems of a `.stem.mp4` are rounded to 16 bits, as by musdb.
-        """
-        path = self.stems[source]
-        if path.name.endswith(STEM_FILE):
-            index = STREAMS.index(source)
-            rate, blocks = decode(path, index, warnings.append)
-            return sixteen_bits(np.concatenate(list(blocks))), rate
-        audio = open_audio(path)
-        stack.callback(audio.close)
-        if isinstance(audio, Decoded) and audio.warning:
-            warnings.append(audio.warning)
-        return audio, audio.rate
+Version = Literal["v4", "v3", "v2"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +44,7 @@ class Outcome:
     song: str
     state: Literal["scored", "kept", "failed"]
     messages: tuple[str, ...] = ()
+    scores: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,235 +56,281 @@ class Evaluation:
     json: str
 
 
+def evaluation_params(window: float, hop: float, version: Version) -> EvaluationParams:
+    """`window` and `hop` are in s. Raises `ParamError` for an impossible value."""
+    given = {"engine": "fast", "window": window, "hop": hop, "version": version, "split": "test"}
+    return parse(EvaluationParams, given)
+
+
 def evaluate(
     references: Mapping[str, ArrayLike] | Path | str,
     estimates: Mapping[str, ArrayLike] | Path | str,
     rate: int | None = None,
     window: float = 1.0,
     hop: float = 1.0,
-    version: Literal["v4", "v3", "v2"] = "v4",
+    version: Version = "v4",
+    align: bool = False,
 ) -> Evaluation:
     """
     Scores of a song's `estimates` against its `references`: BSSEval with museval's numbers, uSDR and SI-SDR.
 
-    Both map source names to arrays (nb_samples,) or (nb_samples, nb_channels) at `rate` (Hz), or are the folders of a
-    song with a file per source. `window` and `hop` are in s. With versions v3 and v2, the mixture is the sum of the
-    references.
-
     >>> scores = evaluate({"vocals": v, "rest": r}, {"vocals": v_hat, "rest": r_hat}, 44100)
     >>> scores.medians.query("metric == 'SDR'")
 
-    Frames with a silent source score NaN, where museval raises. Raises `UserError` if an estimate is missing,
-    ValueError for arrays that do not match.
+    Parameters
+    ----------
+    references, estimates
+        Source names and arrays (nb_samples,) or (nb_samples, nb_channels), or the folder of a song.
+    rate
+        Hz; folders have their own.
+    window, hop
+        Length and hop of the frames in s.
+    version
+        v4: BSSEval v4, framewise; v3: BSS Eval v3 of the whole song; v2: with gains only. In v3 and v2, the mixture is
+        the sum of the references.
+    align
+        Remove a constant delay of an estimate. Without it, a delay gives a warning.
+
+    Returns
+    -------
+    Evaluation
+        `frames`, `medians` and `json`. Frames with a silent source score NaN, where museval raises.
+
+    Raises
+    ------
+    UserError
+        If an estimate is missing, or files cannot be scored.
+    ValueError
+        For arrays that do not match.
     """
-    params = EvaluationOptions(window=window, hop=hop, version=version).params
+    params = evaluation_params(window, hop, version)
+    messages: list[str] = []
     with ExitStack() as stack:
-        signals: list[Mapping[str, Any]] = []
-        rates, found = {rate} - {None}, list[str]()
-        for given in (references, estimates):
-            if isinstance(given, Mapping):
-                signals.append({name: _columns(audio) for name, audio in given.items()})
-                continue
-            song = _song(Path(given), "test")
-            opened = {source: song.open(source, stack, found) for source in song.stems if source != MIXTURE}
-            signals.append({source: audio for source, (audio, _) in opened.items()})
-            rates |= {own for _, own in opened.values()}
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sides = [
+            _opened(given, rate, scratch / str(k), stack, messages) for k, given in enumerate((references, estimates))
+        ]
+        rates = {one.rate for side in sides for one in side.values() if one.rate} | ({rate} if rate else set())
         if len(rates) != 1:
             raise UserError(f"rates differ or are unknown ({', '.join(map(str, rates)) or 'none'}); give one rate")
-        for message in found:
-            warn(message)
-        own, those = signals
-        mixture = np.sum([np.asarray(audio[:]) for audio in own.values()], axis=0) if version != "v4" else None
-        text = evaluate_song(own, those, rates.pop() or 0, params, mixture)
-    frames = _frames(text)
+        own, those = ({name: one._replace(rate=max(rates)) for name, one in side.items()} for side in sides)
+        text = score_sources(own, those, params, Options(align=align), messages)
+    for message in merged(messages):
+        warnings.warn(message, stacklevel=2)
+    frames = reading.long_form({"song": reading.parse_song(text, Path("scores"))}, "estimates")
     return Evaluation(frames, statistics.song_medians(frames), text)
 
 
-def _columns(audio: ArrayLike) -> NDArray[Any]:
-    given = np.asarray(audio)
-    return given.reshape(len(given), -1)
-
-
-def _frames(text: str) -> pd.DataFrame:
-    rows: list[tuple[str, str, str, str, int | None, float]] = [
-        ("estimates", "song", target["name"], metric, index, score)
-        for target in json.loads(text)["targets"]
-        for index, frame in enumerate(target["frames"])
-        for metric, score in frame["metrics"].items()
-    ]
-    rows += [
-        ("estimates", "song", target["name"], metric, None, score)
-        for target in json.loads(text)["targets"]
-        for metric, score in target.get("metrics", {}).items()
-    ]
-    return pd.DataFrame(rows, columns=["system", "track", "target", "metric", "frame", "score"])
-
-
-def evaluate_folders(references: Path, estimates: Path, scores: Path, options: EvaluationOptions) -> list[Outcome]:
+def evaluate_folders(
+    references: Path, estimates: Path, scores: Path, params: EvaluationParams, options: Options
+) -> list[Outcome]:
     """
-    Score all songs below `estimates` that are below `references`, into `scores`/<subset>/<song>.json.
+    Score the songs of `estimates` that are among `references`, into `scores`/<subset>/<song>.json.
 
-    A song is a folder with a file per source, or a `.stem.mp4` of MUSDB18; both roots may have the folders train and
-    test, or be one song. Finished songs are kept. A faulty song does not stop the others. Raises `UserError` if there
-    is nothing to score, or `scores` was made with other options.
+    See `layouts` for how songs may lie. Scores are kept if neither files nor options have changed. A faulty song does
+    not stop the others. Raises `UserError` if there is nothing to score, or `scores` was made with other options.
     """
-    params, songs = options.params, _selected(find_songs(references), options)
-    found = {song.name: song for song in find_songs(estimates)}
-    if not songs:
-        raise UserError(f"{references}: no songs (folders with a file per source, or .stem.mp4) match the options")
-    extra = sorted(found.keys() - {song.name for song in find_songs(references)})
-    _check_settings(scores, options)
-    outcomes = parallel_map(partial(_score, found, scores, params, options), songs, "evaluate")
-    messages = tuple(f"{estimates / name}: no such song among the references" for name in extra)
-    return [*outcomes, *(Outcome(message.split(":")[0], "failed", (message,)) for message in messages)]
+    try:
+        truth = find_songs(references)
+        if not truth:
+            raise UserError(
+                f"{references}: no songs; expected folders with a file per source (song/vocals.wav), or .stem.mp4 files"
+            )
+        sources = {source for song in truth for source in song.sources}
+        found = find_songs(estimates, sources, [song.name for song in truth])
+        pairs, extra = pair(truth, found)
+        if len(truth) == len(found) == 1 and (truth[0].place, found[0].place) == (references, estimates):
+            pairs, extra = [found], []  # two songs, of any names
+        shared = Counter(id(one) for candidates in pairs for one in candidates)
+        jobs = [
+            _Job(song, candidates, any(shared[id(one)] > 1 for one in candidates), scores)
+            for song, candidates in zip(truth, pairs, strict=True)
+        ]
+        jobs = _selected(jobs, options, references)
+        _check_options(scores, params, options)
+        files.remove_partial(scores)
+        outcomes = parallel_map(partial(_attempt, params, options), jobs, "evaluate")
+    except OSError as error:
+        raise UserError(f"{error.filename or scores}: {error.strerror}") from None
+    subsets = {"train": ("train", "valid", None), "test": ("test", None), None: (*SUBSETS.values(), None)}
+    for song in extra:
+        if song.subset in subsets[options.subset]:
+            where = song.place if song.place.name == song.name else song.place / song.name
+            what = f"{where}: no such song among the references"
+            outcomes.append(Outcome(song.name, "failed", (what,)))
+    return outcomes
 
 
-def table(scores: Path, system: str) -> str:
-    """The scores below `scores`, which `evaluate_folders` wrote, as a Markdown table; empty if there are none."""
-    folders = [folder for name in ("test", "train") if (folder := scores / name).is_dir()]
-    read = [reading.read_scores(folder, system) for folder in folders]
-    if not read:
+def table(outcomes: Sequence[Outcome], system: str) -> str:
+    """The scores of a run of `evaluate_folders` as a Markdown table; empty if there are none."""
+    paths = {f"{one.scores.parent.name}/{one.song}": one.scores for one in outcomes if one.scores is not None}
+    if not paths:
         return ""
-    summary = statistics.summarise(statistics.song_medians(pd.concat(read, ignore_index=True)))
-    return sheets.markdown(sheets.summary_sheets(summary))
+    frames = reading.long_form({name: reading.read_song(path) for name, path in paths.items()}, system)
+    return sheets.markdown(sheets.summary_sheets(statistics.summarise(statistics.song_medians(frames))))
 
 
-def find_songs(root: Path) -> list[SongFiles]:
-    """The songs below `root`, sorted by subset and name. Raises `UserError` if the folder does not exist."""
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder")
-    single = _song(root, "test")
-    if single.stems:
-        return [single]
-    songs = []
-    for folder, subset in [(root, "test"), *((root / name, name) for name in SUBSETS)]:
-        for path in listed(folder):
-            if path.name.endswith(STEM_FILE):
-                songs.append(SongFiles(path.name.removesuffix(STEM_FILE), subset, dict.fromkeys(STREAMS, path)))
-            elif path.is_dir() and (song := _song(path, subset)).stems:
-                songs.append(song)
-    return songs
+class _Job(NamedTuple):
+    """A reference, the estimates that may be meant, whether these may be another song's, and the folder of scores."""
+
+    song: SongFiles
+    estimates: Sequence[SongFiles]
+    ambiguous: bool
+    scores: Path
+
+    @property
+    def path(self) -> Path:
+        return self.scores / (self.song.subset or "test") / f"{self.song.name}.json"
 
 
-def _song(folder: Path, subset: str) -> SongFiles:
-    stems = {path.stem.casefold(): path for path in listed(folder) if path.suffix.lower() in ENDINGS and path.is_file()}
-    stems = {name: path for name, path in stems.items() if not path.name.endswith(STEM_FILE)}
-    if "mix" in stems:
-        stems.setdefault(MIXTURE, stems.pop("mix"))
-    return SongFiles(folder.resolve().name, subset, stems)
+def _selected(jobs: Sequence[_Job], options: Options, references: Path) -> list[_Job]:
+    """The jobs that the options select. Raises `UserError` if there is none, or for a name that nothing has."""
+    paths = Counter(job.path for job in jobs)
+    for job in jobs:
+        if paths[job.path] > 1:
+            places = " and ".join(str(other.song.place) for other in jobs if other.path == job.path)
+            raise UserError(f"{references}: {job.song.name} is there twice, in {places}; rename one")
+    own_split = any(job.song.subset == "valid" for job in jobs)
+
+    def split(song: SongFiles) -> str:
+        musdb = not own_split and song.subset != "test" and song.name in VALIDATION
+        return "valid" if musdb else song.subset or "test"
+
+    _check_names("--songs", options.songs, {job.song.name for job in jobs}, references)
+    known = {name for job in jobs for name in (*job.song.sources, *(["other"] if _instruments(job.song) else []))}
+    _check_names("--targets", options.targets, known, references)
+    subset = {"train": ("train", "valid"), "test": ("test",), None: tuple(SUBSETS)}[options.subset]
+    kept = [
+        job
+        for job in jobs
+        if (job.song.subset or "test") in subset
+        and options.split in (None, split(job.song))
+        and (not options.songs or any(named(job.song.name, one) for one in options.songs))
+        and (not options.targets or any(named(name, one) for name in job.song.sources for one in options.targets))
+    ]
+    if not kept:
+        raise UserError(f"{references}: none of the {len(jobs)} songs matches the options")
+    return kept
 
 
-def _selected(songs: Sequence[SongFiles], options: EvaluationOptions) -> list[SongFiles]:
-    if options.split == "valid" or (options.split == "train" and not any(song.subset == "valid" for song in songs)):
-        setup = read_yaml(Path(str(musdb().__file__)).parent / "configs" / "mus.yaml")
-        names = set(setup["validation_tracks"])
-        moved = [replace(song, subset="valid") if song.name in names else song for song in songs]
-        songs = moved if any(song.subset == "valid" for song in moved) else songs
-    kept = [song for song in songs if options.split is None or song.subset == options.split]
-    subset = {"train": ("train", "valid"), "test": ("test",), None: SUBSETS}[options.subset]
-    kept = [song for song in kept if song.subset in subset]
-    return [song for song in kept if not options.songs or any(fnmatchcase(song.name, one) for one in options.songs)]
+def _instruments(song: SongFiles) -> list[str]:
+    return [name for name in song.sources if name in INSTRUMENTS]
 
 
-def _check_settings(scores: Path, options: EvaluationOptions) -> None:
+def _check_names(option: str, given: Iterable[str], known: Iterable[str], where: Path) -> None:
+    names = sorted(known)
+    for one in given:
+        if not any(named(name, one) for name in names):
+            some = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            raise UserError(f"{option} {one}: {where} has none of this name; there are {some}")
+
+
+def _options(params: EvaluationParams, options: Options) -> dict[str, Any]:
+    """The options that change scores."""
+    return {
+        **{key: value for key, value in asdict(params).items() if key in ("window", "hop", "version")},
+        "targets": sorted(options.targets),
+        "accompaniment": options.accompaniment,
+        "align": options.align,
+    }
+
+
+def _check_options(scores: Path, params: EvaluationParams, options: Options) -> None:
     """Write the options that change scores next to the scores, or compare them with those of an earlier run."""
-    own = {key: value for key, value in asdict(options).items() if key not in ("subset", "split", "songs")}
-    own["targets"] = list(options.targets)
-    path = scores / SETTINGS
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != own:
+    own, path = _options(params, options), scores / SETTINGS
+    if scores.exists() and not scores.is_dir():
+        raise UserError(f"{scores}: is a file; give a folder for the scores")
+    if path.exists() and _json(path) != own:
         raise UserError(f"{path}: these scores were made with other options; give another --output")
     files.write_json(path, own)
 
 
-def _score(
-    found: Mapping[str, SongFiles], scores: Path, params: EvaluationParams, options: EvaluationOptions, song: SongFiles
-) -> Outcome:
-    path = scores / ("test" if song.subset == "test" else "train") / f"{song.name}.json"
-    notes = path.with_name(f".{song.name}.txt")  # the warnings of a finished song, if there were any
-    if path.exists():
-        kept = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
-        return Outcome(song.name, "kept", tuple(kept))
-    if song.name not in found:
-        return Outcome(song.name, "failed", (f"{song.name}: no estimates of this song",))
-    warnings: list[str] = []
+def _json(path: Path) -> Any:
     try:
-        text = _scored(song, found[song.name], params, options, warnings)
-    except (UserError, ValueError, OSError) as error:
-        return Outcome(song.name, "failed", (f"{song.name}: {error}",))
-    messages = tuple(f"{song.name}: {warning}" for warning in warnings)
-    if messages:
-        files.write_text(notes, "\n".join(messages))
-    files.write_text(path, text)
-    return Outcome(song.name, "scored", messages)
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
-def _scored(
-    song: SongFiles, estimate: SongFiles, params: EvaluationParams, options: EvaluationOptions, warnings: list[str]
+def _attempt(params: EvaluationParams, options: Options, job: _Job) -> Outcome:
+    """Score a song, or keep its scores; those of an earlier run that no longer hold are removed."""
+    name, path = job.song.name, job.path
+    record = path.with_name(f".{path.stem}.json")  # what the scores were made from, and warnings
+    try:
+        estimate = _estimate(job)
+        made_from = _digest(job.song, estimate)
+        kept = _json(record)
+        if kept is None and path.exists():
+            return Outcome(name, "failed", (f"{path}: is not by rnnsep evaluate; give another --output",))
+        if kept and kept["from"] == made_from and path.exists() and kept["scores"] == files.file_digest(path):
+            return Outcome(name, "kept", tuple(kept["warnings"]), path)
+        messages: list[str] = []
+        text = _score(job.song, estimate, params, options, path.parent, messages)
+        lines = [f"{name}: {message}" for message in merged(messages)]
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        files.write_json(record, {"from": made_from, "scores": digest, "warnings": lines})
+        files.write_text(path, text)
+        return Outcome(name, "scored", tuple(lines), path)
+    except (UserError, ValueError) as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or path}: {error.strerror}"
+    except soundfile.SoundFileError as error:
+        message = f"{path.parent}: cannot be written: {' '.join(str(error).split())} Is the disk full?"
+    if record.exists():
+        path.unlink(missing_ok=True)
+    return Outcome(name, "failed", (f"{name}: {message}",))
+
+
+def _estimate(job: _Job) -> SongFiles:
+    """The one song whose files are the estimates. Raises `UserError` if there is none, or more."""
+    if not job.estimates:
+        where = f" in {job.song.subset}" if job.song.subset else ""
+        raise UserError(f"no estimates of this song{where}")
+    if len(job.estimates) > 1:
+        places = ", ".join(str(one.place) for one in job.estimates)
+        raise UserError(f"several estimates of this song: {places}; give the folder of one system")
+    if job.ambiguous:
+        raise UserError(
+            f"{job.estimates[0].place}: several references have this name; put the estimates into train/ and test/, too"
+        )
+    return job.estimates[0]
+
+
+def _digest(*songs: SongFiles) -> list[dict[str, list[str]]]:
+    """SHA-256 of all files, by source, of each of `songs`."""
+    known: dict[Path, str] = {}
+    for path in {path for song in songs for paths in song.stems.values() for path in paths}:
+        known[path] = files.file_digest(path)
+    return [{name: [known[path] for path in paths] for name, paths in song.stems.items()} for song in songs]
+
+
+def _score(
+    song: SongFiles, estimate: SongFiles, params: EvaluationParams, options: Options, folder: Path, messages: list[str]
 ) -> str:
-    stems = [name for name in statistics.ordered(song.stems, statistics.TARGETS) if name != MIXTURE]
-    names = [name for name in stems if not options.targets or name in options.targets]
-    if missing := [name for name in names if name not in estimate.stems]:
-        found = ", ".join(estimate.stems) or "none"
-        raise UserError(f"no estimate of {', '.join(missing)}; found {found}; --targets scores some sources only")
-    if extra := [name for name in estimate.stems if name not in (*song.stems, MIXTURE, "accompaniment")]:
-        warnings.append(f"no reference of {', '.join(extra)}; not scored")
+    """JSON of a song's scores. `folder` is for scratch files; one line on each doubt is added to `messages`."""
+    if plainly(estimate.name) != plainly(song.name):
+        messages.append(f"scored with the estimates of {estimate.place}")
+    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        references = {name: song.open(name, stack, warnings) for name in stems}
-        rate = next(iter(references.values()))[1]
-        shape = next(iter(references.values()))[0].shape
-        audio = {name: one for name, (one, _) in references.items()}
-        those = {
-            name: _matched(estimate.stems[name], *estimate.open(name, stack, warnings), rate, shape, warnings)
-            for name in estimate.stems
-            if name in names or name in (*song.stems, "accompaniment")
-        }
-        mixture = np.sum([np.asarray(one[:]) for one in audio.values()], axis=0)
-        own = {name: audio[name] for name in names}
-        silent = [name for name, one in own.items() if not np.asarray(one[:]).any()]
-        if silent:
-            warnings.append(f"{', '.join(silent)} is silent; all scores of the song by BSSEval are NaN")
-        text = evaluate_song(own, those, rate, params, mixture)
-        if not options.accompaniment:
-            return text
-        content = json.loads(text)
-        content["targets"].append(_accompaniment(audio, those, rate, params, mixture))
-    return json.dumps(content, indent=2)
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=files.PARTIAL, dir=folder)))
+        references = open_song(song, scratch, stack, messages)
+        estimates = open_song(estimate, scratch / "estimates", stack, messages)
+        return score_sources(references, estimates, params, options, messages)
 
 
-def _matched(path: Path, audio: Audio, own_rate: int, rate: int, shape: tuple[int, ...], warnings: list[str]) -> Audio:
-    """An estimate with the channels of the reference; warns of another length, raises `UserError` for another rate."""
-    if own_rate != rate:
-        raise UserError(f"{path}: {own_rate} Hz, but the reference has {rate} Hz; resample it")
-    if audio.shape[0] != shape[0]:
-        what = "cut" if audio.shape[0] > shape[0] else "padded with zeros"
-        warnings.append(f"{path.name}: {audio.shape[0]} samples, the reference {shape[0]}; it is {what}")
-    if audio.shape[1] == shape[1]:
-        return audio
-    if audio.shape[1] != 1:
-        raise UserError(f"{path}: {audio.shape[1]} channels, but the reference has {shape[1]}")
-    warnings.append(f"{path.name}: mono, the reference has {shape[1]} channels; it is scored in all of them")
-    return WithChannels(audio, shape[1])
-
-
-def _accompaniment(
-    references: Mapping[str, Audio],
-    estimates: Mapping[str, Audio],
-    rate: int,
-    params: EvaluationParams,
-    mixture: NDArray[Any],
-) -> dict[str, Any]:
-    """The scores of everything but the vocals, in the two-source setting of vocals against accompaniment."""
-    if "vocals" not in references:
-        raise UserError("--accompaniment needs a reference of the vocals")
-    rest = [name for name in references if name not in ("vocals", "accompaniment")]
-    own = np.sum([np.asarray(references[name][:]) for name in rest], axis=0)
-    if "accompaniment" in estimates:
-        those: Any = estimates["accompaniment"]
-    else:
-        parts = [np.asarray(estimates[name][: len(own)]) for name in rest]
-        length = min(map(len, parts))
-        those = np.sum([part[:length] for part in parts], axis=0)
-    pair = {"vocals": references["vocals"], "accompaniment": own}
-    text = evaluate_song(pair, {"vocals": estimates["vocals"], "accompaniment": those}, rate, params, mixture)
-    target: dict[str, Any] = json.loads(text)["targets"][1]
-    return target
+def _opened(
+    given: Mapping[str, ArrayLike] | Path | str, rate: int | None, scratch: Path, stack: ExitStack, messages: list[str]
+) -> dict[str, Source]:
+    if isinstance(given, Mapping):
+        arrays = {name: np.asarray(audio) for name, audio in given.items()}
+        for name, audio in arrays.items():
+            if audio.ndim not in (1, 2) or audio.size == 0:
+                raise ValueError(f"{name}: must be (nb_samples, nb_channels), not {audio.shape}")
+            if audio.ndim == 2 and audio.shape[1] > max(audio.shape[0], 2):
+                raise ValueError(f"{name}: must be (nb_samples, nb_channels), but is {audio.shape}; transpose it")
+        return {name: Source(audio.reshape(len(audio), -1), rate or 0, True, name) for name, audio in arrays.items()}
+    songs = find_songs(Path(given))
+    if len(songs) != 1:
+        raise UserError(f"{given}: holds {len(songs)} songs; give the folder of one, with a file per source")
+    return open_song(songs[0], scratch, stack, messages)

@@ -20,7 +20,7 @@ The differences, all of them intended:
 
 from rnnsep.museval import aggregate, metrics
 from rnnsep.museval.aggregate import EvalStore, MethodStore, TrackStore, json2df
-from rnnsep.museval.evaluation import eval_dir, eval_mus_dir, eval_mus_track, evaluate, pad_or_truncate
+from rnnsep.museval.functions import eval_dir, eval_mus_dir, eval_mus_track, evaluate, pad_or_truncate
 
 __all__ = [
     "EvalStore",

@@ -1,18 +1,105 @@
 """Scores of many songs and systems, with the names and arguments of `museval.aggregate`."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
+from rnnsep.running import packages
 from rnnsep.running.errors import UserError
-from rnnsep.scoring.track_store import TrackStore, json2df, table_line
+from rnnsep.scoring import museval_format
 from rnnsep.tables.published import published_songs
 
-__all__ = ["EvalStore", "MethodStore", "TrackStore", "json2df"]
-
 Aggregation = Literal["median", "mean"]
+
+
+class TrackStore:
+    """
+    The scores of a song's targets, frame by frame: museval's class of this name, with the same JSON to the byte.
+
+    `win` and `hop` are in s and only describe the frames. `frames_agg` is "median", "mean" or a function of a list of
+    scores; `repr` uses it. `scores` holds the content of the JSON file. Scores are rounded to five decimals; an
+    infinite score is stored as NaN.
+    """
+
+    def __init__(
+        self,
+        track_name: str,
+        win: float = 1,
+        hop: float = 1,
+        frames_agg: str | Callable[[list[float]], float] = "median",
+    ):
+        self.track_name, self.win, self.hop = track_name, win, hop
+        known: dict[Any, Callable[[list[float]], Any]] = {"median": np.nanmedian, "mean": np.nanmean}
+        self.frames_agg: Any = known.get(frames_agg, frames_agg)
+        self.scores: dict[str, Any] = {"targets": [], "museval_version": museval_format.VERSION}
+
+    def add_target(self, target_name: str, values: Mapping[str, Sequence[float]]) -> None:
+        """Add a target. `values` maps SDR, SIR, SAR and ISR to one score in dB per frame."""
+        self.scores["targets"].append(museval_format.target(target_name, values, self.win, self.hop))
+
+    @property
+    def json(self) -> str:
+        """The scores as indented JSON, where NaN is a bare `NaN`."""
+        return museval_format.text(self.scores)
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The scores as a table (see `json2df`)."""
+        return json2df(json.loads(self.json), self.track_name)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """museval's JSON schema, which is read from the installed museval."""
+        packages.require("museval")
+        folder = Path(str(find_spec("museval").origin)).parent  # type: ignore[union-attr]  # importing takes seconds
+        schema: dict[str, Any] = json.loads((folder / "musdb.schema.json").read_text(encoding="utf-8"))
+        return schema
+
+    def validate(self) -> None:
+        """Raises `jsonschema.ValidationError` if the scores do not follow museval's schema."""
+        packages.require("museval", "jsonschema")
+        from jsonschema import validate
+
+        validate(self.scores, self.schema)
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON to a file."""
+        Path(path).write_text(self.json, encoding="utf-8")
+
+    def __repr__(self) -> str:
+        """One line per target: each score, aggregated over frames."""
+        return "".join(
+            _line(target["name"], partial(self._aggregated, target["frames"])) for target in self.scores["targets"]
+        )
+
+    def _aggregated(self, frames: Sequence[Mapping[str, Any]], metric: str) -> float:
+        scores = [float(frame["metrics"][metric]) for frame in frames]
+        aggregated: float = np.nan if np.isnan(scores).all() else self.frames_agg(scores)  # NumPy would warn of NaN
+        return aggregated
+
+
+def json2df(json_string: Mapping[str, Any], track_name: str) -> pd.DataFrame:
+    """A table of the parsed JSON of a song, with columns time (s), target, metric, score (dB), track."""
+    rows = [
+        (frame["time"], target["name"], metric, frame["metrics"][metric], track_name)
+        for metric in ("SDR", "SAR", "ISR", "SIR")
+        for target in json_string["targets"]
+        for frame in target["frames"]
+    ]
+    index = [str(row) for row in range(len(rows))]
+    return pd.DataFrame(rows, index=index, columns=["time", "target", "metric", "score", "track"])
+
+
+def _line(name: str, score: Callable[[str], float]) -> str:
+    """A line of museval's printed tables: `score` maps SDR, SIR, ISR and SAR to dB."""
+    cells = [f"{metric}:{score(metric):>8.3f}  " for metric in ("SDR", "SIR", "ISR", "SAR")]
+    return f"{name:16}==> {''.join(cells)}\n"
 
 
 class _Scores:
@@ -74,7 +161,7 @@ class EvalStore(_Scores):
     def __repr__(self) -> str:
         """One line per target: its scores, aggregated over frames and songs."""
         scores = self.agg_frames_tracks_scores()
-        lines = [table_line(target, scores[target].__getitem__) for target in self.df["target"].unique()]
+        lines = [_line(target, scores[target].__getitem__) for target in self.df["target"].unique()]
         return f"Aggrated Scores ({self.frames_agg} over frames, {self.tracks_agg} over tracks)\n{''.join(lines)}"
 
 

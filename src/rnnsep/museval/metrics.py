@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsep.scoring.bsseval import metrics
+from rnnsep.scoring.bsseval import bss_eval as engine
 
 Array = NDArray[np.float64]
 Images = tuple[Array, Array, Array, Array, NDArray[np.intp]]
@@ -64,7 +64,7 @@ def bss_eval(
     if references.size == 0:
         empty = np.array([])
         return empty, empty, empty, empty, np.array([], np.intp)
-    sdr, isr, sir, sar, order = metrics.bss_eval(
+    sdr, isr, sir, sar, order = engine.bss_eval(
         list(references),
         list(estimates),
         window,

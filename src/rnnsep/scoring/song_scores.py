@@ -1,9 +1,10 @@
 """Scores of one song as JSON in museval's format. BSS Eval is computed by museval or a faster implementation."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from rnnsep.params import Range
 from rnnsep.running.errors import UserError
+from rnnsep.scoring import museval_format
+from rnnsep.scoring.bsseval.bss_eval import bss_eval, bss_eval_sources, frame_spans
 from rnnsep.scoring.bsseval.frames import Signal, Signals
-from rnnsep.scoring.bsseval.metrics import bss_eval, bss_eval_sources, frame_spans
 from rnnsep.scoring.ratios import song_ratios
-from rnnsep.scoring.track_store import TrackStore
-from rnnsep.signal import sigsep
 
 TAPS = {"v3": 512, "v2": 1}  # of the filters that a source may have passed through
+
+Scores = tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,78 +37,86 @@ def evaluate_song(
     rate: int,
     params: EvaluationParams,
     mixture: Signal | None = None,
+    targets: Collection[str] | None = None,
 ) -> str:
-    """JSON of a song's scores by BSSEval v4 (see `evaluate_frames`) or BSS Eval v3 or v2 (see `evaluate_whole`).
+    """JSON of a song's scores, in dB.
 
     `references` and `estimates` map source names to signals (nb_samples, nb_channels), which are read in slices.
-    `rate` is in Hz. BSS Eval v3 and v2 need the `mixture`. Raises `UserError` if an estimate is missing.
+    `rate` is in Hz. BSS Eval v3 and v2 need the `mixture`. Only the `targets` (default: all) are in the JSON, in the
+    order of the references, but all references count. Raises `UserError` if the estimate of a target is missing.
 
-    Each target has the scores of its frames in `frames`, as museval writes them, and uSDR and SI-SDR of the whole song
-    (see `song_ratios`) in `metrics`, which museval ignores. Infinite scores become NaN.
+    Estimates are trimmed or zero-padded to the length of the references. All scores of a frame with a silent source are
+    NaN, and so are all of a song with a source that is silent throughout, where museval raises.
+
+    Each target has BSS Eval's scores in `frames`, as museval writes them, and uSDR and SI-SDR of the whole song (see
+    `song_ratios`) in `metrics`, which museval ignores. Infinite scores become NaN. Versions 3 and 2 have a single
+    frame, as long as the song, with SDR, SIR, SAR, and NSDR, the SDR minus that of the mixture (A. Ozerov et al., IEEE
+    Transactions on Audio, Speech and Language Processing 15(5), 2007). In version 3 a source may be filtered by 512
+    taps without counting as distorted, in version 2 only scaled, the usual choice before (`bss_decomp_gain`).
     """
-    for name in references:
+    chosen = [name for name in references if targets is None or name in targets]
+    for name in chosen:
         if name not in estimates:
             raise UserError(f"no estimate of {name}; found {', '.join(estimates) or 'none'}")
+    own = list(references.values())
+    # what is not a target need not have been estimated; its estimate has no effect but where it is silent
+    those = [estimates.get(name, reference) for name, reference in references.items()]
     if params.version == "v4":
-        return evaluate_frames(references, estimates, rate, params)
-    if mixture is None:
+        entries = _frames(list(references), own, those, rate, params)
+    elif mixture is None:
         raise ValueError(f"BSS Eval {params.version} needs the mixture")
-    return evaluate_whole(references, estimates, mixture, rate, params)
+    else:
+        entries = _whole(list(references), own, those, mixture, rate, params)
+    content: dict[str, Any] = {"targets": [entry for entry in entries if entry["name"] in chosen]}
+    for entry in content["targets"]:
+        entry["metrics"] = _rounded(song_ratios(references[entry["name"]], estimates[entry["name"]]))
+    if params.version == "v4":
+        return museval_format.text(content | {"museval_version": museval_format.VERSION})
+    return json.dumps(content, indent=2)
 
 
-def evaluate_frames(
-    references: Mapping[str, Signal], estimates: Mapping[str, Signal], rate: int, params: EvaluationParams
-) -> str:
-    """JSON of a song's BSSEval v4 scores, uSDR and SI-SDR; valid by museval's schema.
-
-    Sources keep the order of the references. All sources are scored together, so `accompaniment` next to `vocals` is
-    one more source. Both engines follow the rules of `bss_eval`: estimates are trimmed or zero-padded to the length
-    of the references, all scores of a frame with a silent source are NaN, and all scores of a song with a source
-    that is silent throughout are NaN.
-    """
+def _frames(
+    names: list[str], references: list[Signal], estimates: list[Signal], rate: int, params: EvaluationParams
+) -> list[dict[str, Any]]:
     window, hop = int(params.window * rate), int(params.hop * rate)
     if min(window, hop) < 1:
         raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
-    score = bss_eval if params.engine == "fast" else _museval
-    sdr, isr, sir, sar, *_ = score(list(references.values()), [estimates[name] for name in references], window, hop)
-    store = TrackStore("", params.window, params.hop)
-    for index, name in enumerate(references):
-        scores = {"SDR": sdr, "SIR": sir, "ISR": isr, "SAR": sar}
-        store.add_target(name, {metric: values[index].tolist() for metric, values in scores.items()})
-        store.scores["targets"][-1]["metrics"] = _rounded(song_ratios(references[name], estimates[name]))
-    return store.json
+    engine = bss_eval if params.engine == "fast" else _museval
+    sdr, isr, sir, sar, *_ = engine(references, estimates, window, hop)
+    scores = {"SDR": sdr, "SIR": sir, "ISR": isr, "SAR": sar}
+    return [
+        museval_format.target(
+            name, {metric: values[index] for metric, values in scores.items()}, params.window, params.hop
+        )
+        for index, name in enumerate(names)
+    ]
 
 
-def evaluate_whole(
-    references: Mapping[str, Signal],
-    estimates: Mapping[str, Signal],
+def _whole(
+    names: list[str],
+    references: list[Signal],
+    estimates: list[Signal],
     mixture: Signal,
     rate: int,
     params: EvaluationParams,
-) -> str:
-    """JSON of a song's BSS Eval v3 or v2 scores, uSDR and SI-SDR.
-
-    BSS Eval's scores are SDR, SIR, SAR, and NSDR, the SDR minus the SDR of the mixture (A. Ozerov et al., IEEE
-    Transactions on Audio, Speech and Language Processing 15(5), 2007). They are stored as a single frame, as long as
-    the song. A source may be filtered by 512 taps without counting as distorted, in version 2 only scaled: that was the
-    usual choice before version 3 (`bss_decomp_gain`). The engine museval is `museval.metrics.bss_eval_sources`; it has
-    version 3 and scores one channel only.
-    """
+) -> list[dict[str, Any]]:
     if params.version == "v2" and params.engine == "museval":
         raise UserError("evaluation.engine: museval has no BSS Eval v2; use fast")
-    ours = partial(bss_eval_sources, nb_taps=TAPS[params.version])
-    score = ours if params.engine == "fast" else _museval_sources
-    signals = list(references.values())
-    sdr, sir, sar, _ = score(signals, [estimates[name] for name in references])
-    before, *_ = score(signals, [mixture] * len(signals))
-    duration = round(signals[0].shape[0] / rate, 6)
-    targets = []
-    for index, name in enumerate(references):
-        values = {"SDR": sdr[index], "SIR": sir[index], "SAR": sar[index], "NSDR": sdr[index] - before[index]}
-        frame = {"time": 0.0, "duration": duration, "metrics": _rounded(values)}
-        whole = _rounded(song_ratios(references[name], estimates[name]))
-        targets.append({"name": name, "frames": [frame], "metrics": whole})
-    return json.dumps({"targets": targets}, indent=2)
+
+    def score(those: Sequence[Signal]) -> Scores:
+        if params.engine == "museval":
+            return _museval_sources(references, those)
+        return bss_eval_sources(references, those, nb_taps=TAPS[params.version])
+
+    sdr, sir, sar, *_ = score(estimates)
+    before = score([mixture] * len(references))[0]
+    duration = round(references[0].shape[0] / rate, 6)
+    values = np.array([sdr, sir, sar, sdr - before]).T.tolist()
+    rows = (dict(zip(("SDR", "SIR", "SAR", "NSDR"), row, strict=True)) for row in values)
+    return [
+        {"name": name, "frames": [{"time": 0.0, "duration": duration, "metrics": _rounded(row)}]}
+        for name, row in zip(names, rows, strict=True)
+    ]
 
 
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
@@ -114,34 +124,43 @@ def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
     return {metric: round(float(score), 5) if np.isfinite(score) else np.nan for metric, score in scores.items()}
 
 
-def _museval_sources(references: list[Signal], estimates: list[Signal]) -> tuple[NDArray[Any], ...]:
-    """SDR, SIR, SAR (nb_sources,) and permutation by museval; NaN if a source is silent, where museval raises."""
-    museval, audio = _audio(references, estimates)
-    if audio.shape[2] > 1:
-        raise UserError("evaluation.engine: museval scores one channel only in BSS Eval v3; use fast")
-    if not audio.any(axis=1).all():
-        return (*np.full((3, len(references)), np.nan), np.arange(len(references)))
-    scores = museval.metrics.bss_eval_sources(*np.split(audio[:, :, 0], 2), compute_permutation=False)
-    return tuple(one.reshape(-1) for one in scores)  # (nb_sources, one frame) -> (nb_sources,)
-
-
-def _museval(references: list[Signal], estimates: list[Signal], window: int, hop: int) -> tuple[NDArray[Any], ...]:
+def _museval(references: Sequence[Signal], estimates: Sequence[Signal], window: int, hop: int) -> Scores:
     """SDR, ISR, SIR, SAR (nb_sources, nb_frames) by museval; NaN if a source is silent, where museval raises."""
-    museval, audio = _audio(references, estimates)
-    if not audio.sum(axis=2).any(axis=1).all():
-        return tuple(np.full((4, len(references), len(frame_spans(audio.shape[1], window, hop))), np.nan))
-    scores: tuple[NDArray[Any], ...] = museval.evaluate(*np.split(audio, 2), win=window, hop=hop, mode="v4")
+    audio = _audio(references, estimates)
+    if not audio.sum(axis=3).any(axis=2).all():
+        return tuple(np.full((4, len(references), len(frame_spans(audio.shape[2], window, hop))), np.nan))
+    scores: Scores = museval().evaluate(*audio, win=window, hop=hop, mode="v4")
     return scores
 
 
-def _audio(references: list[Signal], estimates: list[Signal]) -> tuple[Any, NDArray[np.float64]]:
-    """museval, and all signals (references then estimates, nb_samples, nb_channels)."""
-    museval = sigsep.museval()
-    # museval 0.4.1 catches np.linalg.linalg.LinAlgError, of which NumPy 2.0 warns and which NumPy 2.3 removed
-    np.linalg.linalg = np.linalg  # type: ignore[attr-defined]
+def _museval_sources(references: Sequence[Signal], estimates: Sequence[Signal]) -> Scores:
+    """SDR, SIR, SAR (nb_sources,) by museval; NaN if a source is silent, where museval raises."""
+    audio = _audio(references, estimates)
+    if audio.shape[3] > 1:
+        raise UserError("evaluation.engine: museval scores one channel only in BSS Eval v3; use fast")
+    if not audio.any(axis=2).all():
+        return tuple(np.full((3, len(references)), np.nan))
+    scores = museval().metrics.bss_eval_sources(*audio[..., 0], compute_permutation=False)
+    return tuple(one[:, 0] for one in scores[:3])
+
+
+def _audio(references: Sequence[Signal], estimates: Sequence[Signal]) -> NDArray[np.float64]:
+    """References and estimates (2, nb_sources, nb_samples, nb_channels)."""
     signals = Signals(references, estimates)
     audio = np.zeros((2 * signals.nb_sources, signals.nb_samples, signals.nb_channels))
     for whole, signal in zip(audio, signals.signals, strict=True):
         part = np.asarray(signal[: signals.nb_samples])
         whole[: len(part)] = part.reshape(len(part), -1)
-    return museval, audio
+    return audio.reshape(2, signals.nb_sources, *audio.shape[1:])
+
+
+def museval() -> ModuleType:
+    """museval, which finds `np.linalg.linalg.LinAlgError`, a name that NumPy 2.3 removed; NumPy stays as it is."""
+    from rnnsep.signal import sigsep
+
+    module = sigsep.museval()
+    numpy, linalg = ModuleType("numpy"), ModuleType("linalg")
+    vars(numpy).update(__getattr__=partial(getattr, np), linalg=linalg)
+    vars(linalg).update(__getattr__=partial(getattr, np.linalg), linalg=np.linalg)
+    module.metrics.np = numpy
+    return module

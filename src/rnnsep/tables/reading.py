@@ -3,7 +3,7 @@
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import pandas as pd
 
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
+
+Scores = dict[str, dict[str, list[tuple[int | None, float]]]]  # by target and metric: frame (None: whole song) and dB
 
 
 def read_systems(folders: Sequence[Path]) -> pd.DataFrame:
@@ -38,27 +40,29 @@ def read_scores(folder: Path, system: str | None = None) -> pd.DataFrame:
     NaN, as in museval. Raises `UserError` for the first file that is damaged, is not in museval's format, or differs
     in targets or metrics from the first song.
     """
-    rows: list[tuple[str, str, str, int | None, float]] = []
-    first: dict[str, set[str]] = {}
     paths = score_files(folder)
-    for path in paths:
-        scores = _read_song(path)
-        form = {target: set(metrics) for target, metrics in scores.items()}
-        first = first or form
-        if form != first:
+    songs = {path.stem: read_song(path) for path in paths}
+    first, *_ = songs.values()
+    for path, scores in zip(paths, songs.values(), strict=True):
+        if _form(scores) != _form(first):
             raise UserError(
-                f"{path}: has {_form(form)}, but {paths[0].name} has {_form(first)};"
+                f"{path}: has {_form(scores)}, but {paths[0].name} has {_form(first)};"
                 " score all songs with the same targets and metrics"
             )
-        rows += [
-            (path.stem, target, metric, frame, score)
-            for target, metrics in scores.items()
-            for metric, values in metrics.items()
-            for frame, score in values
-        ]
-    table = pd.DataFrame(rows, columns=["track", "target", "metric", "frame", "score"]).astype({"frame": "Int64"})
-    table.insert(0, "system", folder.name if system is None else system)
-    return table
+    return long_form(songs, folder.name if system is None else system)
+
+
+def long_form(songs: Mapping[str, Scores], system: str) -> pd.DataFrame:
+    """The table of `read_scores` from the scores of songs by name."""
+    rows = [
+        (system, song, target, metric, frame, score)
+        for song, scores in songs.items()
+        for target, metrics in scores.items()
+        for metric, values in metrics.items()
+        for frame, score in values
+    ]
+    table = pd.DataFrame(rows, columns=["system", "track", "target", "metric", "frame", "score"])
+    return table.astype({"frame": "Int64"})
 
 
 def score_files(folder: Path) -> list[Path]:
@@ -87,23 +91,29 @@ def system_names(folders: Sequence[Path]) -> dict[Path, str]:
     raise AssertionError
 
 
-Scores = list[tuple[int | None, float]]  # frame, or None for the whole song; dB
-
-
-def _read_song(path: Path) -> dict[str, dict[str, Scores]]:
-    """{target: {metric: scores}} of one song."""
+def read_song(path: Path) -> Scores:
+    """The scores in one file of museval's."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON: {' '.join(str(error).split())}; score the song again") from None
+    return parse_song(text, path)
+
+
+def parse_song(text: str, path: Path) -> Scores:
+    """The scores in museval's JSON; `path` is for messages."""
+    try:
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON: {' '.join(str(error).split())}; score the song again") from None
-    scores: dict[str, dict[str, Scores]] = {}
+    scores: Scores = {}
     for target in _list(content, "targets", path, "the file"):
         name = target.get("name") if isinstance(target, dict) else None
         if not isinstance(name, str) or not name:
             raise _foreign(path, "a target has no name")
         if name in scores:
             raise _foreign(path, f"has the target {name} twice")
-        columns: dict[str, Scores] = {}
+        columns: dict[str, list[tuple[int | None, float]]] = {}
         scores[name] = columns
         for index, frame in enumerate(_list(target, "frames", path, name)):
             where = f"frame {index} of {name}"
@@ -146,5 +156,5 @@ def _foreign(path: Path, what: str) -> UserError:
     return UserError(f"{path}: {what}; this is not a score file of museval")
 
 
-def _form(form: dict[str, set[str]]) -> str:
-    return "; ".join(f"{target}: {', '.join(sorted(metrics))}" for target, metrics in sorted(form.items()))
+def _form(scores: Scores) -> str:
+    return "; ".join(f"{target}: {', '.join(sorted(metrics))}" for target, metrics in sorted(scores.items()))

@@ -40,7 +40,7 @@ class Signals:
     channels the columns are the sum and combinations orthogonal to it, and energies grow by the number of channels.
 
     Estimates are cut or padded with zeros to the length of the references. Raises ValueError where numbers of
-    sources or channels, or lengths of references, differ.
+    sources or channels, or lengths of references, differ, and for signals with more channels than samples.
     """
 
     def __init__(self, references: Sequence[Signal], estimates: Sequence[Signal]):
@@ -52,6 +52,10 @@ class Signals:
             raise ValueError(f"signals must have shape (nb_samples, nb_channels), not {shapes}")
         if len({shape[1:] for shape in shapes}) > 1 or len({shape[0] for shape in shapes[: len(references)]}) > 1:
             raise ValueError(f"signals differ in shape: {shapes}")
+        if any(shape[1] > max(shape[0], 2) for shape in shapes if shape[1:]):
+            raise ValueError(
+                f"signals must be (nb_samples, nb_channels), but are {shapes[0]}; transpose them (audio.T)"
+            )
         self.nb_sources = len(references)
         self.nb_samples = shapes[0][0]
         self.nb_channels = shapes[0][1] if shapes[0][1:] else 1

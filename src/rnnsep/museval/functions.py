@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,9 +10,10 @@ import numpy as np
 import soundfile
 from numpy.typing import ArrayLike, NDArray
 
+from rnnsep.museval.aggregate import TrackStore
+from rnnsep.museval.metrics import MAX_SOURCES
 from rnnsep.running.files import write_text
-from rnnsep.scoring.bsseval.metrics import bss_eval
-from rnnsep.scoring.track_store import STORED, TrackStore
+from rnnsep.scoring.bsseval.bss_eval import bss_eval
 
 Array = NDArray[np.float64]
 Mode = Literal["v4", "v3"]
@@ -37,7 +39,9 @@ def evaluate(
     """
     if mode not in ("v4", "v3"):
         raise ValueError(f"mode {mode!r} must be v4 or v3")
-    true, estimated = ([np.asarray(signal) for signal in side] for side in (references, estimates))
+    true, estimated = ([np.asarray(one) for one in islice(side, MAX_SOURCES + 1)] for side in (references, estimates))
+    if max(len(true), len(estimated)) > MAX_SOURCES:
+        raise ValueError(f"more than {MAX_SOURCES} sources; give arrays (nb_sources, nb_samples, nb_channels)")
     lengths = {len(signal) for signal in (*true, *estimated)}
     if not padding and len(lengths) > 1:
         raise ValueError(f"references and estimates differ in length: {sorted(lengths)} samples; set padding=True")
@@ -148,8 +152,6 @@ def _files(folder: Path, ending: str) -> list[Path]:
 
 def _add(store: TrackStore, names: Sequence[str], scores: tuple[Array, ...], scored: Sequence[str]) -> None:
     """Add the targets `scored` of those named; `scores` are SDR, ISR, SIR, SAR."""
-    sdr, isr, sir, sar = scores
-    values = dict(zip(STORED, (sdr, sir, sar, isr), strict=True))
-    for index, name in enumerate(names):
+    for name, *values in zip(names, *scores, strict=True):
         if name in scored:
-            store.add_target(name, {metric: values[metric][index].tolist() for metric in STORED})
+            store.add_target(name, dict(zip(("SDR", "ISR", "SIR", "SAR"), values, strict=True)))

@@ -31,7 +31,7 @@ from rnnsep.scoring.bsseval.toeplitz import projection_filters
 Pair = tuple[int, int]  # a reference and an estimate
 
 BATCH = 32  # frames measured at a time
-KEPT = 256 << 20  # bytes of frames kept from the first pass; those beyond are measured again
+KEPT = 192 << 20  # bytes of frames kept from the first pass; those beyond are measured again
 
 
 class Scores(NamedTuple):

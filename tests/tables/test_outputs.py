@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnnsep.tables import reading, sheets, statistics
-from rnnsep.tables.aggregate import TablesParams, aggregate
+from rnnsep.tables.outputs import TablesParams, aggregate
 from tests.tables.systems import NAN, SONG_METRICS, SOURCES, write
 
 PARAMS = TablesParams(shared_array=False)

@@ -1,0 +1,284 @@
+"""The sources of a song as streams, and the scores of estimates that may differ from their references in form."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsep.app import plausibility
+from rnnsep.app.layouts import ACCOMPANIMENT, INSTRUMENTS, STEM_FILE, STREAMS, SongFiles, named
+from rnnsep.running.errors import UserError
+from rnnsep.scoring import museval_format
+from rnnsep.scoring.bsseval.frames import Signal
+from rnnsep.scoring.song_scores import TAPS, EvaluationParams, evaluate_song
+from rnnsep.signal.decoding import decode
+from rnnsep.signal.sigsep import sixteen_bits
+from rnnsep.signal.streams import Decoded, WithChannels, open_audio
+from rnnsep.signal.writing import audio_sink
+from rnnsep.tables import statistics
+
+BLOCK = 1 << 16  # samples read at a time
+VOCALS, OTHER = "vocals", "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is scored. Empty `songs` and `targets` stand for all; `align` removes constant delays of estimates."""
+
+    subset: Literal["train", "test"] | None = None
+    split: Literal["train", "valid", "test"] | None = None
+    songs: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    accompaniment: bool = False
+    align: bool = False
+
+
+class Source(NamedTuple):
+    """A source as a stream (nb_samples, nb_channels), its rate in Hz, whether it has 16 bits, and its file's name."""
+
+    audio: Any
+    rate: int
+    exact: bool = False
+    title: str = ""
+
+
+class _Sum:
+    """The sum of `parts` from sample `start` of each on, (nb_samples, nb_channels); zeros where a part has none."""
+
+    def __init__(self, parts: Sequence[Signal], shape: tuple[int, int], start: int = 0):
+        self.parts, self.shape, self.start = parts, shape, start
+
+    def __getitem__(self, part: slice, /) -> NDArray[np.float64]:
+        first, stop, _ = part.indices(self.shape[0])
+        total = np.zeros((max(stop - first, 0), self.shape[1]))
+        begin = max(first + self.start, 0)
+        for audio in self.parts:
+            block = np.asarray(audio[begin : max(stop + self.start, begin)])
+            at = begin - self.start - first
+            total[at : at + len(block)] += block
+        return total
+
+
+def open_song(song: SongFiles, scratch: Path, stack: ExitStack, messages: list[str]) -> dict[str, Source]:
+    """The sources of a song, in the order of `TARGETS`, with one line on each damaged file in `messages`."""
+    opened: dict[str, Source] = {}
+    for name in statistics.ordered(song.sources, statistics.TARGETS):
+        if name in song.versions:
+            raise UserError(f"{song.place}: {name} is there more than once ({song.versions[name]}); keep one")
+        parts = [_file(path, name, scratch / f"{name}-{k}.wav", messages) for k, path in enumerate(song.stems[name])]
+        for part in parts:
+            stack.callback(part.audio.close)
+        named_parts = dict(zip(map(str, song.stems[name]), parts, strict=True))
+        opened[name] = parts[0] if len(parts) == 1 else _added(named_parts)
+    return opened
+
+
+def _file(path: Path, source: str, scratch: Path, messages: list[str]) -> Source:
+    """A source of a file, of which compressed ones are decoded to `scratch`; stems to 16 bits, as by musdb."""
+    subtype: Literal["PCM_16", "FLOAT"]
+    blocks: Iterable[NDArray[Any]]
+    if path.name.lower().endswith(STEM_FILE):
+        rate, decoded = decode(path, STREAMS.index(source), messages.append)
+        blocks, nb_samples, nb_channels, subtype = map(sixteen_bits, decoded), 0, 2, "PCM_16"
+    else:
+        audio = open_audio(path)
+        if not isinstance(audio, Decoded):
+            return Source(audio, audio.rate, audio.subtype == "PCM_16", path.name)
+        messages += [audio.warning] if audio.warning else []
+        rate, blocks, (nb_samples, nb_channels), subtype = audio.rate, audio.blocks(), audio.shape, "FLOAT"
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    with audio_sink(scratch, rate, nb_channels, subtype, nb_samples=nb_samples) as sink:
+        for block in blocks:
+            sink.write(block)
+    return Source(open_audio(scratch), rate, subtype == "PCM_16", path.name)
+
+
+def _added(sources: Mapping[str, Source]) -> Source:
+    """The sum of sources of one rate, as long as the longest."""
+    _one_rate(sources)
+    audio = [one.audio for one in sources.values()]
+    shape = max(one.shape[0] for one in audio), max(one.shape[1] for one in audio)
+    parts = [one if one.shape[1] == shape[1] else WithChannels(one, shape[1]) for one in audio]
+    first = next(iter(sources.values()))
+    return Source(_Sum(parts, shape), first.rate, all(one.exact for one in sources.values()), " + ".join(sources))
+
+
+def _one_rate(sources: Mapping[str, Source]) -> None:
+    if len({one.rate for one in sources.values()}) > 1:
+        rates = ", ".join(f"{name} {one.rate} Hz" for name, one in sources.items())
+        raise UserError(f"files differ in rate: {rates}; resample them")
+
+
+def score_sources(
+    references: Mapping[str, Source],
+    estimates: Mapping[str, Source],
+    params: EvaluationParams,
+    options: Options,
+    messages: list[str],
+) -> str:
+    """JSON of a song's scores by source name; one line on each doubt is added to `messages`.
+
+    Raises `UserError` if estimates are missing, or rates or channels differ.
+    """
+    references, estimates = _same_sources(references, estimates, options, messages)
+    own, shape, rate = _same_format(references, messages)
+    those = {
+        name: _like(own[name], one, shape, rate, options, messages) for name, one in estimates.items() if name in own
+    }
+    _doubts(references, own, those, rate, params, messages)
+    backing = next((name for name in ACCOMPANIMENT if name in own), None) if len(own) > 2 else None
+    audio = {name: one for name, one in own.items() if name != backing}
+    mixture = None if params.version == "v4" else _Sum(list(audio.values()), shape)
+    targets = [name for name in audio if not options.targets or any(named(name, one) for one in options.targets)]
+    if backing and not options.accompaniment:
+        messages.append(f"{backing} overlaps with other references; not scored (see --accompaniment)")
+    if not targets and not options.accompaniment:
+        raise UserError(f"none of --targets is among {', '.join(audio)}")
+    if missing := [name for name in targets if name not in those]:
+        if not options.accompaniment or options.targets or VOCALS not in those:
+            found = ", ".join(estimates) or "none"
+            raise UserError(f"no estimate of {', '.join(missing)}; found {found}; --targets scores some sources only")
+        messages.append(f"no estimate of {', '.join(missing)}; left out")
+        targets = [name for name in targets if name in those]
+    text = evaluate_song(audio, those, rate, params, mixture, targets)
+    if not options.accompaniment or any(name in audio for name in ACCOMPANIMENT):
+        return text
+    if VOCALS not in own:
+        raise UserError("--accompaniment needs a reference of the vocals")
+    rest = [name for name in audio if name != VOCALS]
+    estimate = next((estimates[name] for name in ACCOMPANIMENT if name in estimates), None)
+    if estimate is None:
+        if missing := [name for name in rest if name not in those]:
+            raise UserError(f"--accompaniment needs an estimate of {', '.join(missing)}, or of the accompaniment")
+        length = max(those[name].shape[0] for name in rest)
+        estimate = Source(_Sum([those[name] for name in rest], (length, shape[1])), rate)
+    everything_else = own[backing] if backing else _Sum([own[name] for name in rest], shape)
+    both = {VOCALS: own[VOCALS], "accompaniment": everything_else}
+    scored = {"accompaniment": _like(both["accompaniment"], estimate, shape, rate, options, messages)}
+    scored |= {VOCALS: those[VOCALS]} if VOCALS in those else {}
+    more = evaluate_song(both, scored, rate, params, mixture, ["accompaniment"])
+    content, added = (json.loads(one, parse_float=Decimal) for one in (text, more))
+    content["targets"] += added["targets"]
+    return museval_format.text(content)
+
+
+def _same_sources(
+    references: Mapping[str, Source], estimates: Mapping[str, Source], options: Options, messages: list[str]
+) -> tuple[dict[str, Source], dict[str, Source]]:
+    """References and estimates that mean the same by each name.
+
+    "other" is everything that has no source of its own, so it depends on the sources there are.
+    """
+    own, those = dict(references), dict(estimates)
+    for name in ACCOMPANIMENT:
+        if name in own and name not in those:
+            if synonym := next((one for one in ACCOMPANIMENT if one in those), None):
+                those[name] = those.pop(synonym)
+            elif parts := [one for one in those if one != VOCALS and one in (*STREAMS, *INSTRUMENTS)]:
+                those[name] = _added({part: those.pop(part) for part in parts})
+                messages.append(f"the estimate of {name} is the sum of {', '.join(parts)}")
+    for mine, others, side in ((those, own, "estimate"), (own, those, "reference")):
+        parts = [one for one in mine if one in INSTRUMENTS and one not in others]
+        if parts and OTHER in mine and OTHER in others and not set(parts) & set(options.targets):
+            mine[OTHER] = _added({part: mine.pop(part) for part in (OTHER, *parts)})
+            messages.append(f"the {side} of {OTHER} is the sum of {OTHER}, {', '.join(parts)}")
+    scored = ACCOMPANIMENT if options.accompaniment else ()
+    if extra := [name for name in those if name not in own and name not in scored]:
+        hint = " (see --accompaniment)" if set(extra) & set(ACCOMPANIMENT) else ""
+        messages.append(f"no reference of {', '.join(extra)}; not scored{hint}")
+    return own, those
+
+
+def _same_format(
+    references: Mapping[str, Source], messages: list[str]
+) -> tuple[dict[str, Signal], tuple[int, int], int]:
+    """The references with one number of samples and channels, which are returned with the rate."""
+    if not references:
+        raise UserError("no references")
+    _one_rate(references)
+    audio = {name: one.audio for name, one in references.items()}
+    shape = max(one.shape[0] for one in audio.values()), max(one.shape[1] for one in audio.values())
+    for name, one in references.items():
+        nb_samples, nb_channels = one.audio.shape
+        title = one.title or name
+        if nb_channels != shape[1]:
+            if nb_channels != 1:
+                raise UserError(f"{title}: {nb_channels} channels, but another reference has {shape[1]}")
+            messages.append(f"{title}: mono, another reference has {shape[1]} channels; it is the same in all of them")
+            audio[name] = WithChannels(audio[name], shape[1])
+        if nb_samples != shape[0]:
+            messages.append(f"{title}: {nb_samples} samples, another reference {shape[0]}; it is padded with zeros")
+            audio[name] = _Sum([audio[name]], shape)
+    return audio, shape, next(iter(references.values())).rate
+
+
+def _like(
+    reference: Signal, estimate: Source, shape: tuple[int, int], rate: int, options: Options, messages: list[str]
+) -> Signal:
+    """An estimate with the channels of the reference; raises `UserError` for another rate."""
+    audio: Signal = estimate.audio
+    title = estimate.title or "estimate"
+    if estimate.rate != rate:
+        raise UserError(f"{title}: {estimate.rate} Hz, but the reference has {rate} Hz; resample it")
+    if audio.shape[1] != shape[1]:
+        if audio.shape[1] != 1:
+            raise UserError(f"{title}: {audio.shape[1]} channels, but the reference has {shape[1]}")
+        messages.append(f"{title}: mono, the reference has {shape[1]} channels; it is scored in all of them")
+        audio = WithChannels(audio, shape[1])
+    late = plausibility.delay(reference, audio)
+    if late:
+        when = f"{abs(late)} samples ({abs(late) / rate * 1000:.1f} ms) {'late' if late > 0 else 'early'}"
+        messages.append(f"{title}: begins {when}; {'removed' if options.align else '--align removes the delay'}")
+        if options.align:
+            audio = _Sum([audio], (max(audio.shape[0] - late, 1), shape[1]), late)
+    if audio.shape[0] != shape[0]:
+        what = "cut" if audio.shape[0] > shape[0] else "padded with zeros"
+        messages.append(f"{title}: {audio.shape[0]} samples, the reference {shape[0]}; it is {what}")
+    return audio
+
+
+def _doubts(
+    references: Mapping[str, Source],
+    own: Mapping[str, Signal],
+    those: Mapping[str, Signal],
+    rate: int,
+    params: EvaluationParams,
+    messages: list[str],
+) -> None:
+    for side, signals in (("", own), ("the estimate of ", those)):
+        if silent := [name for name, audio in signals.items() if _is_silent(audio)]:
+            messages.append(f"{side}{', '.join(silent)} is silent; all scores of the song by BSSEval are NaN")
+    nb_samples, nb_channels = next(iter(own.values())).shape
+    taps = TAPS.get(params.version, 512)
+    if taps > 1 and nb_samples + taps - 1 <= taps * nb_channels * len(own):
+        messages.append(f"{nb_samples} samples are so few that filters fit any estimate; SAR and SIR may be rounding")
+    limits = {
+        name: limit
+        for name, one in references.items()
+        if not one.exact and (limit := plausibility.bandwidth(own[name], rate)) is not None
+    }
+    if limits and params.version != "v2":
+        messages.append(
+            f"{', '.join(limits)}: nothing above {max(limits.values()) / 1000:.1f} kHz and not rounded to 16 bits;"
+            " SIR and SAR depend on rounding by some dB (see docs/scoring.md)"
+        )
+
+
+def _is_silent(audio: Signal) -> bool:
+    nb_samples = audio.shape[0]
+    return not any(np.any(audio[start : min(start + BLOCK, nb_samples)]) for start in range(0, nb_samples, BLOCK))
+
+
+def merged(messages: Sequence[str]) -> list[str]:
+    """Messages, of which those that say the same of several files are one."""
+    titles: dict[str, list[str]] = {}
+    for message in messages:
+        title, colon, what = message.partition(": ")
+        titles.setdefault(what if colon else message, []).extend([title] if colon else [])
+    return [f"{', '.join(names)}: {what}" if names else what for what, names in titles.items()]
