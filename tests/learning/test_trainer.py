@@ -72,7 +72,7 @@ def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features: Path, po
     network = trainer.network
     for song, start in sampler.sequences():
         parts = [
-            array[start : start + 20].astype(np.float32).view(np.complex64)[..., 0] for array in sampler.songs[song][0]
+            array[start : start + 20].astype(np.float32).view(np.complex64)[..., 0] for array in sampler.songs[song]
         ]
         sources = np.stack(parts)[:, None, :, : network.architecture.pooling.nb_bins]
         mixture = sources.sum(axis=0)

@@ -142,14 +142,14 @@ def test_context_stacks_neighbouring_frames_and_repeats_the_first_and_last() -> 
 
 def test_the_side_channel_keeps_the_energy_and_a_band_has_the_energy_of_its_bins() -> None:
     random = np.random.default_rng(0)
-    real, imaginary = random.normal(size=(2, 4, 40, 2)).astype(np.float32)
+    spectrum = random.normal(size=(100, 40, 4)).astype(np.float32).view(np.complex64)
     pooling = changed(SMALL, {"input.pooling": 500.0}).input.bins(8000, 64)
-    u = seen(real, imaginary, pooling, True, 0.5)
-    assert u.shape == (4, len(pooling.widths), 3)
-    energy = 0.25 * (real**2 + imaginary**2)[:, : pooling.nb_bins].sum(axis=1)
+    u = seen(spectrum, pooling, True, 0.5)
+    assert u.shape == (100, len(pooling.widths), 3)
+    energy = 0.25 * (np.abs(spectrum) ** 2)[:, : pooling.nb_bins].sum(axis=1)
     np.testing.assert_allclose((u[..., :2] ** 2).sum(axis=1), energy, rtol=1e-5)
-    both = [np.stack([part[..., 0] - part[..., 1]], axis=-1) / np.sqrt(2) for part in (real, imaginary)]
-    np.testing.assert_allclose(u[..., 2:], seen(*both, pooling, False, 0.5), rtol=1e-4)
+    side = (spectrum[..., :1] - spectrum[..., 1:]) / np.sqrt(2)
+    np.testing.assert_allclose(u[..., 2:], seen(side, pooling, False, 0.5), rtol=1e-4)
 
 
 def test_the_enhancement_networks_input_has_each_source_in_each_channel() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnsep.network.bands import Pooling, to_mel_weights
-from rnnsep.network.input import LEVEL, LEVEL_FLOOR, MAGNITUDE_FLOOR, InputParams, with_side
+from rnnsep.network.input import LEVEL, LEVEL_FLOOR, MAGNITUDE_FLOOR, InputParams
 
 
 def magnitudes(real: tf.Tensor, imaginary: tf.Tensor, pooling: Pooling) -> tf.Tensor:
@@ -16,9 +16,13 @@ def magnitudes(real: tf.Tensor, imaginary: tf.Tensor, pooling: Pooling) -> tf.Te
 def seen(real: tf.Tensor, imaginary: tf.Tensor, pooling: Pooling, side: bool, gain: float) -> tf.Tensor:
     """The magnitudes that a network sees of a mixture (see `network.input.seen`)."""
     if side:
-        real, imaginary = (with_side(part, tf.concat) for part in (real, imaginary))
+        real, imaginary = (_with_side(part) for part in (real, imaginary))
     magnitude = magnitudes(real, imaginary, pooling)
     return magnitude if gain == 1 else gain * magnitude
+
+
+def _with_side(part: tf.Tensor) -> tf.Tensor:
+    return tf.concat([part, (part[..., :1] - part[..., 1:]) * np.float32(np.sqrt(0.5))], axis=-1)
 
 
 def compress(magnitude: tf.Tensor, params: InputParams, bank: np.ndarray | None) -> tf.Tensor:

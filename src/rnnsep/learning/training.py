@@ -250,8 +250,8 @@ def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> 
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
             parts = [to_single(array[start : start + 1024, : network.architecture.pooling.nb_bins]) for array in arrays]
-            mixture = np.sum(parts, axis=0)[None]  # (1, nb_frames, nb_bins, nb_channels, real and imaginary)
-            magnitude = tf.constant(seen(mixture[..., 0], mixture[..., 1], first.pooling, side, gain))
+            mixture = np.sum(parts, axis=0).view(np.complex64)[..., 0]  # (nb_frames, nb_bins, nb_channels)
+            magnitude = tf.constant(seen(mixture, first.pooling, side, gain)[None])
             x = network.compress(trainer.inputs(magnitude))[0].numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)
             count += len(x)

@@ -16,7 +16,7 @@ from rnnsep.params import Range
 
 DILATIONS = (1, 2, 4)  # of the layers
 REACH = sum(DILATIONS)  # bands and frames on each side
-BANDS = 16  # convolved at a time, to stay in a core's cache
+BANDS = 8  # convolved at a time, to stay in a core's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +105,21 @@ def dilated(x: Array, kernel: Array, dilation: int, before: int, after: int) -> 
     bands of `x`, and the frames for which all three taps exist.
     """
     nb_inputs, nb_bands, nb_batch, nb_frames = x.shape
-    padded = np.pad(x, ((0, 0), (dilation, dilation), (0, 0), (before, after)))
     nb = nb_frames + before + after - 2 * dilation
-    # (frame tap, band tap, input, map) -> (map, taps and inputs)
-    matrix = np.ascontiguousarray(kernel.reshape(-1, kernel.shape[3]).T)
+    padded = np.pad(x, ((0, 0), (dilation, dilation), (0, 0), (before, after)))
+    row = nb_batch * padded.shape[3]
+    # (frame tap, band tap, input, map) -> (frame tap, map, band taps and inputs)
+    matrices = np.ascontiguousarray(kernel.reshape(3, 3 * nb_inputs, -1).transpose(0, 2, 1))
     y = np.empty((kernel.shape[3], nb_bands, nb_batch, nb), np.float32)
     for band in range(0, nb_bands, BANDS):
         count = min(BANDS, nb_bands - band)
-        taps = np.empty((3, 3, nb_inputs, count, nb_batch, nb), np.float32)
-        for i in range(3):
-            for j in range(3):
-                low = band + j * dilation
-                taps[i, j] = padded[:, low : low + count, :, i * dilation : i * dilation + nb]
-        y[:, band : band + count] = (matrix @ taps.reshape(9 * nb_inputs, -1)).reshape(-1, count, nb_batch, nb)
+        # in flat rows of bands, sequences and frames, the taps of a frame are shifts of one matrix
+        taps = np.zeros((3, nb_inputs, count * row + 2 * dilation), np.float32)
+        for j in range(3):
+            taps[j, :, : count * row] = padded[:, band + j * dilation :][:, :count].reshape(nb_inputs, -1)
+        flat = taps.reshape(3 * nb_inputs, -1)
+        sums = matrices[0] @ flat[:, : count * row]
+        for i in (1, 2):
+            sums += matrices[i] @ flat[:, i * dilation :][:, : count * row]
+        y[:, band : band + count] = sums.reshape(len(sums), count, nb_batch, -1)[..., :nb]
     return y

@@ -1,7 +1,7 @@
 """What the network sees: magnitudes of the mixture, pooled, compressed and standardised."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from rnnsep.params import ParamError, Range
 
 MAGNITUDE_FLOOR = 1e-3  # of the unitary STFT, about 86 dB below a sine at full scale
 LEVEL = 0.1  # root mean power per bin that sequences are normalised to
+FRAMES = 64  # seen at a time, to stay in a core's cache
 LEVEL_FLOOR = 1e-4  # quieter sequences are not amplified to the full level
 
 Array = NDArray[np.float32]
@@ -43,24 +44,23 @@ class InputParams:
         return make_pooling(nb_bins, sample_rate / window, self.pooling)
 
 
-def seen(real: Array, imaginary: Array, pooling: Pooling, side: bool, gain: float) -> Array:
+def seen(spectrum: NDArray[np.complex64], pooling: Pooling, side: bool, gain: float) -> Array:
     """
-    The magnitudes that a network sees, from the STFT of a mixture: (…, nb_bins, nb_channels) to
-    (…, nb_bands, nb_channels [+ 1]).
+    The magnitudes that a network sees, from the STFT of a mixture: (nb_frames, nb_bins or more, nb_channels) to
+    (nb_frames, nb_bands, nb_channels [+ 1]).
 
     A band's magnitude is the root of its energy. `side` appends the side channel (L - R) / √2, which keeps the energy.
     `gain` is a factor on the mixture.
     """
-    if side:
-        real, imaginary = (with_side(part, np.concatenate) for part in (real, imaginary))
-    # hypot rounds once; the standardisation of saved models was computed with it
-    magnitude = np.sqrt(pooling.sums(np.square(np.hypot(real, imaginary))))
+    magnitude = np.empty((len(spectrum), pooling.nb_bands, spectrum.shape[2] + side), np.float32)
+    for start in range(0, len(spectrum), FRAMES):
+        part = np.moveaxis(spectrum[start : start + FRAMES, : pooling.nb_bins], 2, 0)  # channels first
+        channels = [*part, (part[0] - part[1]) * np.float32(np.sqrt(0.5))] if side else part
+        for channel, x in enumerate(channels):
+            # hypot rounds once; the standardisation of saved models was computed with it
+            energy = np.square(np.hypot(x.real, x.imag))
+            magnitude[start : start + FRAMES, :, channel] = np.sqrt(pooling.sums(energy[..., None])[..., 0])
     return magnitude if gain == 1 else np.float32(gain) * magnitude
-
-
-def with_side(part: Any, concatenate: Any) -> Any:
-    """Left and right (…, 2) followed by (L - R) / √2; `concatenate` is that of the library of `part`."""
-    return concatenate([part, (part[..., :1] - part[..., 1:]) * np.float32(np.sqrt(0.5))], axis=-1)
 
 
 def compress(magnitude: Array, params: InputParams, bank: Array | None) -> Array:

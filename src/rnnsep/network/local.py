@@ -16,7 +16,6 @@ from rnnsep.network.recurrence import Shapes
 from rnnsep.params import ParamError, Range
 
 GROUP = 8  # bands that share the weights of a frame
-TOGETHER = 4  # groups computed at a time, to stay in a core's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +46,15 @@ def with_contrast(x: Array, radii: Sequence[int], nb_channels: int, future: bool
 
 def _around(x: Array, axis: int, before: int, after: int) -> Array:
     """The mean over [t - before, t + after] along an axis, clipped to its ends."""
-    size = x.shape[axis]
-    sums = np.zeros([n + (k == axis) for k, n in enumerate(x.shape)])
-    np.cumsum(x, axis=axis, dtype=np.float64, out=sums[tuple(slice(k == axis, None) for k in range(x.ndim))])
+    y = np.moveaxis(x, axis, -1)
+    width, size = before + after + 1, y.shape[-1]
+    sums = np.zeros((*y.shape[:-1], size + width))
+    np.cumsum(y, axis=-1, dtype=np.float64, out=sums[..., before + 1 : before + 1 + size])
+    sums[..., before + 1 + size :] = sums[..., before + size, None]
     t = np.arange(size)
-    low, high = np.maximum(t - before, 0), np.minimum(t + after + 1, size)
-    count = (high - low).reshape([-1 if k == axis else 1 for k in range(x.ndim)])
-    return ((sums.take(high, axis) - sums.take(low, axis)) / count).astype(np.float32)
+    count = np.minimum(t + after + 1, size) - np.maximum(t - before, 0)
+    means = ((sums[..., width:] - sums[..., :size]) / count).astype(np.float32)
+    return np.moveaxis(means, -1, axis)
 
 
 class LocalHead(Head):
@@ -108,12 +109,8 @@ class LocalHead(Head):
             y = np.matmul(weight, f).reshape(self.nb_groups, GROUP, nb_masks, nb)
             gate = kernel @ hidden[:, start:stop].reshape(-1, s.width).T
             gate += bias
-            gate = gate.reshape(s.nb_features, self.nb_groups, 1, nb_masks, nb)
-            f = f.reshape(self.nb_groups, GROUP, s.nb_features, 1, nb)
-            for first in range(0, self.nb_groups, TOGETHER):
-                groups = slice(first, first + TOGETHER)
-                for i in range(s.nb_features):
-                    y[groups] += gate[i, groups] * f[groups, :, i]
+            gate = gate.reshape(s.nb_features, self.nb_groups, nb_masks, nb)
+            y += np.einsum("igmn,gbin->gbmn", gate, f.reshape(self.nb_groups, GROUP, s.nb_features, nb))
             # (nb_groups GROUP, nb_sources, nb_channels, nb) -> sources first
             return y.reshape(nb_bands, s.nb_sources, s.nb_channels, nb)[: s.nb_bands].swapaxes(0, 1)
 

@@ -53,8 +53,7 @@ class Model:
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
         first = self.networks[0]
-        mixture = mixture[:, : first.architecture.pooling.nb_bins]
-        magnitude = first.see(mixture.real, mixture.imag)
+        magnitude = first.see(mixture)
         masks = first(magnitude)
         for network in self.networks[1:]:
             masks += network(magnitude)

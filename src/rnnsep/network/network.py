@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnsep.network import local, trunk
 from rnnsep.network.bands import Pooling, from_mel_weights, mel_bank
@@ -155,10 +156,10 @@ class Network:
     def __init__(self, architecture: Architecture, weights: Mapping[str, Array]):
         self.architecture, self.weights = architecture, weights
 
-    def see(self, real: Array, imaginary: Array) -> Array:
+    def see(self, mixture: NDArray[np.complex64]) -> Array:
         """The magnitudes that the network sees of a mixture's STFT (see `input.seen`)."""
         shape = self.architecture
-        return seen(real, imaginary, shape.pooling, shape.params.input.side, shape.params.mixture_gain)
+        return seen(mixture, shape.pooling, shape.params.input.side, shape.params.mixture_gain)
 
     def __call__(self, magnitude: Array) -> Array:
         """Masks (nb_sources, nb_frames, nb_bins, nb_channels) from magnitudes (nb_frames, nb_bins, nb_inputs)."""

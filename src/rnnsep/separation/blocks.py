@@ -92,6 +92,7 @@ def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterat
             yield estimate(chunk, min(chunk + CHUNK, end))
         if block.end < nb_frames:
             old = estimate(end, end + fade)
+        del estimate  # the filter's arrays, before those of the next block
 
 
 def _filter(mixture: NDArray[np.complex64], model: Separator, params: SeparationParams) -> Filter:
