@@ -19,15 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rnnsep"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # parts of the package that only the pipeline uses
-PIPELINE_PARTS = {
-    "network",
-    "separation/estimates.py",
-    "layers",
-    "learning",
-    "report",
-    "running/stage.py",
-    "signal/sigsep.py",
-}
+PIPELINE_PARTS = {"layers", "learning", "report", "running/stage.py", "signal/sigsep.py"}
 
 
 def python(code: str, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +45,7 @@ def test_the_version_has_one_source(capsys: pytest.CaptureFixture[str]) -> None:
 
 def modules(requirements: list[str]) -> set[str]:
     """The modules that these requirements install."""
-    names = {"pillow": "PIL", "pyyaml": "yaml", "ruamel.yaml": "ruamel", "vl-convert-python": "vl_convert"}
+    names = {"pillow": "PIL", "ruamel.yaml": "ruamel", "vl-convert-python": "vl_convert"}
     return {names.get(name, name) for name in (re.split(r"[\[<>=;]", one)[0] for one in requirements)}
 
 
@@ -69,7 +61,29 @@ def test_each_part_imports_only_what_its_installation_has() -> None:
         nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
         names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-        assert {name.split(".")[0] for name in names} - allowed <= modules(extras["distributed"]), part
+        assert {name.split(".")[0] for name in names} - allowed <= modules(
+            [*extras["distributed"], *extras["soundfont"]]
+        ), part
+
+
+def test_scoring_and_separating_import_nothing_of_the_pipeline() -> None:
+    """Also not through other modules."""
+    names = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        part = file.relative_to(PACKAGE)
+        if not PIPELINE_PARTS & {part.as_posix(), part.parts[0]}:
+            names.append(".".join(["rnnsep", *part.with_suffix("").parts]).removesuffix(".__init__"))
+    done = python(f"""
+import importlib, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in {PIPELINE}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+for name in {names}:
+    importlib.import_module(name)
+""")
+    assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_package_loads_nothing_else() -> None:
@@ -99,7 +113,7 @@ def test_the_users_settings_of_keras_change_nothing(tmp_path: Path) -> None:
     settings = {"floatx": "float16", "epsilon": 0.1, "backend": "torch", "image_data_format": "channels_first"}
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
     code = (
-        "import rnnsep.network.network, keras; "
+        "from rnnsep.layers.backend import import_tensorflow; import_tensorflow(); import keras; "
         "c = keras.config; print(c.backend(), c.floatx(), c.image_data_format(), c.epsilon())"
     )
     done = python(code, HOME=str(tmp_path), KERAS_BACKEND="jax")

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from rnnsep.app.models import ModelFiles, find_model
-from rnnsep.network.model import load_model
+from rnnsep.network.model import load_model, model_digest
+from rnnsep.network.packaged import find_model
 from rnnsep.params import parse
 from rnnsep.separation import blocks, filters
 from rnnsep.separation.blocks import SeparationParams, Separator
 
 BLOCK = 60.0  # s that the network sees at a time
+RATES = (100, 1_000_000)  # Hz
+MANY = 64  # channels; more in a single sample are samples of one channel
 
 
 def separate(
@@ -23,26 +25,52 @@ def separate(
     filter: filters.Name = "mask",  # noqa: A002  # as in params.yaml
     temperature: float = 1.0,
 ) -> dict[str, NDArray[np.float32]]:
-    """
-    The estimated sources of `audio`, floats (nb_samples,) or (nb_samples, nb_channels) at `rate` (Hz), by name.
+    """Separate audio in memory.
 
-    >>> estimates = rnnsep.separate(audio, 44100)
-    >>> estimates["vocals"].shape == audio.shape
-    True
+    >>> audio, rate = soundfile.read("song.wav")
+    >>> vocals = rnnsep.separate(audio, rate)["vocals"]
 
-    `model` is a trained model's folder or name, a loaded one (`network.model.load_model`), or None (see `find_model`).
-    The model is kept in memory for the next call. `filter` and `temperature` are those of section `separation` in
-    params.yaml. Raises `UserError` if there is no model or an option is impossible, ValueError for audio of another
-    form.
+    Parameters
+    ----------
+    audio
+        Floats (nb_samples,) or (nb_samples, nb_channels), of any length and number of channels.
+    rate
+        Sample rate in Hz.
+    model
+        Folder or name of a trained model, or one that `rnnsep.network.model.load_model` has returned. None stands for
+        the pipeline's model in the folder `models`, or else the default packaged model. The model of the last call is
+        kept in memory.
+    filter
+        Post-filter: "mask", the soft masks alone, or "wiener", a multichannel Wiener filter.
+    temperature
+        Above 1 for softer masks, from 0.1 to 10.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The estimated sources by name: float32 of the shape and rate of `audio`.
+
+    Raises
+    ------
+    rnnsep.running.errors.UserError
+        If there is no such model or an option is impossible.
+    ValueError
+        If `audio` is of another form, or holds NaN or infinity.
     """
     params, given = separation_params(filter, temperature), np.asarray(audio)
-    if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0 or not np.isfinite(given).all():
-        raise ValueError(f"audio must be finite floats (nb_samples, nb_channels), not {given.dtype} {given.shape}")
-    mixture = given.astype(np.float32).reshape(len(given), -1)
-    if mixture.shape[1] > len(mixture) > 1:
-        raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}; transpose it")
+    if given.dtype.kind != "f" or given.ndim not in (1, 2) or given.size == 0:
+        raise ValueError(f"audio must be floats (nb_samples, nb_channels), but is {given.dtype} {given.shape}")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(f"the rate must be from {RATES[0]} to {RATES[1]} Hz, but is {rate}")
+    with np.errstate(over="ignore"):
+        mixture = given.astype(np.float32).reshape(len(given), -1)
+    nb_samples, nb_channels = mixture.shape
+    if nb_channels > nb_samples and (nb_samples > 1 or nb_channels > MANY):
+        raise ValueError(f"audio must be (nb_samples, nb_channels), but is {given.shape}: transpose it, audio.T")
+    if not np.isfinite(mixture).all():
+        raise ValueError("audio holds NaN, infinity or values beyond float32")
     if model is None or isinstance(model, Path | str):
-        model = _loaded(ModelFiles.read(find_model(model)))
+        model = loaded(find_model(model))
     with threadpool_limits(1):  # so that samples do not depend on the number of cores
         parts = list(blocks.separate(mixture, rate, model, params))
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
@@ -50,9 +78,14 @@ def separate(
     return dict(zip(model.sources, estimates, strict=True))
 
 
+def loaded(folder: Path) -> Separator:
+    """The model in `folder`; the last one is kept in memory. Raises `UserError` if there is none."""
+    return _loaded(folder, model_digest(folder))
+
+
 @lru_cache(maxsize=1)
-def _loaded(files: ModelFiles) -> Separator:
-    return load_model(files.folder)
+def _loaded(folder: Path, _: str) -> Separator:
+    return load_model(folder)
 
 
 def separation_params(filter: filters.Name, temperature: float) -> SeparationParams:  # noqa: A002  # as in params.yaml

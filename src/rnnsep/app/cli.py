@@ -94,8 +94,8 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def separate(options: argparse.Namespace) -> None:
-    from rnnsep.app.models import described, find_model
     from rnnsep.app.songs import Options, separate_files
+    from rnnsep.network.packaged import described, find_model
 
     chosen = Options(
         sources=tuple(options.source),

@@ -44,8 +44,8 @@ def places(inputs: Sequence[Path], output: Path) -> list[Outcome]:
         for file in found:
             above = (file.parent if is_mixture(file) and file.parent != path else file).relative_to(path).parent
             songs.setdefault(file.resolve(), Outcome(file, output / above / song_name(file), "written"))
-    found = list(songs.values())
-    return _without_clashes(_distinct(_distinct(found, _with_ending), _by_folder(found)))
+    wanted = list(songs.values())
+    return _without_clashes(_distinct(_distinct(wanted, _with_ending), _by_folder(wanted)))
 
 
 def song_name(path: Path) -> str:

@@ -18,22 +18,20 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from rnnsep.app.arrays import separation_params
-from rnnsep.app.models import ModelFiles
+from rnnsep.app.arrays import RATES, loaded, separation_params
 from rnnsep.app.places import MARK, Outcome, mark_of, places
+from rnnsep.network.model import model_digest
 from rnnsep.running.errors import UserError
 from rnnsep.running.files import file_digest, remove_partial
 from rnnsep.running.progress import Progress
 from rnnsep.running.workers import parallel_map
 from rnnsep.separation import filters
 from rnnsep.separation.blocks import Separator, separate
-from rnnsep.separation.estimates import load_separator
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.streams import Decoded, open_audio
 from rnnsep.signal.writing import BITS, audio_sink, steps
 
 RESIDUAL = "residual"
-RATES = (100, 1_000_000)  # Hz
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,26 +64,26 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: 
     Finished songs are kept. A file that cannot be separated does not stop the others. Raises `UserError` if there is
     no such model or no such source.
     """
-    model = ModelFiles.read(models)
+    known = loaded(models).sources
     for source in options.sources:
-        if source not in model.sources:
-            raise UserError(f"{model.folder}: separates {', '.join(model.sources)}, but not {source}")
-    if options.residual and RESIDUAL in model.sources:
-        raise UserError(f"{model.folder}: separates a source called {RESIDUAL}; omit --residual")
+        if source not in known:
+            raise UserError(f"{models}: separates {', '.join(known)}, but not {source}")
+    if options.residual and RESIDUAL in known:
+        raise UserError(f"{models}: separates a source called {RESIDUAL}; omit --residual")
     songs = places(inputs, folder)
     try:
-        return parallel_map(partial(_attempt, model, options), songs, "separate")
+        return parallel_map(partial(_attempt, models, options), songs, "separate")
     except BaseException:  # killed or interrupted workers leave half a file
         for song in songs:
             remove_partial(song.folder)
         raise
 
 
-def _attempt(model: ModelFiles, options: Options, song: Outcome) -> Outcome:
+def _attempt(models: Path, options: Options, song: Outcome) -> Outcome:
     if song.state == "failed":
         return song
     try:
-        return _separate_file(model, options, song)
+        return _separate_file(models, options, song)
     except UserError as error:
         message = str(error)
     except OSError as error:
@@ -95,15 +93,16 @@ def _attempt(model: ModelFiles, options: Options, song: Outcome) -> Outcome:
     return replace(song, state="failed", message=message)
 
 
-def _separate_file(model: ModelFiles, options: Options, song: Outcome) -> Outcome:
+def _separate_file(models: Path, options: Options, song: Outcome) -> Outcome:
     path = song.path
     if not path.is_file():
         raise UserError(f"{path}: {'is not a file' if path.exists() else 'no such file or folder'}")
+    model = loaded(models)
     sources = [source for source in model.sources if source in (options.sources or model.sources)]
     names = [*sources, RESIDUAL] if options.residual else sources
     targets = [song.folder / f"{name}.{options.format}" for name in names]
     how = {"filter": options.filter, "temperature": options.temperature, "subtype": options.subtype}
-    made = {"song": file_digest(path), "model": model.digest, **how}
+    made = {"song": file_digest(path), "model": model_digest(models), **how}
     mark = f"{MARK}, {json.dumps(made | ({'parts': names} if options.residual else {}))[1:]}"
     if not options.overwrite:
         marks = [mark_of(target) for target in targets]
@@ -117,7 +116,7 @@ def _separate_file(model: ModelFiles, options: Options, song: Outcome) -> Outcom
             raise UserError(f"{path}: the rate is {mixture.rate} Hz; {RATES[0]} to {RATES[1]} Hz can be separated")
         if options.format == "flac" and mixture.shape[1] > 8:
             raise UserError(f"{path}: FLAC holds at most 8 channels, not {mixture.shape[1]}; use --format wav")
-        peaks = _write(load_separator(model.folder), mixture, sources, targets, mark, options)
+        peaks = _write(model, mixture, sources, targets, mark, options)
         warnings = [mixture.warning] if isinstance(mixture, Decoded) and mixture.warning else []
     clipped = [f"{name} ({20 * np.log10(peak):+.1f} dB)" for name, peak in peaks.items() if peak > 1]
     if clipped and options.subtype != "FLOAT":

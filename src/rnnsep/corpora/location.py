@@ -13,9 +13,9 @@ from typing import Literal
 from rnnsep.params import ParamError
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
+from rnnsep.running.links import workspace
 from rnnsep.running.listing import listed
 from rnnsep.running.progress import warn
-from rnnsep.running.stage import workspace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,11 @@
 """Transfer learning: a training that starts from the weights of a trained model (`training.start`)."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnsep.features.storage import Features
 from rnnsep.layers.network import MaskNetwork
-from rnnsep.network.model import DESCRIPTION, WEIGHTS, load_model
+from rnnsep.network.model import load_model, model_digest
 from rnnsep.network.packaged import start_folder
 from rnnsep.params import ParamError
 
@@ -28,8 +27,7 @@ class Start:
     @property
     def key(self) -> str:
         """SHA-256 of the model's files, shortened."""
-        content = b"".join((self.folder / name).read_bytes() for name in (DESCRIPTION, WEIGHTS))
-        return hashlib.sha256(content).hexdigest()[:12]
+        return model_digest(self.folder)[:12]
 
     def into(self, network: MaskNetwork, number: int, features: Features) -> str:
         """Copy weights of equal path and shape to `network`, to be trained on `features`, and return what was done.

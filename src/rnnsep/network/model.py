@@ -5,6 +5,7 @@ The arrays of the ensemble's first network are `1/…` in `weights.npz`, those o
 enhancement network `enhancer/…`.
 """
 
+import hashlib
 import json
 import zipfile
 import zlib
@@ -135,6 +136,15 @@ def load_model(folder: Path) -> Model:
 def words(network: Mapping[str, Any]) -> str:
     """The network that a section of model.json describes in words, for the page of a run."""
     return _params(network).words
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of a model's files. Raises `UserError` if one is missing."""
+    try:
+        content = b"".join((folder / name).read_bytes() for name in (DESCRIPTION, WEIGHTS))
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; train a model first (dvc repro train)") from None
+    return hashlib.sha256(content).hexdigest()
 
 
 def versions() -> dict[str, str]:

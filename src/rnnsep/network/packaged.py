@@ -1,14 +1,15 @@
-"""The models in the package, by name. Each is a folder with a model card, `README.md`, next to the model's files."""
+"""Models by folder or name. A packaged model has a card, `README.md`, next to its files."""
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
+from rnnsep.network.model import DESCRIPTION
 from rnnsep.params import ParamError
+from rnnsep.running.errors import UserError
 from rnnsep.running.links import is_kind, user_path
 from rnnsep.running.yaml12 import load_yaml
 
-PACKAGED = Path(str(resources.files("rnnsep"))) / "models"
+PACKAGED = Path(__file__).parents[1] / "models"
 CARD = "README.md"
 
 
@@ -32,6 +33,30 @@ def cards() -> list[Card]:
     return sorted(found, key=lambda card: card.rank)
 
 
+def find_model(given: Path | str | None) -> Path:
+    """The folder of the model to use: that of `given`, else models/ of the pipeline, else the default packaged model.
+
+    `given` is a folder or the name of a packaged model; a folder takes precedence. Raises `UserError` if it is neither.
+    """
+    folder = Path("models" if given is None else given)
+    if (folder / DESCRIPTION).is_file():
+        return folder
+    folders = {card.name: card.folder for card in cards()}
+    if given is None:
+        return next(iter(folders.values()))
+    if str(given) not in folders:
+        raise UserError(f"{given}: no model; give a folder with {DESCRIPTION}, or one of {', '.join(folders)}")
+    return folders[str(given)]
+
+
+def described(folder: Path) -> str:
+    """A model's folder, or for a packaged model its name, training data and licence."""
+    for card in cards():
+        if card.folder == folder:
+            return f"{card.name} (trained on {card.data}; {card.licence})"
+    return str(folder)
+
+
 def start_folder(name: str) -> Path:
     """The folder of the model that `training.start` names: a folder, or the name of a packaged model.
 
@@ -42,7 +67,7 @@ def start_folder(name: str) -> Path:
         folder = packaged[name]
     if folder.resolve() == Path("models").resolve():
         raise ParamError("training.start", f"DVC removes {folder} before it trains; copy the model to another folder")
-    if not is_kind(folder / "model.json", Path.is_file):
+    if not is_kind(folder / DESCRIPTION, Path.is_file):
         names = ", ".join(packaged)
-        raise ParamError("training.start", f"no model in {folder}; give a folder with model.json, or one of {names}")
+        raise ParamError("training.start", f"no model in {folder}; give a folder with {DESCRIPTION}, or one of {names}")
     return folder

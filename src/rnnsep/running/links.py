@@ -11,7 +11,15 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
 from rnnsep.running.progress import warn
-from rnnsep.running.stage import workspace
+
+
+def workspace() -> Path:
+    """The repository, also for an experiment that runs in a copy of it, below `.dvc/tmp/exps`."""
+    here = Path.cwd()
+    for folder in here.parents:
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
+    return here
 
 
 def user_path(path: str) -> Path:

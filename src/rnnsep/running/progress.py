@@ -5,8 +5,6 @@ import time
 from datetime import timedelta
 from types import TracebackType
 
-from tqdm import tqdm
-
 from rnnsep.running.errors import one_line
 
 
@@ -18,7 +16,11 @@ class Progress:
 
     def __init__(self, label: str, total: int, lines: bool = True):
         self.label, self.total, self.lines, self.count = label, total, lines, 0
-        self._bar = tqdm(total=total, desc=label, leave=lines) if sys.stderr.isatty() else None
+        self._bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm  # 0.03 s
+
+            self._bar = tqdm(total=total, desc=label, leave=lines)
 
     def advance(self, note: str = "") -> None:
         self.count += 1

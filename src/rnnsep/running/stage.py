@@ -133,15 +133,6 @@ def _run(
         files.write_text(SCRATCH / name / FINISHED, "\n".join([scratch.name, *kept]))
 
 
-def workspace() -> Path:
-    """The repository, also for an experiment that runs in a copy of it, below `.dvc/tmp/exps`."""
-    here = Path.cwd()
-    for folder in here.parents:
-        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
-            return folder.parents[2]
-    return here
-
-
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Hold the stage's lock. A second run waits for it and then uses what the first has finished."""
