@@ -1,4 +1,4 @@
-"""The embedded corpus: what a song must keep whatever its seed and length."""
+"""The synthetic corpus: what a song must keep whatever its seed and length."""
 
 import hashlib
 import os

@@ -103,7 +103,7 @@ def song_stems(song: Path, mixture: Path | None = None) -> dict[str, Stem]:
         warn(f"{song}: holds no audio, so it is no song")
         return {}
     names = {name.split("/")[0] for name in files}
-    for name in names:
+    for name in sorted(names):
         if NUMBERED.fullmatch(name) or name in ("", ".", ".."):
             raise UserError(
                 f"{song}: {name!r} names no source; name stems or their folders after sources, such as drums/S01.flac"

@@ -116,7 +116,7 @@ def _shaker(rng: np.random.Generator) -> Audio:
 
 
 def _kit(rng: np.random.Generator, kit: str) -> dict[str, Callable[[], Audio]]:
-    """How to make each piece: the ones that a song does not use are never made."""
+    """A function that makes each piece of the kit; a song calls only those that it uses."""
     low = rng.uniform(280.0, 600.0) if kit in ("acoustic", "big", "brushes") else rng.uniform(400.0, 3000.0)
     closed, opened = rng.uniform(0.02, 0.06), rng.uniform(0.15, 0.35)
     ride, crash = rng.uniform(0.25, 0.5), rng.uniform(0.4, 0.8)

@@ -1,4 +1,4 @@
-"""Drums, bass and accompaniment played by a General MIDI SoundFont: sampled instruments, for the same scores."""
+"""Drums, bass and accompaniment played by the sampled instruments of a General MIDI SoundFont."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
