@@ -1,9 +1,11 @@
 """`rnnsep evaluate` and `rnnsep.evaluate`: the pipeline's scores for any folders and arrays."""
 
+import errno
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,10 +14,12 @@ from numpy.typing import NDArray
 
 import rnnsep
 from rnnsep.app import cli
+from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.tables.reading import score_files
 
 SOURCES = ("vocals", "drums")
 RATE = 8000
@@ -66,6 +70,17 @@ def test_scores_are_those_of_the_pipeline(
         assert own == other
 
 
+def scored(path: Path) -> dict[str, list[float]]:
+    """Each target's SDR in frames, of a file of scores."""
+    targets = json.loads(path.read_text())["targets"]
+    return {target["name"]: [frame["metrics"]["SDR"] for frame in target["frames"]] for target in targets}
+
+
+def write(path: Path, audio: NDArray[np.float32], rate: int = RATE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, audio, rate, **({"subtype": "FLOAT"} if path.suffix == ".wav" else {}))
+
+
 def test_finished_songs_are_kept_and_other_options_are_an_error(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,40 +106,251 @@ def test_finished_songs_are_kept_and_other_options_are_an_error(
         ("rate", 1, "16000 Hz, but the reference has 8000 Hz; resample it"),
         ("NaN", 1, "NaN or infinity, first at sample 5"),
         ("silence", 0, "b: drums is silent; all scores of the song by BSSEval are NaN"),
+        ("silent estimate", 0, "b: the estimate of drums is silent; all scores of the song by BSSEval are NaN"),
+        ("reference's rate", 1, "b: files differ in rate: vocals 8000 Hz, drums 16000 Hz; resample them"),
+        ("short reference", 0, "b: drums.wav: 9000 samples, another reference 16000; it is padded with zeros"),
+        ("mono reference", 0, "b: drums.wav: mono, another reference has 2 channels; it is the same in all of them"),
+        ("two files", 1, "drums is there more than once (drums.flac, drums.wav); keep one"),
+        ("late", 0, "b: drums.wav: begins 700 samples (87.5 ms) late; --align removes the delay"),
+        ("low-passed", 0, "b: drums: nothing above 2.0 kHz and not rounded to 16 bits; SIR and SAR depend on rounding"),
     ],
 )
 def test_each_fault_is_one_line_and_the_other_song_is_scored(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str, code: int, message: str
 ) -> None:
     references, estimates = folders
-    drums = estimates / "b" / "drums.wav"
+    drums, own = estimates / "b" / "drums.wav", references / "b" / "drums.wav"
     audio = sound(1)
-    if fault == "no song":
-        shutil.rmtree(estimates / "b")
-    elif fault == "extra song":
-        shutil.copytree(estimates / "a", estimates / "c")
-    elif fault == "no estimate":
-        drums.unlink()
-    elif fault == "extra estimate":
-        shutil.copy(drums, drums.with_stem("bass"))
-    elif fault == "short":
-        soundfile.write(drums, audio[:9000], RATE, subtype="FLOAT")
-    elif fault == "mono":
-        soundfile.write(drums, audio[:, :1], RATE, subtype="FLOAT")
-    elif fault == "rate":
-        soundfile.write(drums, audio, 16000, subtype="FLOAT")
-    elif fault == "NaN":
-        audio[5] = np.nan
-        soundfile.write(drums, audio, RATE, subtype="FLOAT")
-    else:
-        soundfile.write(references / "b" / "drums.wav", np.zeros_like(audio), RATE, subtype="FLOAT")
+    broken = audio.copy()
+    broken[5] = np.nan
+    spectrum = np.fft.rfft(sound(11, 8 * RATE), axis=0)
+    spectrum[len(spectrum) // 2 :] = 0
+    low = np.fft.irfft(spectrum, axis=0).astype(np.float32)
+    change: dict[str, Callable[[], object]] = {
+        "no song": lambda: shutil.rmtree(estimates / "b"),
+        "extra song": lambda: shutil.copytree(estimates / "a", estimates / "c"),
+        "no estimate": drums.unlink,
+        "extra estimate": lambda: shutil.copy(drums, drums.with_stem("bass")),
+        "short": lambda: write(drums, audio[:9000]),
+        "mono": lambda: write(drums, audio[:, :1]),
+        "rate": lambda: write(drums, audio, 16000),
+        "NaN": lambda: write(drums, broken),
+        "silence": lambda: write(own, np.zeros_like(audio)),
+        "silent estimate": lambda: write(drums, np.zeros_like(audio)),
+        "reference's rate": lambda: write(own, audio, 16000),
+        "short reference": lambda: write(own, audio[:9000]),
+        "mono reference": lambda: write(own, audio[:, :1]),
+        "two files": lambda: write(drums.with_suffix(".flac"), audio),
+        "late": lambda: write(drums, np.concatenate((np.zeros_like(audio[:700]), sound(11)[:-700]))),
+        "low-passed": lambda: [
+            *(write(root / "b/vocals.wav", sound(10, 8 * RATE)) for root in folders),
+            *(write(path, low) for path in (own, drums)),
+        ],
+    }
+    change[fault]()
     assert evaluate(folders, tmp_path / "scores") == code
-    lines = [line for line in capsys.readouterr().err.splitlines() if "could not be scored" not in line]
+    lines = doubts(capsys)
     assert len(lines) == 1
     assert message in lines[0]
     assert (tmp_path / "scores/test/a.json").exists()
     assert evaluate(folders, tmp_path / "scores") == code  # kept songs keep their warnings
-    assert lines == [line for line in capsys.readouterr().err.splitlines() if "could not be scored" not in line]
+    assert lines == doubts(capsys)
+
+
+def test_scores_are_those_of_the_files_that_are_there(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, estimates = folders
+    scores = tmp_path / "scores"
+    other = shutil.copytree(estimates, tmp_path / "other")
+    write(other / "a/drums.wav", sound(0))
+    shutil.rmtree(other / "b")
+    assert evaluate(folders, scores) == 0
+    first = scored(scores / "test/a.json")
+    assert evaluate((references, other), scores) == 1
+    assert scored(scores / "test/a.json") != first
+    assert not (scores / "test/b.json").exists()  # of other estimates
+    assert "| other  |" in capsys.readouterr().out
+    assert evaluate(folders, scores) == 0
+    assert scored(scores / "test/a.json") == first
+    (scores / "test/.made-from-a.json").unlink()
+    assert evaluate(folders, scores) == 1
+    assert "a.json: is not by rnnsep evaluate" in capsys.readouterr().err
+
+
+def test_equal_names_in_two_subsets(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Songs a and b become 001 of train, test and valid."""
+    plain = tmp_path / "plain"
+    assert evaluate(folders, plain) == 0
+    sides = [tmp_path / "subsets" / root.name for root in folders]
+    for root, side in zip(folders, sides, strict=True):
+        for subset, song in (("train", "a"), ("valid", "b"), ("test", "b")):
+            shutil.copytree(root / song, side / subset / "001")
+    assert evaluate((sides[0], sides[1]), tmp_path / "train", "--subset", "train") == 0
+    assert evaluate((sides[0], sides[1]), tmp_path / "all") == 0
+    for scores, subset, song in (("train", "train", "a"), ("train", "valid", "b"), ("all", "test", "b")):
+        assert scored(tmp_path / scores / subset / "001.json") == scored(plain / "test" / f"{song}.json")
+    flat = tmp_path / "flat"
+    shutil.copytree(folders[1] / "a", flat / "001")
+    assert evaluate((sides[0], flat), tmp_path / "ambiguous") == 1
+    assert not list((tmp_path / "ambiguous").rglob("001.json"))
+
+
+def test_targets_change_no_score(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(folders, tmp_path / "all") == 0
+    whole = json.loads((tmp_path / "all/test/a.json").read_text())["targets"]
+    assert evaluate(folders, tmp_path / "one", "--targets", "vocals") == 0
+    (folders[1] / "a/drums.wav").unlink()
+    assert evaluate(folders, tmp_path / "alone", "--targets", "vocals", "--songs", "a") == 0
+    for name in ("one", "alone"):
+        targets = json.loads((tmp_path / name / "test/a.json").read_text())["targets"]
+        assert targets == [target for target in whole if target["name"] == "vocals"]
+    for option, known in (("--targets", "drums, vocals"), ("--songs", "a, b")):
+        assert evaluate(folders, tmp_path / "none", option, "vocal") == 1
+        assert f"{option} vocal: {folders[0]} has none of this name; there are {known}" in capsys.readouterr().err
+
+
+def doubts(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines on stderr but for progress and the summary."""
+    lines = capsys.readouterr().err.splitlines()
+    return [line for line in lines if line.startswith("rnnsep:") and "could not be scored" not in line]
+
+
+def rearranged(root: Path, place: str) -> Path:
+    """The songs of `root` in another layout: `place` has fields for song and source."""
+    target = root.parent / f"{root.name} rearranged"
+    for path in root.rglob("*.wav"):
+        new = target / place.format(song=path.parent.name, source=path.stem)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, new)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("references", "estimates"),
+    [
+        ("{song}/{source}.wav", "htdemucs/{song}/{source}.wav"),
+        ("{song}/{source}.wav", "{song}_{source}.wav"),
+        ("{song}/{source}.wav", "{song}/{song}_{source}.wav"),
+        ("{song}/{source}.wav", "1_{song}_({source})_model.wav"),
+        ("{song}/{source}.wav", "{song}.stem/{source}.WAV"),
+        ("{song}/{source}.wav", "{song}_umxl/{source}.wav"),
+        ("{song}/{source}.wav", "{source}/{song}.wav"),
+        ("{song}/{source}.wav", "{song}/{source}/part.wav"),
+        ("Sources/Test/{song}/{source}.wav", "test/{song}/{source}.wav"),
+        ("{song} - {source}.wav", "{song}/{source}.wav"),
+        ("...{song} [live]/{source}.wav", "...{song} [live]/{source}.wav"),
+        ("Beyonc\u00e9 {song}/{source}.wav", "Beyonce\u0301 {song}/{source}.wav"),
+    ],
+)
+def test_layouts(folders: tuple[Path, Path], tmp_path: Path, references: str, estimates: str) -> None:
+    assert evaluate(folders, tmp_path / "plain") == 0
+    one, other = rearranged(folders[0], references), rearranged(folders[1], estimates)
+    assert evaluate((one, other), tmp_path / "scores", "--songs", "*") == 0
+    found = score_files(tmp_path / "scores" / "test")
+    for path, name in zip(found, ("a", "b"), strict=True):
+        assert scored(path) == scored(tmp_path / "plain" / "test" / f"{name}.json")
+    assert evaluate((one, other), tmp_path / "one song", "--songs", found[0].stem) == 0
+    assert len(score_files(tmp_path / "one song" / "test")) == 1
+
+
+def test_links_have_their_own_name(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "b").symlink_to(folders[0] / "a")
+    shutil.rmtree(folders[1] / "a")
+    assert evaluate((tmp_path / "links", folders[1]), tmp_path / "scores", "--songs", "b") == 0
+    assert scored(tmp_path / "scores/test/b.json")["drums"][0] < 0  # a is not b
+
+
+def test_two_systems_are_not_mixed(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for system in ("htdemucs", "mdx"):
+        shutil.copytree(folders[1], tmp_path / "separated" / system)
+    assert evaluate((folders[0], tmp_path / "separated"), tmp_path / "scores") == 1
+    assert "several estimates of this song" in capsys.readouterr().err
+
+
+def test_other_and_accompaniment_depend_on_the_other_sources(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    four = {"vocals": sound(0), "drums": sound(1), "bass": sound(2), "other": sound(3)}
+    estimated = {name: audio + 0.2 * sound(50 + index) for index, (name, audio) in enumerate(four.items())}
+    rest = {"accompaniment": four["drums"] + four["bass"] + four["other"]}
+    no_vocals = {"no_vocals": estimated["drums"] + estimated["bass"] + estimated["other"]}
+    shares = {"other": 0.25, "guitar": 0.25, "piano": 0.5}
+    six, six_estimated = (side | {n: g * side["other"] for n, g in shares.items()} for side in (four, estimated))
+    vocals = {"vocals": four["vocals"]}, {"vocals": estimated["vocals"]}
+    expected = scored_songs(tmp_path / "4", four, estimated)
+    assert scored_songs(tmp_path / "6e", four, six_estimated) == pytest.approx(expected, abs=1e-4)
+    assert scored_songs(tmp_path / "6r", six, estimated) == pytest.approx(expected, abs=1e-4)
+    assert capsys.readouterr().err.count("is the sum of other, guitar, piano") == 2
+    two = scored_songs(tmp_path / "2", vocals[0] | rest, vocals[1] | no_vocals)
+    assert scored_songs(tmp_path / "2e", vocals[0] | rest, estimated) == pytest.approx(two, abs=1e-4)
+    both = {"vocals": expected["vocals"], "accompaniment": two["accompaniment"]}
+    for name, own in (("4a", four), ("5a", four | rest)):
+        found = scored_songs(tmp_path / name, own, vocals[1] | no_vocals, "--accompaniment")
+        assert found == pytest.approx(both, abs=1e-4)
+
+
+def scored_songs(
+    folder: Path, references: dict[str, NDArray[Any]], estimates: dict[str, NDArray[Any]], *options: str
+) -> dict[str, float]:
+    """The SDR and SIR of the first frame by target, of a song with these sources."""
+    for root, side in (("references", references), ("estimates", estimates)):
+        for name, audio in side.items():
+            write(folder / root / "song" / f"{name}.wav", audio)
+    assert evaluate((folder / "references", folder / "estimates"), folder / "scores", *options) == 0
+    targets = json.loads((folder / "scores/test/song.json").read_text())["targets"]
+    return {target["name"]: target["frames"][0]["metrics"]["SDR"] for target in targets}
+
+
+@pytest.mark.parametrize("late", [1105, -300, 0])
+def test_delays_are_removed_on_request(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], late: int
+) -> None:
+    assert evaluate(folders, tmp_path / "plain") == 0
+    for path in folders[1].rglob("*.wav"):
+        audio = soundfile.read(path, dtype="float32")[0]
+        write(path, np.concatenate((np.zeros((max(late, 0), 2), np.float32), audio))[max(-late, 0) :])
+    assert evaluate(folders, tmp_path / "aligned", "--align") == 0
+    assert capsys.readouterr().err.count(f"begins {abs(late)} samples") == 2 * bool(late)
+    for name in ("a", "b"):  # but the first or last frame, where samples are missing
+        plain, aligned = (scored(tmp_path / scores / f"test/{name}.json") for scores in ("plain", "aligned"))
+        for source in SOURCES:
+            assert aligned[source][1] == pytest.approx(plain[source][1], abs=1e-4)
+
+
+def test_compressed_references_are_read_once_and_leave_nothing(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for path in folders[0].rglob("*.wav"):
+        write(path.with_suffix(".ogg"), soundfile.read(path, dtype="float32")[0], RATE)
+        path.unlink()
+    assert evaluate(folders, tmp_path / "scores") == 0
+    names = {path.name for path in (tmp_path / "scores/test").iterdir()}
+    assert names == {f"{prefix}{song}.json" for prefix in ("", ".made-from-") for song in ("a", "b")}
+
+
+@pytest.mark.parametrize("place", ["file", "file/scores", "/proc/scores"])
+def test_a_place_that_cannot_be_written_is_one_line(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (tmp_path / "file").touch()
+    assert evaluate(folders, tmp_path / place) == 1
+    assert len(doubts(capsys)) == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_scores(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(files, "write_text", full)
+    assert evaluate(folders, tmp_path / "scores") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(tmp_path.glob("scores/test/*.json"))
 
 
 def test_accompaniment_is_scored_in_a_setting_of_its_own(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -159,7 +385,11 @@ def test_arrays_and_folders_give_the_same(folders: tuple[Path, Path]) -> None:
     assert medians["drums", "uSDR"] == pytest.approx(usdr, abs=1e-4)
 
 
-def test_a_missing_estimate_in_memory_is_an_error() -> None:
+def test_impossible_arrays_are_errors() -> None:
+    with pytest.raises(ValueError, match=r"vocals: .* but is \(2, 16000\); transpose it"):
+        rnnsep.evaluate({"vocals": sound(0).T, "drums": sound(1).T}, {"vocals": sound(2).T, "drums": sound(3).T}, RATE)
+    with pytest.warns(UserWarning, match="200 samples are so few that filters fit any estimate"):
+        rnnsep.evaluate(*[{name: sound(k)[:200] for k, name in enumerate(SOURCES)}] * 2, RATE)
     with pytest.raises(UserError, match="no estimate of drums"):
         rnnsep.evaluate({"vocals": sound(0), "drums": sound(1)}, {"vocals": sound(2)}, RATE)
     with pytest.raises(UserError, match="give one rate"):

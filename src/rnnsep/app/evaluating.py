@@ -255,7 +255,7 @@ def _json(path: Path) -> Any:
 def _attempt(params: EvaluationParams, options: Options, job: _Job) -> Outcome:
     """Score a song, or keep its scores; those of an earlier run that no longer hold are removed."""
     name, path = job.song.name, job.path
-    record = path.with_name(f".{path.stem}.json")  # what the scores were made from, and warnings
+    record = path.with_name(f".made-from-{path.name}")  # what the scores were made from, and warnings
     try:
         estimate = _estimate(job)
         made_from = _digest(job.song, estimate)

@@ -82,7 +82,8 @@ def _below(
     files = _audio(folder)
     parts = {path: tuple(found) for path in folders if spelt(path.name) in known and (found := _audio(path))}
     titles = [{spelt(file.stem) for file in found} for found in parts.values()]
-    if len(parts) > 1 and not files and all(title == titles[0] for title in titles):
+    alike = len(parts) > 1 and all(title == titles[0] for title in titles)
+    if alike and not files and plainly(folder.name) not in songs:
         yield from _by_source(folder, subset, parts)
     else:
         for file in files:
