@@ -177,7 +177,9 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, paths: list[str], line:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "line"), [("b", "a link to .*, which does not exist"), ("b/drums.wav", "No such file")])
+@pytest.mark.parametrize(
+    ("name", "line"), [("b", "a link to .*, which does not exist"), ("b/drums.wav", "No such file")]
+)
 def test_a_link_to_nothing_is_one_line(small_tree: Path, tmp_path: Path, name: str, line: str) -> None:
     """As left by a drive that is not mounted, or by git-annex before the content is there."""
     (small_tree / "train" / name).rename(tmp_path / "elsewhere")

@@ -1,6 +1,7 @@
 """A small finished run: songs of noise, made-up estimates and scores."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.writing import write_wav
 from rnnsep.tables.outputs import TablesParams, aggregate
 from rnnsep.tables.statistics import METRICS
+from tests.networks import DEFAULT
 from tests.tables.systems import SONG_METRICS
 
 ODD = "Zoë & <script>“Co” 'x' \"y\" [1]"
@@ -56,7 +58,8 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
     model = {
         "sources": list(sources),
         "stft": {"sample_rate": 44100, "window": 2048, "hop": 1024, "channels": "mono", "taper": "hann"},
-        "rnn": {"cell": "gru", "layers": 3, "units": 256, "bidirectional": False, "mask": "softmax"},
+        "network": asdict(DEFAULT.network),
+        "networks": 1,
         "provenance": {"best_epoch": 2, "tensorflow": "2.21.0"},
     }
     (root / "models" / "model.json").write_text(json.dumps(model))

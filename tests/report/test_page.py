@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from rnnsep.running.errors import UserError
 from rnnsep.tables import sheets
 from rnnsep.tables.outputs import TablesParams, aggregate
 from rnnsep.tables.statistics import METRICS
+from tests.networks import DEFAULT
 from tests.tables.systems import SONG_METRICS
 
 
@@ -237,31 +239,9 @@ def test_separation_in_words(shown, words):
     assert separating(shown) == words
 
 
-@pytest.mark.parametrize(
-    ("rnn", "others", "words"),
-    [
-        ({"recurrent": None, "bidirectional": True}, {}, "3 × LSTM of 8 units, bidirectional"),
-        ({"recurrent": [2]}, {}, "3 layers of 8 units, unidirectional; LSTM: layer 2, others dense"),
-        ({"recurrent": [0]}, {"networks": 3}, "3 dense layers of 8 units; ensemble of 3"),
-        (
-            {"bands": 20, "shared": False},
-            {},
-            "band-split (20 bands), 3 × LSTM of 8 units, unidirectional; one network per source",
-        ),
-        ({"cell": "vanilla"}, {}, "3 × vanilla RNN of 8 units, unidirectional"),
-        ({"cell": "minimal"}, {}, "3 × MINIMAL of 8 units, unidirectional"),
-        (
-            {},
-            {"networks": 2, "blended": {"cell": "gru", "layers": 3, "units": 8, "bands": 20}},
-            "3 × LSTM of 8 units, unidirectional; blended with band-split (20 bands), 3 × GRU of 8 units,"
-            " unidirectional; ensemble of 2",
-        ),
-        ({}, {"enhancer": {}}, "3 × LSTM of 8 units, unidirectional; enhancement network"),
-    ],
-)
-def test_networks_in_words(rnn, others, words):
-    model = {"rnn": {"cell": "lstm", "layers": 3, "units": 8} | rnn} | others
-    assert network(model) == words
+def test_networks_in_words():
+    model = {"network": asdict(DEFAULT.network), "networks": 3, "enhancer": {}}
+    assert network(model) == "3 × GRU of 256 units, unidirectional; ensemble of 3; enhancement network"
 
 
 def test_the_smallest_possible_p_of_few_songs():
