@@ -70,7 +70,8 @@ def separate(
     if not np.isfinite(mixture).all():
         raise ValueError("audio holds NaN, infinity or values beyond float32")
     if model is None or isinstance(model, Path | str):
-        model = loaded(find_model(model))
+        folder = find_model(model)
+        model = loaded(folder, model_digest(folder))
     with threadpool_limits(1):  # so that samples do not depend on the number of cores
         parts = list(blocks.separate(mixture, rate, model, params))
     # (nb_sources, nb_samples, nb_channels) -> the same, or (nb_sources, nb_samples)
@@ -78,13 +79,9 @@ def separate(
     return dict(zip(model.sources, estimates, strict=True))
 
 
-def loaded(folder: Path) -> Separator:
-    """The model in `folder`; the last one is kept in memory. Raises `UserError` if there is none."""
-    return _loaded(folder, model_digest(folder))
-
-
 @lru_cache(maxsize=1)
-def _loaded(folder: Path, _: str) -> Separator:
+def loaded(folder: Path, digest: str) -> Separator:  # noqa: ARG001  # after a change of its files, a model is loaded again
+    """The model in `folder`, whose files have this digest. The last one is kept in memory."""
     return load_model(folder)
 
 

@@ -64,7 +64,8 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: 
     Finished songs are kept. A file that cannot be separated does not stop the others. Raises `UserError` if there is
     no such model or no such source.
     """
-    known = loaded(models).sources
+    digest = model_digest(models)
+    known = loaded(models, digest).sources
     for source in options.sources:
         if source not in known:
             raise UserError(f"{models}: separates {', '.join(known)}, but not {source}")
@@ -72,18 +73,18 @@ def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: 
         raise UserError(f"{models}: separates a source called {RESIDUAL}; omit --residual")
     songs = places(inputs, folder)
     try:
-        return parallel_map(partial(_attempt, models, options), songs, "separate")
+        return parallel_map(partial(_attempt, models, digest, options), songs, "separate")
     except BaseException:  # killed or interrupted workers leave half a file
         for song in songs:
             remove_partial(song.folder)
         raise
 
 
-def _attempt(models: Path, options: Options, song: Outcome) -> Outcome:
+def _attempt(models: Path, digest: str, options: Options, song: Outcome) -> Outcome:
     if song.state == "failed":
         return song
     try:
-        return _separate_file(models, options, song)
+        return _separate_file(models, digest, options, song)
     except UserError as error:
         message = str(error)
     except OSError as error:
@@ -93,16 +94,16 @@ def _attempt(models: Path, options: Options, song: Outcome) -> Outcome:
     return replace(song, state="failed", message=message)
 
 
-def _separate_file(models: Path, options: Options, song: Outcome) -> Outcome:
+def _separate_file(models: Path, digest: str, options: Options, song: Outcome) -> Outcome:
     path = song.path
     if not path.is_file():
         raise UserError(f"{path}: {'is not a file' if path.exists() else 'no such file or folder'}")
-    model = loaded(models)
+    model = loaded(models, digest)
     sources = [source for source in model.sources if source in (options.sources or model.sources)]
     names = [*sources, RESIDUAL] if options.residual else sources
     targets = [song.folder / f"{name}.{options.format}" for name in names]
     how = {"filter": options.filter, "temperature": options.temperature, "subtype": options.subtype}
-    made = {"song": file_digest(path), "model": model_digest(models), **how}
+    made = {"song": file_digest(path), "model": digest, **how}
     mark = f"{MARK}, {json.dumps(made | ({'parts': names} if options.residual else {}))[1:]}"
     if not options.overwrite:
         marks = [mark_of(target) for target in targets]

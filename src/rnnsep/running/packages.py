@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 
 # what the package imports (module names) of the extra `pipeline`
-PIPELINE = ("dvc", "filelock", "jinja2", "keras", "musdb", "museval", "PIL", "tensorflow", "vl_convert")
+PIPELINE = ("dvc", "filelock", "jinja2", "jsonschema", "keras", "musdb", "museval", "PIL", "tensorflow", "vl_convert")
 
 
 def require(*names: str) -> None:
