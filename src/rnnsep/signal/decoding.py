@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.running.progress import warn
 from rnnsep.signal.audio import reason
+from rnnsep.signal.ogg import is_complete, last_page
 
 OPEN_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -27,8 +28,6 @@ SLACK = 0.1  # s by which the declared length may exceed the decoded one, for a 
 EXACT = frozenset(["aiff", "au", "caf", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "tta", "w64", "wav", "wv"])
 MICROSECONDS = 1e-6  # s, the unit of a container's duration
 MP3_LENGTH = re.compile(rb"\xff[\xe0-\xff].{7,34}(Xing|Info|VBRI)", re.DOTALL)  # the frame of a header that has one
-LONGEST_FRAME = 8192  # samples, of Vorbis; ffmpeg does not cut the last one in files of a single page
-PAGE = 65307  # bytes of the largest page of Ogg
 
 
 def decode(
@@ -64,9 +63,6 @@ def _decoded(path: Path, number: int, rate: int, report: Callable[[str], object]
         try:
             while part := list(islice(frames, FRAMES)):
                 block = np.concatenate(part)
-                if nb_samples == 0 and len(part) < FRAMES and container.format.name == "ogg":
-                    surplus = len(block) - round(_seconds(stream) * rate)
-                    block = block[: -surplus or None] if 0 <= surplus < LONGEST_FRAME else block
                 if not np.isfinite(block).all():
                     raise UserError(f"{path}: holds NaN or infinity; fix or remove it")
                 nb_samples += len(block)
@@ -78,7 +74,7 @@ def _decoded(path: Path, number: int, rate: int, report: Callable[[str], object]
         estimate, length = _seconds(stream), _exact_length(path, container, stream, decoding.begin)
     remarks = []
     missing = max(0.0, (estimate if length is None else length) - nb_samples / rate)
-    if _lacks_end(path):
+    if (page := last_page(path)) and not is_complete(page):
         remarks.append("truncated: its last page is missing, and with it an unknown part of the end")
     elif decoding.faults or (length is not None and missing > SLACK):
         bound = "" if length is not None and missing else "up to " if estimate else "at least "
@@ -110,18 +106,6 @@ def _exact_length(path: Path, container: Any, stream: Any, begin: int) -> float 
     elif kind not in EXACT:
         return None
     return _seconds(stream) or None
-
-
-def _lacks_end(path: Path) -> bool:
-    """Whether a file is Ogg and its last page is incomplete or not marked as the last one."""
-    with open(path, "rb") as file:
-        if file.read(4) != b"OggS":
-            return False
-        file.seek(max(0, path.stat().st_size - 2 * PAGE))
-        end = file.read()
-    page = end[end.rfind(b"OggS\0") :]
-    body = sum(page[27 : 27 + page[26]]) if len(page) > 26 else PAGE
-    return len(page) < 27 or len(page) < 27 + page[26] + body or not page[5] & 4
 
 
 class _Decoding:

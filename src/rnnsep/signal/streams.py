@@ -1,6 +1,7 @@
 """Audio streams: samples that are read in slices, and adaptors between them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AGAIN, AudioFile, TruncatedError
+from rnnsep.signal.ogg import is_single
 
 # files in a folder that are taken for songs; a file that is given by name may have any ending
 ENDINGS = frozenset(
@@ -94,9 +96,7 @@ class Decoded:
     def measured(cls, path: Path) -> "Decoded":
         """Raises `UserError` if the file holds no audio that can be decoded."""
         warnings: list[str] = []
-        from rnnsep.signal.decoding import decode  # its import takes 0.1 s, and most files need no decoder
-
-        rate, blocks = decode(path, report=warnings.append)
+        rate, blocks = _forwards(path, warnings.append)
         nb_samples = nb_channels = 0
         for block in blocks:
             nb_samples, nb_channels = nb_samples + len(block), block.shape[1]
@@ -114,9 +114,7 @@ class Decoded:
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The whole stream in blocks (nb, nb_channels)."""
-        from rnnsep.signal.decoding import decode
-
-        return decode(self.path, report=_silent)[1]
+        return _forwards(self.path, _silent)[1]
 
     def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
         """Samples `part` as float32 (nb, nb_channels)."""
@@ -177,6 +175,17 @@ def open_audio(path: Path) -> AudioFile | Decoded:
             decoded.warning = decoded.warning or str(error).removesuffix(f"; {AGAIN}")
         return decoded
     return audio
+
+
+def _forwards(path: Path, report: Callable[[str], object]) -> tuple[int, Iterator[NDArray[np.float32]]]:
+    """See `decode`. libsndfile decodes Ogg, since ffmpeg loses the end of short Vorbis files."""
+    if is_single(path):
+        audio = AudioFile(path)
+        with suppress(UserError):
+            return audio.rate, audio.blocks()
+    from rnnsep.signal.decoding import decode  # its import takes 0.1 s, and most files need no decoder
+
+    return decode(path, report=report)
 
 
 def _silent(_: str) -> None:
