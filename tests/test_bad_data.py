@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import soundfile
@@ -32,6 +31,7 @@ from rnnsep.signal.corpus import Corpus
 from rnnsep.signal.stft import StftParams
 from rnnsep.tables.outputs import TablesParams, aggregate
 from tests.corpora.test_collect import SYNTHETIC
+from tests.sound import encode, tone
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
 SCORES = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
@@ -79,6 +79,7 @@ def song(noise: Noise, seed: int, nb_samples: int = 8000) -> dict[str, NDArray[n
     return {name: noise(seed + number, nb_samples, 1) for number, name in enumerate(("drums", "vocals"))}
 
 
+@pytest.mark.long
 def test_two_hundred_songs_of_a_second(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
     songs = {f"{'test' if i < 20 else 'train'}/{i}": song(noise, 2 * i) for i in range(200)}
     metrics = through(write_tree(tmp_path / "songs", songs), tmp_path)
@@ -119,29 +120,7 @@ def test_other_audio_called_wav_is_read_as_what_it_is(
     soundfile.write(path, noise(0, 8000, 1), 8000, subtype, format=kind)
     read, _ = soundfile.read(path, dtype="float32", always_2d=True)
     corpus = corpus_of(root, tmp_path / "corpus")
-    np.testing.assert_allclose(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read, rtol=0, atol=1e-7)
-
-
-@pytest.mark.parametrize("how", ["wav size 0", "wav size 0x7ffff000", "flac length 0"])
-def test_stems_of_a_pipe_are_read_to_their_end(
-    tmp_path: Path, noise: Noise, write_tree: Write, capsys: pytest.CaptureFixture[str], how: str
-) -> None:
-    songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
-    form, *_, value = how.split()
-    root = write_tree(tmp_path / "songs", songs, suffix=f".{form}")
-    for path in root.rglob(f"*.{form}"):
-        content = bytearray(path.read_bytes())
-        if form == "wav":
-            content[40:44] = int(value, 0).to_bytes(4, "little")
-        else:
-            content[21] &= 0xF0
-            content[22:26] = bytes(4)
-        path.write_bytes(content)
-    corpus = corpus_of(root, tmp_path / "corpus")
-    for one in corpus.songs:
-        found = np.asarray(corpus.stem(one, "drums")) * 32768
-        np.testing.assert_array_equal(found, songs[f"{one.subset}/{one.name}"]["drums"])
-    assert "damaged" not in capsys.readouterr().err
+    np.testing.assert_array_equal(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read)
 
 
 def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
@@ -161,19 +140,13 @@ def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
 
 def test_surround_streams_of_a_container_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "song.stem.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100, layout="5.1")
-        audio = np.random.default_rng(0).uniform(-0.1, 0.1, (6, 44100)).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(audio, format="fltp", layout="5.1")
-        frame.sample_rate = 44100
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
+    encode(path, tone(1, nb_channels=6), codec="aac")
     recording = Recording("song", "train", "train", {"mixture": Stem(path, 0), "vocals": Stem(path, 0)})
     with pytest.raises(UserError, match=r"only mono and stereo can be scored; .*train/song \(6 channels\)"):
         make_songs([recording], Choice(("vocals",)), tmp_path, "exact")
 
 
-@pytest.mark.parametrize(("subtype", "gain"), [("FLOAT", 1.0), ("FLOAT", 12.0), ("PCM_24", 0.5), ("DOUBLE", 4.0)])
+@pytest.mark.parametrize(("subtype", "gain"), [("FLOAT", 12.0), ("PCM_24", 0.5)])
 def test_float_and_scaled_corpora_score_like_others(
     tmp_path: Path, noise: Noise, write_tree: Write, subtype: str, gain: float
 ) -> None:
@@ -217,7 +190,7 @@ def test_what_may_not_be_read_or_written_is_one_line(noise: Noise, write_tree: W
         (folder / forbidden).chmod(0o755)
 
 
-@pytest.mark.skipif(not os.environ.get("RNNSEP_LONG"), reason="minutes; RNNSEP_LONG=1 asks for it")
+@pytest.mark.long
 def test_a_song_of_three_hours_needs_no_more_memory(tmp_path: Path) -> None:
     for name in ("train/long", "train/short", "test/short"):
         (tmp_path / "songs" / name).mkdir(parents=True)

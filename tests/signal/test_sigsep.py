@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.signal import sigsep
 from rnnsep.signal.decoding import decode
+from tests.sound import encode
 
 Noise = Callable[..., NDArray[np.int16]]
 
@@ -86,7 +87,7 @@ def test_tracks_of_stem_files_have_16_bits(tmp_path: Path) -> None:
     """The samples that ffmpeg's own converter (here through PyAV) makes of the decoded streams."""
     (tmp_path / "test").mkdir()
     path = tmp_path / "test" / "a.stem.mp4"
-    write_stems(path, 1.3 * np.random.default_rng(0).uniform(-1, 1, (5, 8192, 2)).astype(np.float32))
+    encode(path, *1.3 * np.random.default_rng(0).uniform(-1, 1, (5, 8192, 2)), codec="aac")
     track = sigsep.musdb().DB(root=str(tmp_path), subsets=["test"])[0]
     wanted = [converted(path, stream) for stream in range(5)]
     assert wanted[0].min() == -1
@@ -95,17 +96,6 @@ def test_tracks_of_stem_files_have_16_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(track.stems, wanted)
     np.testing.assert_array_equal(track.targets["drums"].audio, wanted[1])
     np.testing.assert_array_equal(track.targets["accompaniment"].audio, sum(wanted[1:4]))
-
-
-def write_stems(path: Path, stems: NDArray[np.float32]) -> None:
-    """A .stem.mp4 of `stems` (nb_stems, nb_samples, 2)."""
-    with av.open(str(path), "w", format="mp4") as container:
-        streams = [container.add_stream("aac", rate=44100, layout="stereo") for _ in stems]
-        for stream, stem in zip(streams, stems, strict=True):
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(stem.T), format="fltp", layout="stereo")
-            frame.sample_rate = 44100
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
 
 
 def converted(path: Path, stream: int) -> NDArray[np.float64]:
