@@ -36,9 +36,11 @@ SOUND = np.random.default_rng(0).integers(-9000, 9000, (30_000, 2), np.int16)
 STRAY = np.random.default_rng(0).bytes(4000)
 
 
-def written(kind: str, subtype: str = "PCM_16", audio: NDArray[np.generic] = SOUND, rate: int = RATE) -> bytes:
+def written(
+    kind: str, subtype: str = "PCM_16", audio: NDArray[np.generic] = SOUND, rate: int = RATE, endian: str = "FILE"
+) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio, rate, subtype, format=kind)
+    soundfile.write(buffer, audio, rate, subtype, endian, kind)
     return buffer.getvalue()
 
 
@@ -71,6 +73,9 @@ AUDIO: dict[str, tuple[bytes, str]] = {  # content, and the warning (WHOLE: none
     "w64 from a pipe": (put(written("W64"), b"data", 12, bytes(8)), WHOLE),
     "flac from a pipe": (unknown_length(FLAC), WHOLE),
     "flac called wav": (FLAC, WHOLE),
+    "big-endian wav": (written("WAV", endian="BIG"), WHOLE),
+    "wav with a tag at its end": (WAV + b"TAG" + bytes(125), WHOLE),
+    "wav with a note": (WAV[:36] + b"LIST\x05\0\0\0INFOx\0" + WAV[36:], WHOLE),
     "half a wav": (half(WAV), LOST),
     "half an rf64": (half(RF64), LOST),
     "half an aiff": (half(AIFF), LOST),
@@ -132,6 +137,20 @@ def test_a_wav_beyond_4_gib_is_read_to_its_end(tmp_path: Path, subtype: str, wid
         assert audio.shape == (nb_samples, 2)
         np.testing.assert_array_equal(audio[nb_samples - 800 : nb_samples] * 32768, sound)
         assert not audio[nb_samples - 900 : nb_samples - 800].any()
+
+
+def test_codecs_within_a_wav_are_decoded(tmp_path: Path) -> None:
+    """Those that libsndfile reads without seeking or cuts short, too."""
+    path = tmp_path / "a.wav"
+    encode(path, tone(1), codec="libmp3lame")
+    with open_audio(path) as audio:
+        assert len(audio[:]) == audio.nb_samples == pytest.approx(44100, abs=2500)
+    sine = tone(1, RATE, 1)
+    for subtype in ("GSM610", "IMA_ADPCM", "MS_ADPCM", "ULAW", "PCM_U8"):
+        path.write_bytes(written("WAV", subtype, sine))
+        with open_audio(path) as audio:
+            assert len(audio[4000:]) == audio.nb_samples - 4000
+            assert np.mean((audio[: len(sine)] - sine) ** 2) < 0.01 * np.mean(sine**2)
 
 
 def decoded(path: Path) -> tuple[int, NDArray[np.float32], str]:

@@ -152,6 +152,8 @@ def _check(path: Path, file: soundfile.SoundFile) -> None:
         raise UserError(f"{path}: empty: holds no samples")
     if file.frames > LONGEST:
         raise UserError(f"{path}: does not say how many samples it holds")
+    if not file.seekable():
+        raise UserError(f"{path}: is not at random access")
     for remark in SIZES.finditer(file.extra_info):
         declared, held = int(remark[2]), int(remark[3])
         header = path.stat().st_size - held  # some recorders count it too

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AGAIN, AudioFile, TruncatedError
+from rnnsep.signal.audio import AGAIN, INTEGERS, AudioFile, TruncatedError
 from rnnsep.signal.ogg import is_single
 
 # files in a folder that are taken for songs; a file that is given by name may have any ending
@@ -22,7 +22,9 @@ ENDINGS = frozenset(
     ]
 )
 
-DIRECT = frozenset([b"RIFF", b"RF64", b"BW64", b"fLaC", b"FORM", b"riff", b"caff", b".snd"])  # beginnings of files
+# how files begin that libsndfile may read; ffmpeg reads RIFX, which is big-endian, as noise
+DIRECT = frozenset([b"RIFF", b"RIFX", b"RF64", b"BW64", b"fLaC", b"FORM", b"riff", b"caff", b".snd"])
+SAMPLES = INTEGERS | {"FLOAT", "DOUBLE", "ULAW", "ALAW"}  # formats that are read at random access
 
 
 class Audio(Protocol):
@@ -152,7 +154,7 @@ def open_audio(path: Path) -> AudioFile | Decoded:
     """
     The audio of any file as a stream.
 
-    Whole files of integers or floats, such as WAV, FLAC and AIFF, are read at random access. Anything else is decoded
+    Whole files of integers or floats (WAV, FLAC, AIFF and the like) are read at random access. Anything else is decoded
     as ffmpeg does it: damaged and truncated files as far as they can be, with a `warning`. Raises `UserError` if
     nothing can be decoded.
     """
@@ -165,16 +167,20 @@ def open_audio(path: Path) -> AudioFile | Decoded:
         return Decoded.measured(path)
     audio = AudioFile(path)
     try:
-        audio.nb_samples  # noqa: B018 - opens it
+        if audio.subtype in SAMPLES:
+            return audio
+        problem: UserError | None = None
     except UserError as error:
-        try:
-            decoded = Decoded.measured(path)
-        except UserError:
-            raise error from None
-        if isinstance(error, TruncatedError):
-            decoded.warning = decoded.warning or str(error).removesuffix(f"; {AGAIN}")
-        return decoded
-    return audio
+        problem = error
+    try:
+        decoded = Decoded.measured(path)
+    except UserError:
+        if problem:
+            raise problem from None
+        return audio  # in a codec that only libsndfile knows
+    if isinstance(problem, TruncatedError):
+        decoded.warning = decoded.warning or str(problem).removesuffix(f"; {AGAIN}")
+    return decoded
 
 
 def _forwards(path: Path, report: Callable[[str], object]) -> tuple[int, Iterator[NDArray[np.float32]]]:
