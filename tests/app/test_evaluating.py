@@ -110,9 +110,12 @@ def test_finished_songs_are_kept_and_other_options_are_an_error(
         ("reference's rate", 1, "b: files differ in rate: vocals 8000 Hz, drums 16000 Hz; resample them"),
         ("short reference", 0, "b: drums.wav: 9000 samples, another reference 16000; it is padded with zeros"),
         ("mono reference", 0, "b: drums.wav: mono, another reference has 2 channels; it is the same in all of them"),
+        ("only reference", 0, "b: vocals is the only reference; SIR is infinite"),
+        ("many files", 1, "references/b: holds 42 files; expected a folder per song, a file per source"),
+        ("repeated", 0, "b: the estimates of drums, vocals are the same"),
         ("two files", 1, "drums is there more than once (drums.flac, drums.wav); keep one"),
         ("late", 0, "b: drums.wav: begins 700 samples (87.5 ms) late; --align removes the delay"),
-        ("low-passed", 0, "b: drums: nothing above 2.0 kHz and not rounded to 16 bits; SIR and SAR depend on rounding"),
+        ("low-passed", 0, "b: drums: nothing above"),
     ],
 )
 def test_each_fault_is_one_line_and_the_other_song_is_scored(
@@ -130,7 +133,7 @@ def test_each_fault_is_one_line_and_the_other_song_is_scored(
         "no song": lambda: shutil.rmtree(estimates / "b"),
         "extra song": lambda: shutil.copytree(estimates / "a", estimates / "c"),
         "no estimate": drums.unlink,
-        "extra estimate": lambda: shutil.copy(drums, drums.with_stem("bass")),
+        "extra estimate": lambda: write(drums.with_stem("bass"), sound(8)),
         "short": lambda: write(drums, audio[:9000]),
         "mono": lambda: write(drums, audio[:, :1]),
         "rate": lambda: write(drums, audio, 16000),
@@ -140,6 +143,12 @@ def test_each_fault_is_one_line_and_the_other_song_is_scored(
         "reference's rate": lambda: write(own, audio, 16000),
         "short reference": lambda: write(own, audio[:9000]),
         "mono reference": lambda: write(own, audio[:, :1]),
+        "only reference": lambda: [path.unlink() for path in (own, drums)],
+        "many files": lambda: [shutil.copy(own, own.with_stem(f"song {index}")) for index in range(40)],
+        "repeated": lambda: [
+            shutil.copy(drums, drums.with_stem("vocals")),
+            *(write(root / song / "bass.wav", sound(5)) for root in folders for song in "ab"),
+        ],
         "two files": lambda: write(drums.with_suffix(".flac"), audio),
         "late": lambda: write(drums, np.concatenate((np.zeros_like(audio[:700]), sound(11)[:-700]))),
         "low-passed": lambda: [

@@ -24,6 +24,7 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
 from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.signal.corpus import MIXTURE
 from rnnsep.tables import reading, sheets, statistics
 
 SETTINGS = ".evaluation.json"  # hidden, so that it is not taken for scores
@@ -264,7 +265,7 @@ def _attempt(params: EvaluationParams, options: Options, job: _Job) -> Outcome:
             return Outcome(name, "failed", (f"{path}: is not by rnnsep evaluate; give another --output",))
         if kept and kept["from"] == made_from and path.exists() and kept["scores"] == files.file_digest(path):
             return Outcome(name, "kept", tuple(kept["warnings"]), path)
-        messages: list[str] = []
+        messages = _repeated(estimate, made_from[1])
         text = _score(job.song, estimate, params, options, path.parent, messages)
         lines = [f"{name}: {message}" for message in merged(messages)]
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -303,6 +304,13 @@ def _digest(*songs: SongFiles) -> list[dict[str, list[str]]]:
     for path in {path for song in songs for paths in song.stems.values() for path in paths}:
         known[path] = files.file_digest(path)
     return [{name: [known[path] for path in paths] for name, paths in song.stems.items()} for song in songs]
+
+
+def _repeated(song: SongFiles, digests: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line on sources whose files are the same, if not all are, as those of a baseline."""
+    sources = [name for name in song.sources if song.stems[name] != song.stems.get(MIXTURE)]
+    same = [a for a in sources if any(a != b and digests[a] == digests[b] for b in sources)]
+    return [f"the estimates of {', '.join(same)} are the same"] if same and len(same) < len(sources) else []
 
 
 def _score(

@@ -23,7 +23,16 @@ from rnnsep.signal.streams import ENDINGS
 STEM_FILE = ".stem.mp4"
 STREAMS = (MIXTURE, "drums", "bass", "other", "vocals")  # of a .stem.mp4
 SUBSETS = {"train": "train", "valid": "valid", "test": "test", "dev": "train"}  # by name of the folder; DSD100 has Dev
-ACCOMPANIMENT = ("accompaniment", "instrumental", "instrumentals", "instrum", "no_vocals", "no vocals", "minus_vocals")
+ACCOMPANIMENT = (
+    "accompaniment",
+    "acc",
+    "instrumental",
+    "instrumentals",
+    "instrum",
+    "no_vocals",
+    "no vocals",
+    "minus_vocals",
+)
 # sources that are part of "other" where a song has four stems
 INSTRUMENTS = (
     *("guitar", "guitars", "piano", "keys", "keyboards", "synth", "synths", "strings", "brass", "wind", "winds"),

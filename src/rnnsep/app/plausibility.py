@@ -13,10 +13,9 @@ LENGTH = 1 << 15  # samples of a part
 REACH = 1 << 13  # samples by which an estimate may be late or early
 GAIN = 10**0.1  # by which the error must fall without the delay: 1 dB
 SMALL = 1e-3  # of the energy: an error that a delay cannot explain, since sounds that repeat are alike at many lags
-TOP = 0.97  # of half the rate: above it lies the band that a codec leaves empty first
-ROUNDING = 2.0**-30 / 12  # energy of the error of a sample that is rounded to 16 bits
-EMPTY = 0.01  # of the density of that rounding: an empty band
-RELATIVE = 1e-8  # of the mean density: where a quiet reference has an empty band
+ROUNDING = 2.0**-30 / 12  # energy of a sample's error where samples are rounded to 16 bits
+NB_BANDS = 40  # between 0 Hz and half the rate
+CLIFF = 10**3.5  # by which the density falls within three bands where a codec or a filter ends
 
 
 def delay(reference: Signal, estimate: Signal) -> int:
@@ -40,20 +39,19 @@ def delay(reference: Signal, estimate: Signal) -> int:
 
 
 def bandwidth(reference: Signal, rate: int) -> float | None:
-    """Hz up to which a reference has energy, if nothing is above, not even the noise of rounding to 16 bits."""
+    """Hz above which a reference ends, if there is even less than the noise of rounding to 16 bits; else None."""
     window = np.hanning(LENGTH)
     power, nb = np.zeros(LENGTH // 2 + 1), 0
     for _, part in _parts(reference):
         if len(part) == LENGTH and part.any():
             power += np.square(np.abs(fft.rfft(window * part)))
             nb += 1
-    if nb == 0:
+    bands = np.array_split(power / max(nb, 1) / np.square(window).sum(), NB_BANDS)
+    density = np.array([band.mean() for band in bands])
+    falls = density[:-3] / np.maximum(density[3:], np.finfo(float).tiny)
+    if nb == 0 or density[-1] > 0.7 * ROUNDING or falls.max() < CLIFF:
         return None
-    power /= nb * np.square(window).sum()
-    limit = min(EMPTY * ROUNDING, RELATIVE * power.mean())
-    if power[int(TOP * len(power)) : -1].mean() > limit:
-        return None
-    return float(np.flatnonzero(power > limit)[-1] / LENGTH * rate)
+    return float((falls.argmax() + 2) / NB_BANDS * rate / 2)
 
 
 def _parts(signal: Signal) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -23,6 +23,7 @@ from rnnsep.signal.streams import Decoded, WithChannels, open_audio
 from rnnsep.signal.writing import audio_sink
 from rnnsep.tables import statistics
 
+MOST = 32  # sources of a song
 BLOCK = 1 << 16  # samples read at a time
 VOCALS, OTHER = "vocals", "other"
 
@@ -68,6 +69,8 @@ class _Sum:
 def open_song(song: SongFiles, scratch: Path, stack: ExitStack, messages: list[str]) -> dict[str, Source]:
     """The sources of a song, in the order of `TARGETS`, with one line on each damaged file in `messages`."""
     opened: dict[str, Source] = {}
+    if len(song.stems) > MOST:
+        raise UserError(f"{song.place}: holds {len(song.stems)} files; expected a folder per song, a file per source")
     for name in statistics.ordered(song.sources, statistics.TARGETS):
         if name in song.versions:
             raise UserError(f"{song.place}: {name} is there more than once ({song.versions[name]}); keep one")
@@ -254,6 +257,8 @@ def _doubts(
     for side, signals in (("", own), ("the estimate of ", those)):
         if silent := [name for name, audio in signals.items() if _is_silent(audio)]:
             messages.append(f"{side}{', '.join(silent)} is silent; all scores of the song by BSSEval are NaN")
+    if len(own) == 1 and params.version != "v2":
+        messages.append(f"{', '.join(own)} is the only reference; SIR is infinite and SAR not told from SDR")
     nb_samples, nb_channels = next(iter(own.values())).shape
     taps = TAPS.get(params.version, 512)
     if taps > 1 and nb_samples + taps - 1 <= taps * nb_channels * len(own):
