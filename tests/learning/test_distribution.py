@@ -68,6 +68,7 @@ def alone(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_lost_worker_ends_in_one_line_and_training_resumes(alone: Path, features: Path, tmp_path: Path) -> None:
     (code, out, errors), _ = train_together(features, tmp_path, "9")
     assert code == 1, errors
@@ -99,6 +100,7 @@ assert distribution.replicas().count == 2
 """
 
 
+@pytest.mark.long
 def test_two_devices_of_a_machine_train_the_model_of_one(alone: Path, features: Path, tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-c", MIRRORED, str(features), str(tmp_path), "{}"],

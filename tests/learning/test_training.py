@@ -294,6 +294,7 @@ def test_the_masks_of_an_ensemble_are_averaged(features: Path, bands: Path, tmp_
     assert np.abs(masks[1] - masks[2]).max() > 1e-4
 
 
+@pytest.mark.long
 def test_networks_trained_in_parallel_have_the_same_bytes(
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +310,7 @@ def test_a_recipe_that_cannot_be_is_rejected_before_anything_is_read(tmp_path: P
         run(tmp_path / "no features", tmp_path, {"loss.segment": 5})
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_stereo_network_with_all_options_trains_and_separates(tmp_path: Path) -> None:
     write_bands(tmp_path / "corpus", seconds=0.5, nb_channels=2)
     params = changed(STFT, {"channels": "stereo"})
