@@ -40,6 +40,7 @@ TAIL = """
 
 
 def page() -> str:
+    """The template with Vega in it."""
     # in a function, since its names must not meet those of the page; an end of script in a string must not end it
     bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE).replace("</script", "<\\/script")
     return f"{HEAD}(() => {{\n{bundle}\n}})();{TAIL}"

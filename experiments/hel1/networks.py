@@ -114,4 +114,5 @@ def _put(document: dict[str, Any], key: str, value: Any) -> None:
 
 
 def key_of(values: Any) -> str:
+    """A short hash of `values`."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

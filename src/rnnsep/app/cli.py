@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `separate`."""
     command = commands.add_parser(
         "separate",
         help="separate songs of your own",
@@ -94,6 +95,7 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def separate(options: argparse.Namespace) -> None:
+    """Separate the songs and print what became of each."""
     from rnnsep.app.songs import Options, separate_files
     from rnnsep.network.packaged import described, find_model
 
@@ -123,6 +125,7 @@ def separate(options: argparse.Namespace) -> None:
 
 
 def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `models`."""
     command = commands.add_parser(
         "models",
         help="list the packaged models",
@@ -133,6 +136,7 @@ def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def models(_: argparse.Namespace) -> None:
+    """Print the packaged models, one a line."""
     from rnnsep.network.packaged import cards
 
     for card in cards():
@@ -140,6 +144,7 @@ def models(_: argparse.Namespace) -> None:
 
 
 def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `evaluate`."""
     command = commands.add_parser(
         "evaluate",
         help="score estimates against references",
@@ -176,6 +181,7 @@ def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def evaluate(options: argparse.Namespace) -> None:
+    """Score the estimates and print the table."""
     from rnnsep.app.evaluating import evaluate_folders, evaluation_params, table
     from rnnsep.app.sources import Options
 
@@ -200,6 +206,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `scores`."""
     command = commands.add_parser(
         "scores",
         help="print the scores of systems as a table",
@@ -239,6 +246,7 @@ def add_scores(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def scores(options: argparse.Namespace) -> None:
+    """Print the table of systems."""
     from rnnsep.tables import published, reading, sheets, statistics
 
     if options.folders:
@@ -272,6 +280,7 @@ def scores(options: argparse.Namespace) -> None:
 
 
 def add_preset(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `preset`."""
     command = commands.add_parser(
         "preset",
         help="list, print or run presets of published systems",
@@ -289,6 +298,7 @@ def add_preset(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def preset(options: argparse.Namespace) -> None:
+    """Print or run a preset."""
     import subprocess
 
     from rnnsep.params import read_yaml

@@ -63,6 +63,7 @@ def _parent(path: Path) -> str:
 
 
 def is_mixture(path: Path) -> bool:
+    """Whether the file is called mixture, in any case and of any format."""
     return path.stem.lower() == MIXTURE
 
 
@@ -107,6 +108,7 @@ def mark_of(path: Path) -> str | None:
 
 
 def is_utf8(path: Path) -> bool:
+    """Whether the path can be written in UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -140,6 +140,7 @@ def _stem_name(file: Path, song: Path) -> str:
 
 
 def folded(name: str) -> str:
+    """A name for comparison without regard to case and Unicode's normalisation."""
     return composed(name).casefold()
 
 

@@ -45,10 +45,9 @@ class InputParams:
 
 
 def seen(spectrum: NDArray[np.complex64], pooling: Pooling, side: bool, gain: float) -> Array:
-    """
-    The magnitudes that a network sees, from the STFT of a mixture: (nb_frames, nb_bins or more, nb_channels) to
-    (nb_frames, nb_bands, nb_channels [+ 1]).
+    """The magnitudes that a network sees, (nb_frames, nb_bands, nb_channels [+ 1]), from the STFT of a mixture.
 
+    `spectrum` is (nb_frames, nb_bins or more, nb_channels).
     A band's magnitude is the root of its energy. `side` appends the side channel (L - R) / √2, which keeps the energy.
     `gain` is a factor on the mixture.
     """

@@ -48,7 +48,7 @@ class Clock:
         self.ends = [time.monotonic()]
 
     def left(self) -> str:
-        """ ", 1:05:09 left" at the end of a round, and nothing at the end of the last.
+        """The text ", 1:05:09 left" at the end of a round, and nothing at the end of the last.
 
         The first round counts only while it is the only one, since it includes compilation.
         """

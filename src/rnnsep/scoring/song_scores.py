@@ -24,6 +24,8 @@ Scores = tuple[NDArray[Any], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationParams:
+    """Section `evaluation` of params.yaml."""
+
     engine: Literal["fast", "museval"]
     window: Annotated[float, Range(0.01)]  # seconds
     hop: Annotated[float, Range(0.01)]  # seconds

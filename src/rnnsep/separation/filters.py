@@ -27,11 +27,10 @@ class Filter(Protocol):
 def make_filter(
     name: Name, mixture: NDArray[np.complex64], masks: NDArray[np.float32], spread: Spread = np.asarray
 ) -> Filter:
-    """
-    The filter `name` for a `mixture` (nb_frames, nb_bins, nb_channels) and non-negative `masks` (nb_sources,
-    nb_frames, nb_bands, nb_channels or 1), which `spread` turns into masks of bins.
+    """The filter `name` for a mixture and non-negative masks.
 
-    With one channel the Wiener filter is the mask.
+    `mixture` is (nb_frames, nb_bins, nb_channels), `masks` (nb_sources, nb_frames, nb_bands, nb_channels or 1);
+    `spread` turns them into masks of bins. With one channel the Wiener filter is the mask.
     """
     if name == "wiener" and mixture.shape[-1] > 1:
         return Wiener(mixture, masks, spread)

@@ -67,7 +67,7 @@ class AudioFile:
 
     @property
     def subtype(self) -> str:
-        """The sample format: PCM_16, PCM_24, FLOAT, …"""
+        """The sample format, such as PCM_16, PCM_24 or FLOAT."""
         return str(self._file.subtype)
 
     def __len__(self) -> int:

@@ -109,8 +109,10 @@ def _exact_length(path: Path, container: Any, stream: Any, begin: int) -> float 
 
 
 class _Decoding:
-    """Decodes one stream and records its `begin` (byte of the first packet), `faults`, the seconds `skipped`, and how
-    the stream `changed` its format."""
+    """Decodes one stream.
+
+    Records its `begin` (byte of the first packet), `faults`, the seconds `skipped`, and how it `changed` its format.
+    """
 
     def __init__(self, rate: int):
         self.rate = rate

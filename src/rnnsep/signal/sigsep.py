@@ -110,6 +110,7 @@ def sixteen_bits(audio: NDArray[Any], whole: bool = False) -> NDArray[Any]:
 
 
 def write_audio(path: str, data: NDArray[Any], sample_rate: float = 44100.0) -> None:
+    """Write a WAV file of 16 bits."""
     write_wav(Path(path), [data], int(sample_rate))
 
 

@@ -14,6 +14,8 @@ from rnnsep.tables import overall, reading, sheets, statistics
 
 @dataclass(frozen=True, kw_only=True)
 class TablesParams:
+    """Section `tables` of params.yaml."""
+
     shared_array: bool
 
 

@@ -143,7 +143,7 @@ def markdown(sheets: Sequence[Sheet]) -> str:
 
 
 def latex(sheets: Sequence[Sheet]) -> str:
-    """LaTeX tabulars; the document needs \\usepackage{booktabs}."""
+    """LaTeX tabulars for a document with the package booktabs."""
     parts = []
     for sheet in sheets:
         columns = []

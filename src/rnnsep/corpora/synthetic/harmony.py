@@ -62,6 +62,7 @@ class Bar:
 
 
 def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
+    """One of `options`, each with equal probability."""
     return options[int(rng.integers(len(options)))]
 
 
