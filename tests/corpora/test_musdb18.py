@@ -13,7 +13,7 @@ from rnnsep.corpora import downloads, musdb18
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.decoding import decode
-from rnnsep.signal.sigsep import musdb
+from rnnsep.signal.without_ffmpeg import musdb
 from tests.corpora.test_tree import make
 
 STEMS = ("mixture", "drums", "bass", "other", "vocals")

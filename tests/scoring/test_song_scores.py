@@ -15,12 +15,12 @@ from rnnsep.params import ParamError, parse
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.ratios import song_ratios
 from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
-from rnnsep.signal import sigsep
+from rnnsep.signal import without_ffmpeg
 
 RATE = 1000
 NAMES = ["drums", "bass", "vocals"]
 ENGINES = ["fast", "museval"]
-SCHEMA = Path(sigsep.museval().__file__).parent / "musdb.schema.json"
+SCHEMA = Path(without_ffmpeg.museval().__file__).parent / "musdb.schema.json"
 
 
 def params(engine="fast", window=0.5, hop=0.5, version="v4"):
@@ -69,7 +69,7 @@ def test_it_is_what_museval_writes_for_a_track_with_scores_of_the_song_added():
     estimates = noisy(references)
     targets = {name: types.SimpleNamespace(audio=audio) for name, audio in references.items()}
     track = types.SimpleNamespace(name="Song", rate=RATE, targets=targets)
-    store = sigsep.museval().eval_mus_track(track, estimates, win=0.5, hop=0.5)
+    store = without_ffmpeg.museval().eval_mus_track(track, estimates, win=0.5, hop=0.5)
     text, _ = without_songs_scores(evaluate_song(references, estimates, RATE, params()))
     assert text == store.json
 
@@ -98,7 +98,7 @@ def test_museval_reads_the_scores(tmp_path):
     for name, content in (("ours", text), ("plain", plain)):
         (tmp_path / name / "test").mkdir(parents=True)
         (tmp_path / name / "test" / "Song.json").write_text(content)
-        stores.append(sigsep.museval().EvalStore())
+        stores.append(without_ffmpeg.museval().EvalStore())
         stores[-1].add_eval_dir(tmp_path / name)
     pd.testing.assert_frame_equal(stores[0].df, stores[1].df)
     assert len(stores[0].df) == 3 * 4 * 4
@@ -196,7 +196,7 @@ def whole(references, estimates, engine="fast"):
 def test_v3_is_bss_eval_sources_of_museval_and_nsdr_the_improvement_over_the_mixture(engine):
     references, _ = song(nb_samples=2200)
     estimates = noisy(references)
-    museval = sigsep.museval()
+    museval = without_ffmpeg.museval()
     first, second = (np.stack([audio[:, 0] for audio in one.values()]) for one in (references, estimates))
     sdr, sir, sar, _ = museval.metrics.bss_eval_sources(first, second, compute_permutation=False)
     mixtures = np.repeat(first.sum(axis=0, keepdims=True), 3, axis=0)

@@ -18,8 +18,8 @@ from rnnsep.scoring import museval_format
 from rnnsep.scoring.bsseval.frames import Signal
 from rnnsep.scoring.song_scores import TAPS, EvaluationParams, evaluate_song
 from rnnsep.signal.decoding import decode
-from rnnsep.signal.sigsep import sixteen_bits
 from rnnsep.signal.streams import Decoded, WithChannels, open_audio
+from rnnsep.signal.without_ffmpeg import sixteen_bits
 from rnnsep.signal.writing import audio_sink
 from rnnsep.tables import statistics
 

@@ -158,9 +158,9 @@ def _audio(references: Sequence[Signal], estimates: Sequence[Signal]) -> NDArray
 
 def museval() -> ModuleType:
     """museval, which finds `np.linalg.linalg.LinAlgError`, a name that NumPy 2.3 removed; NumPy stays as it is."""
-    from rnnsep.signal import sigsep
+    from rnnsep.signal import without_ffmpeg
 
-    module = sigsep.museval()
+    module = without_ffmpeg.museval()
     numpy, linalg = ModuleType("numpy"), ModuleType("linalg")
     vars(numpy).update(__getattr__=partial(getattr, np), linalg=linalg)
     vars(linalg).update(__getattr__=partial(getattr, np.linalg), linalg=np.linalg)

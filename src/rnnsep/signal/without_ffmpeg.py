@@ -1,8 +1,8 @@
-"""The door to musdb and museval, open where ffmpeg is absent.
+"""Import musdb and museval without ffmpeg.
 
 Both import stempeg, which refuses to be imported without ffmpeg and ffprobe and starts two processes for each
-file, wav or not. While they are imported, a module of the few names that they use of it stands in its place: it
-reads wav and flac with soundfile, `.stem.mp4` with PyAV. Other importers of stempeg get the real one.
+file. While they are imported, a module with the few names that they use of it takes its place. It reads WAV and FLAC
+with soundfile, `.stem.mp4` with PyAV. Other importers of stempeg get the real one.
 """
 
 import sys
