@@ -1,60 +1,64 @@
-"""The hypotheses in the plane of SIR and SAR, as SVG."""
+"""HEL1 among simulated submissions, as SVG."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import vl_convert
 
-from experiments.hel1.fingerprint import SOURCES
-from experiments.hel1.table import Row
+from experiments.hel1.measures import Comparison
+from experiments.hel1.simulation import Weights
 
-COLOURS = {"random weights": "#2f7de1", "defects of andabi": "#2ca06b", "mistakes after training": "#e08a1e"}
-SARS = [-6, 15]  # dB; points beyond are left out
-GREY = "#808080"  # visible on white and on black
+COLOURS: dict[Weights, str] = {"new for each song": "#2f7de1", "same for all songs": "#e08a1e"}
+GREY, RED = "#808080", "#d9534f"  # visible on white and on black
 
 
-def plane(rows: Iterable[Row]) -> str:
-    """SVG with a panel per source: SIR and SAR of each hypothesis by colour of its group, HEL1 as a cross."""
-    points = []
-    for row in rows:
-        if row.group in COLOURS or row.name == "HEL1":
-            _, _, sirs, sars = row.medians.round(3).tolist()
-            for source, sir, sar in zip(SOURCES, sirs, sars, strict=True):
-                points.append({"name": row.name, "group": row.group, "source": source, "SIR": sir, "SAR": sar})
-    x = {"field": "SIR", "type": "quantitative", "title": "SIR (dB)", "scale": {"zero": False}}
-    y = {"field": "SAR", "type": "quantitative", "title": "SAR (dB)", "scale": {"domain": SARS}}
-    colour = {"field": "group", "type": "nominal", "title": None, "legend": {"orient": "top"},
-              "scale": {"domain": list(COLOURS), "range": list(COLOURS.values())}}  # fmt: skip
-    hel1 = {"filter": {"field": "name", "equal": "HEL1"}}
-    layers: list[dict[str, Any]] = [
-        {
-            "transform": [{"filter": {"field": "group", "oneOf": list(COLOURS)}}],
-            "mark": {"type": "point", "filled": True, "size": 45, "opacity": 0.75, "clip": True},
-            "encoding": {"x": x, "y": y, "color": colour},
-        },
-        {
-            "transform": [hel1],
-            "mark": {"type": "point", "shape": "cross", "filled": True, "size": 130, "color": "#d9534f"},
-            "encoding": {"x": x, "y": y},
-        },
-        {
-            "transform": [hel1],
-            "mark": {"type": "text", "dx": 8, "dy": -8, "align": "left", "color": "#d9534f", "fontWeight": "bold"},
-            "encoding": {"x": x, "y": y, "text": {"field": "name"}},
-        },
-    ]
-    axis = {"domainColor": GREY, "tickColor": GREY, "labelColor": GREY, "titleColor": GREY, "gridColor": GREY,
-            "gridOpacity": 0.2, "titleFontWeight": "normal"}  # fmt: skip
+def strips(panels: Mapping[str, Mapping[Weights, Comparison]]) -> str:
+    """SVG with a panel per measure: simulated submissions as lines, by what their weights are, and HEL1 in red."""
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "data": {"values": points},
-        "facet": {"field": "source", "type": "nominal", "title": None, "sort": list(SOURCES)},
-        "columns": 2,
-        "spec": {"width": 300, "height": 200, "layer": layers},
+        "vconcat": [_panel(title, compared) for title, compared in panels.items()],
         "config": {
-            "background": None, "font": "sans-serif", "view": {"stroke": None}, "axis": axis,
-            "legend": {"labelColor": GREY}, "header": {"labelColor": GREY, "labelFontSize": 13},
+            "background": None, "font": "sans-serif", "view": {"stroke": None},
+            "axis": {"domainColor": GREY, "tickColor": GREY, "labelColor": GREY, "titleColor": GREY, "gridColor": GREY,
+                     "gridOpacity": 0.2, "titleFontWeight": "normal", "labelLimit": 200},
         },
     }  # fmt: skip
     svg: str = vl_convert.vegalite_to_svg(spec)
     return svg
+
+
+def _panel(title: str, compared: Mapping[Weights, Comparison]) -> dict[str, Any]:
+    x = {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}}
+    y = {"field": "weights", "type": "nominal", "title": None, "sort": list(COLOURS)}
+    colour = {"field": "weights", "type": "nominal", "legend": None,
+              "scale": {"domain": list(COLOURS), "range": list(COLOURS.values())}}  # fmt: skip
+    hel1 = [{"weights": weights, "value": round(one.observed, 3)} for weights, one in compared.items()]
+    return {
+        "width": 520,
+        "height": 70,
+        "layer": [
+            {
+                "data": {"values": _simulated(compared)},
+                "mark": {"type": "tick", "thickness": 1.5, "opacity": 0.45, "size": 22},
+                "encoding": {"x": x, "y": y, "color": colour},
+            },
+            {
+                "data": {"values": hel1},
+                "mark": {"type": "tick", "thickness": 3, "size": 30, "color": RED},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "data": {"values": hel1[:1]},
+                "mark": {"type": "text", "text": "HEL1", "baseline": "bottom", "color": RED, "fontWeight": "bold"},
+                "encoding": {"x": x, "y": {"value": 0}},
+            },
+        ],
+    }
+
+
+def _simulated(compared: Mapping[Weights, Comparison]) -> Sequence[Mapping[str, Any]]:
+    return [
+        {"weights": weights, "value": round(float(value), 3)}
+        for weights, one in compared.items()
+        for value in one.simulated[:64]
+    ]

@@ -1,118 +1,124 @@
-"""Corpus, features and networks of a hypothesis, each made once and kept in a folder."""
+"""Networks with random weights and the masks that they make for an excerpt."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+from numpy.typing import NDArray
 
+from experiments.hel1.excerpts import Excerpt, Samples
+from experiments.hel1.published import SOURCES
 from rnnsep import params
-from rnnsep.corpora.collect import CorpusParams, make_corpus
-from rnnsep.features.extraction import write_features
-from rnnsep.features.storage import open_features
-from rnnsep.learning.recipe import Recipe
-from rnnsep.learning.trainer import Trainer
-from rnnsep.learning.training import statistics, train
-from rnnsep.network.model import Model, load_model
-from rnnsep.network.network import make_network
+from rnnsep.network.drawing import drawn
+from rnnsep.network.input import InputParams, compress
+from rnnsep.network.mask import MaskParams, soft_mask
+from rnnsep.network.model import Model
+from rnnsep.network.network import Architecture, DefectParams, Network, NetworkParams
+from rnnsep.network.trunk import RnnParams, trunk
 from rnnsep.presets import catalogue
-from rnnsep.running.errors import UserError
-from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.signal.corpus import Corpus, Song
-from rnnsep.signal.stft import StftParams
+from rnnsep.signal.stft import Inverse, StftParams, stft
 
-PRESET = "hel1"
+UNTRAINED = "hel1-untrained"
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Study:
-    """A copy of the corpus `name`, and the folder for results and finished work."""
+class Spectrum:
+    """The STFT (nb_frames, nb_bins, nb_channels) of an excerpt's mixture."""
 
-    name: str
-    copy: Path
-    folder: Path
+    excerpt: Excerpt
+    params: StftParams
+    mixture: NDArray[np.complex64]
+
+    @classmethod
+    def of(cls, excerpt: Excerpt, params: StftParams) -> "Spectrum":
+        """The STFT with `params`."""
+        return cls(excerpt, params, stft(excerpt.mixture, params))
+
+    def estimates(self, masks: Array) -> Samples:
+        """Estimates as `Excerpt.sources` of masks (nb_sources, nb_frames, nb_bins, 1 or nb_channels) that sum to 1."""
+        samples = [Inverse(self.params, len(self.excerpt.mixture))(mask * self.mixture) for mask in masks[:-1]]
+        return np.stack([*samples, self.excerpt.mixture - sum(samples)])
 
 
-class Setting:
+@dataclass(frozen=True)
+class Variant:
     """
-    params.yaml with the preset hel1 and `changes`, and the data that are made with it.
+    A network: preset hel1-untrained, or another one, with `changes` by dotted key.
 
-    There is a corpus and a folder of features for each set of values that they depend on. Interrupted runs resume.
+    per_channel: each channel has masks of its own. states: the four sources are the states of four recurrent networks,
+    without dense layers.
     """
 
-    def __init__(self, study: Study, changes: Mapping[str, Any]):
-        document = params.read_yaml(Path(__file__).resolve().parents[2] / "params.yaml")
-        own = {"corpus.name": study.name, "corpus.path": str(study.copy), "training.threads": 1}
-        for key, value in (catalogue.changes(PRESET) | own | dict(changes)).items():
-            _put(document, key, value)
-        self.corpus_params = params.parse(CorpusParams, document["corpus"], "corpus")
-        self.stft = params.parse(StftParams, document["stft"], "stft")
-        self.evaluation = params.parse(EvaluationParams, document["evaluation"], "evaluation")
-        self.recipe = params.select(Recipe, document)
-        self.corpus_folder = study.folder / f"corpus-{key_of(document['corpus'])}"
-        self.features_folder = study.folder / f"features-{key_of([document['corpus'], document['stft']])}"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    preset: str = UNTRAINED
+    per_channel: bool = False
+    states: bool = False
 
-    def corpus(self) -> Corpus:
-        """The corpus, made where it is missing. Raises `UserError` for a faulty copy."""
-        if not (self.corpus_folder / "corpus.json").exists():
-            make_corpus(self.corpus_params, self.corpus_folder)
-        return Corpus.read(self.corpus_folder)
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """params.yaml with all changes."""
+        content = params.read_yaml(PARAMS)
+        for key, value in (catalogue.changes(self.preset) | dict(self.changes)).items():
+            section, _, name = key.partition(".")
+            content[section][name] = value
+        return content
 
-    def features(self) -> Path:
-        """The folder of the features, made where they are missing."""
-        if not (self.features_folder / "features.json").exists():
-            self.corpus()
-            write_features(self.corpus_folder, self.features_folder, self.stft)
-        return self.features_folder
+    @cached_property
+    def stft(self) -> StftParams:
+        return params.parse(StftParams, self.document["stft"], "stft")
 
-    def songs(self) -> tuple[Song, ...]:
-        """The test songs. Raises `UserError` if there are none."""
-        songs = self.corpus().of_split("test")
-        if not songs:
-            raise UserError(f"{self.corpus_params.path}: holds no test songs")
-        return songs
+    @property
+    def described(self) -> list[Any]:
+        """All that masks depend on, for JSON."""
+        return [asdict(self.stft), asdict(self.architecture.params), self.per_channel, self.states]
 
+    @cached_property
+    def architecture(self) -> Architecture:
+        sections = {"input": InputParams, "rnn": RnnParams, "mask": MaskParams, "defects": DefectParams}
+        parts = {name: params.parse(cls, self.document[name], name) for name, cls in sections.items()}
+        return Architecture.of(NetworkParams(**parts), len(SOURCES), self.stft)
 
-def trained(setting: Setting, folder: Path) -> Model:
-    """The model of a whole training, kept in `folder`. An interrupted training resumes."""
-    models = folder / "models"
-    if not (models / "model.json").exists():
-        train(setting.features(), models, setting.recipe)
-    return load_model(models)
+    def draw(self, seed: int, songs: Sequence[Spectrum]) -> Model:
+        """A model with random weights. A standardisation is that of `songs`."""
+        random, network = np.random.default_rng(seed), Network(self.architecture, {})
+        if self.states:
+            weights = [drawn(self.architecture.shapes, random) for _ in SOURCES]
+            return Model(SOURCES, self.stft, (States(self.architecture, weights),))
+        network.weights = drawn(self.architecture.shapes, random)
+        if self.architecture.params.input.standardise:
+            means = (song.mixture.mean(axis=2, keepdims=True)[:, : self.architecture.pooling.nb_bins] for song in songs)
+            magnitudes = np.stack([network.see(mean) for mean in means])
+            seen = compress(magnitudes, self.architecture.params.input, None)
+            network.weights["standardisation/shift"] = -seen.mean(axis=(0, 1))
+            network.weights["standardisation/scale"] = 1 / seen.std(axis=(0, 1))
+        return Model(SOURCES, self.stft, (network,))
 
-
-def untrained(setting: Setting, seed: int) -> Model:
-    """The model of preset hel1-untrained with `seed`, without the training step that changes nothing."""
-    features = open_features(setting.features())
-    keras.utils.set_random_seed(seed)
-    network = make_network(setting.recipe.network, len(features.sources), features.stft)
-    if network.standardisation is not None:
-        network.adapt(*_statistics(setting.features_folder, setting.recipe))
-    return Model(features.sources, features.stft, (network,))
-
-
-@cache
-def _statistics(folder: Path, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    features = open_features(folder)
-    network = make_network(recipe.network, len(features.sources), features.stft)
-    songs = [song.name for song in features.songs if song.split == "train"]
-    return statistics(features, Trainer(network, recipe), songs)
+    def masks(self, model: Model, song: Spectrum) -> Array:
+        """Masks (nb_sources, nb_frames, nb_bins, 1 or nb_channels)."""
+        if not self.per_channel:
+            return model.spread(model.masks(song.mixture))
+        channels = np.split(song.mixture, song.mixture.shape[2], axis=2)
+        return np.concatenate([model.spread(model.masks(channel)) for channel in channels], axis=3)
 
 
-def _put(document: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        document = document[section]
-    if last not in document:
-        raise UserError(f"params.yaml has no {key}")
-    document[last] = value
+class States(Network):
+    """Masks that are the magnitudes of the last states of a recurrent network for each source."""
 
+    def __init__(self, architecture: Architecture, weights: Sequence[Mapping[str, Array]]):
+        super().__init__(architecture, {})
+        self.of_each = weights
 
-def key_of(values: Any) -> str:
-    """A short hash of `values`."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    def __call__(self, magnitude: Array) -> Array:
+        """Masks (nb_sources, nb_frames, nb_bins, 1) from magnitudes (nb_frames, nb_bins, 1)."""
+        settings, (nb_frames, nb_bins, _) = self.architecture.params, magnitude.shape
+        length = settings.defects.reset
+        seen = compress(magnitude[None], settings.input, None)[0, ..., 0]
+        sequences = np.pad(seen, ((0, -nb_frames % length), (0, 0))).reshape(-1, length, nb_bins)
+        states = np.stack([trunk(settings.rnn, weights, sequences) for weights in self.of_each])
+        return soft_mask(states.reshape(len(states), -1, nb_bins, 1)[:, :nb_frames], "abs")

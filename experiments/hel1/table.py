@@ -1,114 +1,186 @@
-"""The table of all hypotheses, as CSV and as Markdown."""
+"""The tables of the study, as Markdown."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from experiments.hel1.fingerprint import QUANTITIES, SOURCES, Array, Songs, agreement, distance, published
-from experiments.hel1.hypotheses import Hypothesis
+from experiments.hel1.common import Bands
+from experiments.hel1.hypotheses import SUBMITTED, Hypothesis
+from experiments.hel1.measures import (
+    Comparison,
+    Likelihood,
+    bootstrap,
+    compare,
+    correlation,
+    distance,
+    distances,
+    fingerprint,
+    folds,
+)
+from experiments.hel1.published import MEASURES, SOURCES, Array
+from experiments.hel1.simulation import Weights, submissions
+
+NB_SUBMISSIONS = 400  # with new weights for each song
+NB_FITTED = 64  # submissions to which gains are fitted
+OWN: Weights = "new for each song"
+SAME: Weights = "same for all songs"
+EXTREME = {OWN: np.greater_equal, SAME: np.less_equal}  # which measures of something in common speak against which
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text."""
+    lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def figures(rows: Mapping[str, Array]) -> str:
+    """The fingerprint of each system (nb_songs, nb_sources, nb_frames), or its mean over several (nb, …)."""
+    cells = []
+    for name, scores in rows.items():
+        prints = fingerprint(scores)
+        mean = prints if prints.ndim == 2 else prints.mean(axis=0)
+        cells.append([name, *(" ".join(f"{value:.2f}" for value in source) for source in mean.T)])
+    return markdown(["system", *SOURCES], cells)
 
 
 @dataclass(frozen=True)
-class Row:
-    """A system with its runs. Numbers are means over runs; `distances` and `spreads` have one value per run (dB)."""
+class Networks:
+    """The networks with random weights, their pools (nb_draws, nb_songs, nb_sources, nb_frames), and HEL1's scores."""
 
-    name: str
-    about: str
-    group: str
-    medians: Array
-    iqr: Array
-    distances: list[float] = field(default_factory=list)
-    spreads: list[float] = field(default_factory=list)
-    agreements: list[float] = field(default_factory=list)
+    pools: Mapping[Hypothesis, Array]
+    hel1: Array
+
+    def table(self) -> str:
+        """Each network with both kinds of weights: what its simulated submissions say about HEL1."""
+        values = {one: float(Likelihood(pool).of_songs(self.hel1)) for one, pool in self._of_equal_size().items()}
+        rows = []
+        for hypothesis, pool in self.pools.items():
+            ratios, far = self.same_weights(pool), self.distances(pool)
+            rows.append(
+                [
+                    f"`{hypothesis.name}`: {hypothesis.about}",
+                    _comparison(far[OWN]),
+                    f"{values[hypothesis] - values[next(iter(values))]:+.1f}",
+                    _comparison(far[SAME]),
+                    *(_comparison(ratios[weights], 1) for weights in (OWN, SAME)),
+                    _correlation(pool, self.hel1),
+                ]
+            )
+        header = ["network", "new weights: distance", "log likelihood", "same weights: distance",
+                  "log likelihood ratio: if new", "if the same", "correlation over frames"]  # fmt: skip
+        return markdown(header, rows)
+
+    def distances(self, pool: Array) -> dict[Weights, Comparison]:
+        """The distances of HEL1 and of simulated submissions from the mean of these."""
+        return {one: distances(submissions(pool, one, NB_SUBMISSIONS), self.hel1) for one in (OWN, SAME)}
+
+    def same_weights(self, pool: Array) -> dict[Weights, Comparison]:
+        """The log likelihood ratio of the same weights to new ones, on draws that it was not estimated from."""
+        observed = float(Likelihood(pool).same_weights(self.hel1))
+        simulated: dict[Weights, list[float]] = {OWN: [], SAME: []}
+        for held in folds(len(pool)):
+            likelihood = Likelihood(pool[~held])
+            for weights, values in simulated.items():
+                values += likelihood.same_weights(submissions(pool[held], weights, NB_SUBMISSIONS // 4)).tolist()
+        return {weights: compare(np.array(values), observed, EXTREME[weights]) for weights, values in simulated.items()}
+
+    def _of_equal_size(self) -> dict[Hypothesis, Array]:
+        """Pools of as many draws as the smallest, since likelihoods depend on the number."""
+        nb = min(map(len, self.pools.values()))
+        return {one: pool[:nb] for one, pool in self.pools.items()}
+
+    def confusions(self) -> str:
+        """How often simulated submissions of a network (rows) are more likely under it than under another (columns).
+
+        Likelihoods are estimated from three quarters of the draws, submissions are made of the others.
+        """
+        pools = self._of_equal_size()
+        found = np.zeros((len(pools), len(pools)))
+        parts = folds(min(map(len, pools.values())))
+        for held in parts:
+            likelihoods = [Likelihood(pool[~held]) for pool in pools.values()]
+            for row, pool in enumerate(pools.values()):
+                simulated = submissions(pool[held], OWN, NB_SUBMISSIONS // len(parts))
+                values = np.stack([likelihood.of_songs(simulated) for likelihood in likelihoods])
+                found[row] += np.mean(values[row] > values, axis=1) / len(parts)
+        rows = []
+        for row, one in enumerate(pools):
+            shares = [f"{100 * share:.0f}" for share in found[row]]
+            rows.append([f"`{one.name}`", *shares[:row], "", *shares[row + 1 :]])
+        return markdown(["% found", *(f"`{one.name}`" for one in self.pools)], rows)
 
 
-def reference_rows(mix: Songs, irm1: Songs) -> list[Row]:
-    """HEL1 as published, on all of its songs and on those of `mix`; MIX and IRM1 here.
+def common_part(bands: Bands, pool: Array, weights: Weights, hel1: Array) -> Comparison:
+    """The agreement of HEL1, and of simulated submissions, with gains that are common to all songs."""
+    simulated = submissions(pool, weights, NB_FITTED)[:NB_FITTED]
+    return compare(np.array([bands.agreement(one) for one in simulated]), bands.agreement(hel1), EXTREME[weights])
 
-    The last rows, IRM1 here and as published from its own published scores, say what the excerpts and songs change.
+
+def common_parts(bands: Bands, pools: Mapping[Hypothesis, Array], hel1: Array) -> str:
+    """The same in each source."""
+    rows = [["HEL1", *(f"{value:.2f}" for value in bands.agreements(hel1))]]
+    for hypothesis, pool in pools.items():
+        for weights in (OWN, SAME):
+            simulated = [bands.agreements(one) for one in submissions(pool, weights, NB_FITTED)[:NB_FITTED]]
+            low, middle, high = np.quantile(simulated, [0.025, 0.5, 0.975], axis=0)
+            cells = [f"{m:.2f} ({lo:.2f} to {hi:.2f})" for lo, m, hi in zip(low, middle, high, strict=True)]
+            rows.append([f"`{hypothesis.name}`, {weights}", *cells])
+    return markdown(["correlation with common gains", *SOURCES], rows)
+
+
+def all_measures(pools: Mapping[Hypothesis, Array], hel1: Array, others: Mapping[str, Array]) -> str:
+    """Medians and interquartile ranges over songs of all measures, and the distances of HEL1, with p.
+
+    Pools are (nb_measures, nb_draws, nb_songs, nb_sources, nb_frames), the others without draws.
     """
-    hel1 = published()
-    same, theirs = hel1.common(mix), published("IRM1").common(mix)
-    return [
-        Row("HEL1", "as published, 50 songs", "published", hel1.medians(), hel1.spreads()),
-        *([_row("HEL1, these songs", "as published", "published", [same])] if same.names else []),
-        _row("MIX", "the mixture divided by 4", "baselines", [mix]),
-        _row("IRM1", "ideal ratio mask", "baselines", [irm1]),
-        _row("IRM1, from its own published scores", "ideal ratio mask", "baselines", [irm1], "IRM1"),
-        *([_row("IRM1, these songs", "as published", "published", [theirs], "IRM1")] if theirs.names else []),
+
+    def cells(scores: Array) -> list[str]:
+        songs = np.median(scores, axis=-1).reshape(len(scores), -1)
+        low, middle, high = np.quantile(songs, [0.25, 0.5, 0.75], axis=1)
+        return [f"{m:.2f} ({h - lo:.2f})" for lo, m, h in zip(low, middle, high, strict=True)]
+
+    rows = [[name, *cells(scores), ""] for name, scores in {"HEL1": hel1, **others}.items()]
+    for hypothesis, pool in pools.items():
+        compared = [distances(submissions(one, OWN, NB_SUBMISSIONS), own) for one, own in zip(pool, hel1, strict=True)]
+        rows.append([f"`{hypothesis.name}`", *cells(pool), "; ".join(_comparison(one) for one in compared)])
+    header = ["system", "SDR over MIX", "ISR", "SIR over MIX", "SAR", f"distances: {', '.join(MEASURES)}"]
+    return markdown(header, rows)
+
+
+def systems(rows: Mapping[str, tuple[str, Array]], reference: Array, hel1: Array, bands: Bands) -> str:
+    """Systems with scores of their own, by name with a description: (nb_songs, nb_sources, nb_frames) each.
+
+    `reference` are simulated submissions of the preset hel1-untrained.
+    """
+    mean = fingerprint(reference).mean(axis=0)
+    limit = float(np.quantile(distance(fingerprint(reference), mean), 0.95))
+    cells = [
+        [
+            f"`{name}`: {about}",
+            " ".join(f"{value:.2f}" for value in fingerprint(scores)[0]),
+            f"{float(distance(fingerprint(scores), fingerprint(hel1))):.2f}",
+            f"{float(distance(fingerprint(scores), mean)):.2f}",
+            f"{bands.agreement(scores):.2f}",
+            "{:.2f} ({:.2f} to {:.2f})".format(float(correlation(scores, hel1)), *bootstrap(scores, hel1)),
+        ]
+        for name, (about, scores) in rows.items()
     ]
+    header = ["system", "SDR over MIX", "distance from HEL1", f"from `{SUBMITTED.name}` (95 %: {limit:.2f})",
+              "common part", "correlation with HEL1"]  # fmt: skip
+    return markdown(header, cells)
 
 
-def row(hypothesis: Hypothesis, runs: Iterable[Songs]) -> Row:
-    """The row of a hypothesis."""
-    return _row(hypothesis.name, hypothesis.about, hypothesis.group, list(runs))
+def _comparison(one: Comparison, decimals: int = 2) -> str:
+    middle, high = one.quantiles(0.5, 0.95)
+    if decimals == 2:
+        return f"{one.observed:.2f} ({middle:.2f}, 95 %: {high:.2f}), p {one.p:.2f}"
+    low, high = one.quantiles(0.025, 0.975)
+    return f"{one.observed:.1f} ({low:.1f} to {high:.1f}), p {one.p:.3f}"
 
 
-def _row(name: str, about: str, group: str, runs: list[Songs], system: str = "HEL1") -> Row:
-    """A row whose distances are from the published scores of `system`."""
-    reference = published(system)
-    medians, iqr = [run.medians() for run in runs], [run.spreads() for run in runs]
-    return Row(
-        name,
-        about,
-        group,
-        sum(medians[1:], medians[0]) / len(runs),
-        sum(iqr[1:], iqr[0]) / len(runs),
-        [distance(one, reference.medians()) for one in medians],
-        [distance(one, reference.spreads()) for one in iqr],
-        [agreement(one, reference) for one in runs],
-    )
-
-
-def csv(rows: Iterable[Row]) -> str:
-    """One line per row: the 16 medians, the 16 interquartile ranges, and the distances' mean, lowest and highest."""
-    lines = []
-    for one in rows:
-        line: dict[str, object] = {"name": one.name, "about": one.about, "group": one.group}
-        for prefix, numbers in (("", one.medians), ("IQR ", one.iqr)):
-            labels = [f"{prefix}{quantity} {source}" for quantity in QUANTITIES for source in SOURCES]
-            line |= dict(zip(labels, numbers.ravel().tolist(), strict=True))
-        line["runs"] = max(1, len(one.distances))
-        for name, values in (("distance", one.distances), ("spread", one.spreads), ("agreement", one.agreements)):
-            for function in (np.mean, np.min, np.max):
-                line[f"{name} {function.__name__}"] = function(values) if values else None
-        lines.append(line)
-    return pd.DataFrame(lines).to_csv(index=False, float_format="%.4f", lineterminator="\n")
-
-
-def mean(values: Sequence[float]) -> float:
-    """Mean of the values that are numbers; NaN if none is."""
-    valid = [value for value in values if np.isfinite(value)]
-    return sum(valid) / len(valid) if valid else float("nan")
-
-
-def markdown(rows: Iterable[Row], error: Array) -> str:
-    """
-    A row per system: medians of vocals, drums, bass and other, distances and, for several runs, their range.
-
-    `error` are the distances that HEL1 has on as many of its own songs (see `fingerprint.sampling_error`), which make
-    the second row.
-    """
-    header = ["hypothesis", *QUANTITIES, "distance", "spread", "agreement"]
-    lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
-    for one in rows:
-        cells = [f"`{one.name}`: {one.about}" if one.group not in ("published", "baselines") else
-                 f"{one.name}: {one.about}"]  # fmt: skip
-        cells += [" ".join(f"{value:.1f}" for value in values) for values in one.medians]
-        cells += [_range(one.distances), _range(one.spreads), _range(one.agreements)]
-        lines.append(f"| {' | '.join(cells)} |")
-        if one.name == "HEL1":
-            middle, high = np.quantile(error, [0.5, 0.95], axis=0)
-            limits = [f"{a:.2f} (95 %: {b:.2f})" for a, b in zip(middle, high, strict=True)]
-            lines.append(f"| HEL1: drawn at random, as many songs as here | | | | | {' | '.join(limits)} | |")
-    return "\n".join(lines) + "\n"
-
-
-def _range(values: list[float]) -> str:
-    valid = [value for value in values if np.isfinite(value)]
-    if not valid:
-        return "" if not values else "—"
-    text = f"{mean(valid):.2f}"
-    return text if len(valid) == 1 else f"{text} ({min(valid):.2f} to {max(valid):.2f})"
+def _correlation(pool: Array, hel1: Array) -> str:
+    mean = pool.mean(axis=0)
+    low, high = bootstrap(mean, hel1)
+    rest = [float(correlation(np.delete(pool, draw, 0).mean(axis=0), pool[draw])) for draw in range(len(pool))]
+    return f"{float(correlation(mean, hel1)):.2f} ({low:.2f} to {high:.2f}); if true {np.mean(rest):.2f}"

@@ -10,7 +10,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsep.network.drawing import drawn
 from rnnsep.network.mask import masked_channels
 from rnnsep.network.network import Architecture, Network, NetworkParams
 from rnnsep.network.trunk import below
@@ -70,6 +71,14 @@ class Model:
         Bins above the network's bandwidth take the mask of the highest band.
         """
         return masks.take(self._bands, axis=-2)
+
+    def for_song(self, name: str) -> "Model":
+        """This model; with `defects.lost_checkpoint` one with random weights, which depend on the name of the song."""
+        if not self.networks[0].architecture.params.defects.lost_checkpoint:
+            return self
+        random = np.random.default_rng(zlib.crc32(name.encode()))
+        shapes = (network.architecture for network in self.networks)
+        return replace(self, networks=tuple(Network(shape, drawn(shape.shapes, random)) for shape in shapes))
 
     @cached_property
     def _bands(self) -> NDArray[np.intp]:

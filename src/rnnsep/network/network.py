@@ -36,6 +36,7 @@ class DefectParams:
 
     half_mixture: bool
     reset: Annotated[int, Range(0)]  # frames; 0: never
+    lost_checkpoint: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

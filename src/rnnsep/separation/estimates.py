@@ -4,10 +4,10 @@ from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 
-from rnnsep.network.model import load_model
+from rnnsep.network.model import Model, load_model
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
-from rnnsep.separation.blocks import SeparationParams, Separator, separate
+from rnnsep.separation.blocks import SeparationParams, separate
 from rnnsep.signal.corpus import MIXTURE, Corpus, Song
 from rnnsep.signal.writing import audio_sink
 
@@ -27,7 +27,7 @@ def separate_corpus(corpus: Path, models: Path, estimates: Path, params: Separat
 
 
 def _separate_song(corpus: Corpus, models: Path, folder: Path, params: SeparationParams, song: Song) -> None:
-    model = load_separator(models)
+    model = load_separator(models).for_song(song.name)
     paths = [folder / song.name / f"{source}.wav" for source in model.sources]
     if all(path.exists() for path in paths):
         return
@@ -40,6 +40,6 @@ def _separate_song(corpus: Corpus, models: Path, folder: Path, params: Separatio
 
 
 @cache
-def load_separator(folder: Path) -> Separator:
+def load_separator(folder: Path) -> Model:
     """The model of a worker process."""
     return load_model(folder)
