@@ -69,23 +69,23 @@ def leaf_keys(cls: type, prefix: str = "") -> tuple[str, ...]:
     return tuple(keys)
 
 
-def parse(cls: type[T], section: Any, key: str = "") -> T:
+def parse(cls: type[T], section: Any, key: str = "", others: bool = False) -> T:
     """An object of type `cls` from the mapping `section`; `key` is the section's dotted name, for messages.
 
-    Raises `ParamError` for an unknown or missing key, a wrong type or an impossible value.
+    Raises `ParamError` for a missing key, a wrong type or an impossible value, and unless `others` for an unknown key.
     """
     if not isinstance(section, Mapping):
-        raise ParamError(key or "params", f"must be a section with keys, not {section!r}")
+        raise ParamError(key or "params", f"must be a section with keys, not {SHORT.repr(section)}")
     hints = get_type_hints(cls, include_extras=True)
     names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # T is a dataclass by contract
     prefix = f"{key}." if key else ""
-    for name in section:
+    for name in () if others else section:
         if name not in names:
             raise _unknown(f"{prefix}{name}", str(name), names)
     for name in names:
         if name not in section:
             raise ParamError(f"{prefix}{name}", "missing; add it to params.yaml")
-    parsed = cls(**{name: _value(hints[name], section[name], prefix + name) for name in names})
+    parsed = cls(**{name: _value(hints[name], section[name], prefix + name, others) for name in names})
     check = getattr(parsed, "check", None)
     if check is not None:
         try:
@@ -97,7 +97,7 @@ def parse(cls: type[T], section: Any, key: str = "") -> T:
 
 def select(cls: type[T], document: Mapping[str, Any]) -> T:
     """Like `parse`, but ignores keys of `document` (a whole params.yaml) that `cls` does not have."""
-    return parse(cls, _pruned(cls, document, ""))
+    return parse(cls, document, others=True)
 
 
 def with_defaults(cls: type, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,52 +214,39 @@ def _unknown(key: str, name: str, names: list[str]) -> ParamError:
     )
 
 
-def _pruned(cls: type, document: Mapping[str, Any], key: str) -> dict[str, Any]:
-    hints = get_type_hints(cls)
-    pruned = {}
-    for field in fields(cls):
-        name = f"{key}.{field.name}" if key else field.name
-        if field.name not in document:
-            raise ParamError(name, "missing; add it to params.yaml")
-        value, hint = document[field.name], hints[field.name]
-        if is_dataclass(hint):
-            if not isinstance(value, Mapping):
-                raise ParamError(name, f"must be a section with keys, not {SHORT.repr(value)}")
-            value = _pruned(hint, value, name)  # type: ignore[arg-type]
-        pruned[field.name] = value
-    return pruned
-
-
-def _value(hint: Any, value: Any, key: str) -> Any:
+def _value(hint: Any, value: Any, key: str, others: bool) -> Any:
+    """`value` as the type `hint`: a dataclass, a scalar, a tuple or an optional of these."""
     origin, args = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        value = _value(args[0], value, key)
-        for limit in args[1:]:
-            if value is not None and value not in limit:
-                raise ParamError(key, f"must be {limit}, not {SHORT.repr(value)}")
-        return value
-    if origin is Literal:
-        if type(value) in (str, int) and value in args:
-            return value
-        raise ParamError(key, f"must be one of {', '.join(map(str, args))}, not {SHORT.repr(value)}")
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        (inner,) = (arg for arg in args if arg is not types.NoneType)
-        return _value(inner, value, key)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ParamError(key, f"must be a list, not {SHORT.repr(value)}")
-        return tuple(_value(args[0], item, f"{key}[{index}]") for index, item in enumerate(value))
     if is_dataclass(hint):
-        return parse(hint, value, key)  # type: ignore[arg-type]
-    if hint in (int, float):
+        return parse(cast(type, hint), value, key, others)
+    if origin is Annotated:
+        parsed = _value(args[0], value, key, others)
+        if parsed is None or all(parsed in limit for limit in args[1:]):
+            return parsed
+        kind = " and ".join(map(str, args[1:]))
+    elif origin in (Union, types.UnionType):
+        (inner,) = (arg for arg in args if arg is not types.NoneType)
+        return None if value is None else _value(inner, value, key, others)
+    elif origin is tuple:
+        if isinstance(value, (list, tuple)):
+            return tuple(_value(args[0], item, f"{key}[{index}]", others) for index, item in enumerate(value))
+        kind = "a list"
+    elif origin is Literal:
+        if type(value) is str and value in args:
+            return value
+        kind = f"one of {', '.join(args)}"
+    elif hint is bool:
+        found = TRUTH.get(value.lower()) if isinstance(value, str) else value
+        if type(found) is bool:
+            return found
+        kind = "true or false"
+    elif hint is str:
+        if type(value) is str:
+            return value
+        kind = "text"
+    else:
         number = number_of(value)
         if number is not None and math.isfinite(number) and (hint is float or number == int(number)):
             return hint(number)
-    elif type(value) is hint:
-        return value
-    if hint is bool and isinstance(value, str) and value.lower() in TRUTH:
-        return TRUTH[value.lower()]
-    kind = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[hint]
+        kind = "a number" if hint is float else "a whole number"
     raise ParamError(key, f"must be {kind}, not {SHORT.repr(value)}")
