@@ -1,5 +1,6 @@
 """A map over songs as a process, for a test that interrupts it."""
 
+import signal
 import sys
 import time
 from functools import partial
@@ -17,4 +18,9 @@ def write_slowly(folder: Path, song: int) -> None:
 
 
 if __name__ == "__main__":
-    parallel_map(partial(write_slowly, Path(sys.argv[1])), range(6), "songs")
+    try:
+        parallel_map(partial(write_slowly, Path(sys.argv[1])), range(6), "songs")
+    except KeyboardInterrupt as interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print(f"interrupted ({interrupt})", file=sys.stderr)
+        sys.exit(130)

@@ -1,28 +1,24 @@
 """Maps over songs on Dask clusters: two workers of a `LocalCluster`, and a scheduler and workers started by hand."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
 
 from rnnsep.features.extraction import write_features
-from rnnsep.network.model import Model, save_model
 from rnnsep.running import cluster
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
 from rnnsep.scoring import evaluation as scores
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.separation.blocks import SeparationParams
-from rnnsep.separation.estimates import separate_corpus
 from tests.learning.conftest import STFT, write_bands
-from tests.networks import SMALL, random_network
 from tests.running.functions import blas_threads, die, fail_at, killing, say, square, whose
 
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
@@ -101,9 +97,6 @@ class fake_witness:  # noqa: N801 - stands in for a function
     def __exit__(self, *_: object) -> None: ...
 
 
-SEPARATION = SeparationParams(filter="mask", temperature=1.0, block=1.0)
-
-
 def test_no_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "TIMEOUT", 0.1)
     for bad in ("tcp://127.0.0.1:1", "nonsense://x"):
@@ -121,33 +114,21 @@ def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of two test songs, a model, and in `local` what the stages make of them here."""
+    """A corpus of two test songs, whose sources also serve as estimates, and in `local` what stages make of it here."""
     root = tmp_path_factory.mktemp("local")
     write_bands(root / "corpus", nb_test=2, seconds=1.5)
-    keras.utils.set_random_seed(0)
-    save_model(root / "models", Model(("low", "high"), STFT, (random_network(SMALL, 2, STFT),)), {})
+    shutil.copytree(root / "corpus" / "test", root / "estimates")
     with pytest.MonkeyPatch.context() as context:
         context.setenv("RNNSEP_WORKERS", "1")
         run_stages(root, root / "local")
-        score_estimates(root / "corpus", root / "local" / "estimates", root / "RNN", EVALUATION)
     return root
 
 
 def run_stages(root: Path, to: Path) -> dict[str, bytes]:
     """Two maps over songs, and the files that they write."""
     write_features(root / "corpus", to / "features", STFT)
-    separate_corpus(
-        root / "corpus",
-        root / "models",
-        to / "estimates",
-        SeparationParams(filter="mask", temperature=1.0, block=1.0),
-        "test",
-    )
-    return contents(to)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    score_estimates(root / "corpus", root / "estimates", to / "RNN", EVALUATION)
+    return {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*") if path.is_file()}
 
 
 @pytest.mark.usefixtures("on_two_workers")
@@ -155,7 +136,7 @@ def test_stages_write_the_bytes_that_they_write_locally(
     local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "CHUNKS", 1)
-    assert run_stages(local, tmp_path) == contents(local / "local")
+    assert run_stages(local, tmp_path) == run_stages(local, local / "local")
 
 
 def start(*words: str, until: str) -> "subprocess.Popen[str]":
@@ -186,14 +167,16 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> "Iterator[list[subprocess.Popen[
         process.communicate()
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_during_evaluation_changes_nothing(
     local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hand: "list[subprocess.Popen[str]]"
 ) -> None:
-    monkeypatch.setattr(
-        scores,
-        "parallel_map",
-        lambda function, *rest: parallel_map(partial(killing, tmp_path / "killed", function), *rest),
-    )
-    score_estimates(local / "corpus", local / "local" / "estimates", tmp_path / "RNN", EVALUATION)
-    assert contents(tmp_path / "RNN") == contents(local / "RNN")
+    def killing_map(function: Callable[[Any], Any], *rest: Any) -> list[Any]:
+        return parallel_map(partial(killing, tmp_path / "killed", function), *rest)
+
+    monkeypatch.setattr(scores, "parallel_map", killing_map)
+    run_stages(local, tmp_path / "cluster")
+    assert (tmp_path / "killed").exists()
+    for path in (local / "local" / "RNN").rglob("*.json"):
+        assert (tmp_path / "cluster" / path.relative_to(local / "local")).read_bytes() == path.read_bytes()
     assert sorted(worker.poll() is None for worker in by_hand) == [False, True]

@@ -20,6 +20,7 @@ import errno
 import hashlib
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -80,14 +81,17 @@ def run(
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except MemoryError as error:
-        sys.exit(f"{name}: not enough memory; {one_line(str(error))}; RNNSEP_WORKERS=1 needs least")
+        size = f" ({one_line(str(error))})" if str(error) else ""
+        sys.exit(f"{name}: not enough memory{size}; RNNSEP_WORKERS=1 needs least")
     except OSError as error:
         if error.errno not in OF_THE_MACHINE:
             raise
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(one_line(f"{name}: {where}{error.strerror or error}; finished work is kept, dvc repro resumes"))
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; finished work is kept, dvc repro resumes", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
+        done = f" ({interrupt})" if str(interrupt) else ""
+        print(f"{name}: interrupted{done}; finished work is kept, dvc repro resumes", file=sys.stderr)
         sys.exit(130)
 
 
