@@ -95,5 +95,5 @@ def test_a_network_that_nothing_fits_is_rejected(trained: Path, features: Path, 
 
 
 def test_a_missing_model_is_one_line(features: Path, tmp_path: Path) -> None:
-    with pytest.raises(ParamError, match=r"^training\.start: no model in .*nowhere; give a folder with model\.json"):
+    with pytest.raises(ParamError, match=r"^training\.start: .*nowhere does not exist; give a folder with model\.json"):
         run(features, tmp_path, STILL | {"training.start": "nowhere"})
