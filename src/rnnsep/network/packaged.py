@@ -7,7 +7,7 @@ from pathlib import Path
 from rnnsep.network.model import DESCRIPTION
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
-from rnnsep.running.links import is_kind, user_path
+from rnnsep.running.links import existing
 from rnnsep.running.yaml12 import load_yaml
 
 PACKAGED = Path(__file__).parents[1] / "models"
@@ -68,12 +68,16 @@ def start_folder(name: str) -> Path:
 
     Raises `ParamError` if there is no model.
     """
-    folder, packaged = user_path(name), {card.name: card.folder for card in cards()}
-    if name in packaged and not is_kind(folder, Path.is_dir):
+    packaged = {card.name: card.folder for card in cards()}
+    advice = f"give a folder with {DESCRIPTION}, or one of {', '.join(packaged)}"
+    try:
+        folder = existing("training.start", name, Path.is_dir, advice)
+    except ParamError:
+        if name not in packaged:
+            raise
         folder = packaged[name]
     if folder.resolve() == Path("models").resolve():
         raise ParamError("training.start", f"DVC removes {folder} before it trains; copy the model to another folder")
-    if not is_kind(folder / DESCRIPTION, Path.is_file):
-        names = ", ".join(packaged)
-        raise ParamError("training.start", f"no model in {folder}; give a folder with {DESCRIPTION}, or one of {names}")
+    if not (folder / DESCRIPTION).is_file():
+        raise ParamError("training.start", f"no model in {folder}; {advice}")
     return folder

@@ -3,10 +3,11 @@
 DVC hashes what is behind a link like any dependency. It does not look into folders that are links themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from rnnsep.params import ParamError
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
@@ -22,22 +23,22 @@ def workspace() -> Path:
     return here
 
 
-def user_path(path: str) -> Path:
-    """A path in params.yaml as an absolute one.
+def existing(key: str, text: str, kind: Callable[[Path], bool], advice: str) -> Path:
+    """The absolute path that the value `text` of parameter `key` names.
 
-    `~` is a home folder. A relative path starts at the repository, for an experiment in a copy of it at the original.
+    `~` is a home folder. A relative path starts at the repository; in an experiment's copy of it, at the original.
+    Raises `ParamError` unless it is of this `kind`, such as `Path.is_dir`.
     """
+    path = Path(text)
     with suppress(RuntimeError):  # an unknown ~user
-        return workspace() / Path(path).expanduser()
-    return Path(path)
-
-
-def is_kind(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """`kind(path)`; False for a path that no file can have."""
+        path = workspace() / path.expanduser()
     try:
-        return kind(path)
+        if kind(path):
+            return path
+        problem = "is a folder" if path.is_dir() else "is a file" if path.is_file() else "does not exist"
     except (OSError, ValueError):  # a name that is too long or holds a null byte
-        return False
+        problem = "does not exist"
+    raise ParamError(key, f"{path} {problem}; {advice}")
 
 
 def make_link(target: Path | None, link: Path, record: Path, text: str) -> None:
@@ -50,21 +51,23 @@ def make_link(target: Path | None, link: Path, record: Path, text: str) -> None:
     try:
         link.unlink(missing_ok=True)
         if target is None:
-            files.write_text(link, "no link\n")
+            files.write_text(link, "nothing is linked\n")
         else:
             link.symlink_to(target.resolve(), target_is_directory=target.is_dir())
     except OSError as error:
         raise UserError(f"{link}: cannot be replaced by a link ({error.strerror}); move it elsewhere") from None
-    if target is not None and target.is_dir() and (linked := _linked_folders(target)):
+    if target is not None and target.is_dir() and (linked := list(_linked_folders(target))):
         warn(
-            f"{target}: {', '.join(linked)}: links to folders, in which DVC sees no changes; after a change run"
-            " dvc repro --force --single-item with the stage that reads them"
+            f"{target}: {', '.join(path.relative_to(target).as_posix() for path in linked)}: links to folders, in which"
+            " DVC sees no changes; after a change run dvc repro --force --single-item download"
         )
     files.write_text(record, f"{text}\n")
 
 
-def _linked_folders(folder: Path) -> list[str]:
-    """Linked folders on the first two levels of `folder`, where subsets and songs are."""
-    places = [path for path in listed(folder) if path.is_dir()]
-    places += [path for place in places if not place.is_symlink() for path in listed(place) if path.is_dir()]
-    return [path.relative_to(folder).as_posix() for path in places if path.is_symlink()]
+def _linked_folders(folder: Path, levels: int = 3) -> Iterator[Path]:
+    """Linked folders on the first levels of `folder`, where subsets, songs and sources are."""
+    for path in listed(folder):
+        if path.is_symlink() and path.is_dir():
+            yield path
+        elif levels > 1 and path.is_dir():
+            yield from _linked_folders(path, levels - 1)
