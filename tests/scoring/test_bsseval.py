@@ -74,7 +74,7 @@ def compare(metrics, references, estimates, window=1000, hop=1000, tolerance=1e-
     st.integers(50, 1000),
     st.integers(1, 48),
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 def test_any_shape_window_and_hop_as_in_museval(
     metrics, seed, nb_sources, nb_channels, nb_samples, window, hop, nb_taps
 ):
@@ -82,12 +82,11 @@ def test_any_shape_window_and_hop_as_in_museval(
     compare(metrics, references, estimates, window, hop, nb_taps=nb_taps)
 
 
-@pytest.mark.parametrize("nb_samples", [44100, 30000])
-def test_512_taps(metrics, nb_samples):
-    references, estimates = song(1, nb_samples, nb_channels=1, nb_sources=2)
-    ours = bss_eval(references, estimates, 20000, 20000)
-    assert_equal(ours, metrics.bss_eval(references, estimates, window=20000, hop=20000))
-    assert ours.sdr.shape == (2, nb_samples // 20000)
+def test_512_taps(metrics):
+    references, estimates = song(1, 25000, nb_channels=1, nb_sources=2)
+    ours = bss_eval(references, estimates, 10000, 10000)
+    assert_equal(ours, metrics.bss_eval(references, estimates, window=10000, hop=10000))
+    assert ours.sdr.shape == (2, 2)
 
 
 def test_long_frames_go_in_chunks(metrics, monkeypatch):
@@ -127,20 +126,15 @@ def equal(references):
     references[1, :, 1] = references[1, :, 0]
 
 
-def panned(references):
+def each_its_way(references):
+    """Equal channels, channels panned in opposite phase, and a silent one."""
+    equal(references)
     references[0, :, 1] = -0.25 * references[0, :, 0]
+    references[2, :, 0] = 0
 
 
 def panned_inexactly(references):
     references[0, :, 1] = np.float32(0.7) * references[0, :, 0].astype(np.float32)
-
-
-def one_sided(references):
-    references[1, :, 0] = 0
-
-
-def same_source(references):
-    references[2] = references[0]
 
 
 def sum_of_others(references):
@@ -155,11 +149,8 @@ def delayed(references):
 @pytest.mark.parametrize(
     ("dependent", "tolerance"),
     [
-        (equal, 1e-9),
-        (panned, 1e-9),
+        (each_its_way, 1e-9),
         (panned_inexactly, 1e-5),
-        (one_sided, 1e-9),
-        (same_source, 1e-9),
         (sum_of_others, 1e-9),
         (delayed, 1e-3),  # not in one instant: solved with a load on the diagonal
     ],
@@ -287,19 +278,6 @@ def test_estimates_are_cut_or_padded_as_in_museval(metrics, nb_samples):
     assert_equal(bss_eval(references, ragged, 1000, 1000, nb_taps=TAPS), ours, 0)
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
-def test_permutation_as_in_museval(metrics, order):
-    references, estimates = song(17)
-    shuffled = estimates[list(order)]
-    ours = bss_eval(references, shuffled, 1000, 1000, permutation=True, nb_taps=TAPS)
-    *theirs, found = metrics.bss_eval(
-        references, shuffled, window=1000, hop=1000, compute_permutation=True, filters_len=TAPS
-    )
-    assert_equal(ours, theirs)
-    np.testing.assert_array_equal(ours.permutation, found[:, 0])
-    np.testing.assert_array_equal(ours.permutation, np.argsort(order))
-
-
 def test_a_nan_frame_leaves_the_order_as_in_museval(metrics):
     references, estimates = song(18)
     references[0, :1000] = 0
@@ -312,7 +290,7 @@ def test_a_nan_frame_leaves_the_order_as_in_museval(metrics):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 2), st.booleans())
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 def test_sources_version_as_in_museval(metrics, seed, nb_sources, nb_channels, permutation):
     references, estimates = song(seed, 2000, nb_channels, nb_sources)
     estimates = estimates[::-1]
@@ -330,13 +308,6 @@ def test_sources_version_as_in_museval(metrics, seed, nb_sources, nb_channels, p
     np.testing.assert_array_equal(ours.permutation, order[:, 0])
     for mine, theirs in ((ours.sdr, sdr), (ours.sir, sir), (ours.sar, sar)):
         np.testing.assert_allclose(mine.clip(max=NOISE), theirs[:, 0].clip(max=NOISE), rtol=0, atol=1e-9)
-
-
-def test_sources_version_with_512_taps(metrics):
-    references, estimates = song(19, 8000, nb_channels=1, nb_sources=2)
-    ours = bss_eval_sources(references[:, :, 0], estimates[:, :, 0])
-    theirs = metrics.bss_eval_sources(references, estimates, compute_permutation=False)
-    np.testing.assert_allclose(ours[:3], np.stack(theirs[:3])[:, :, 0], rtol=0, atol=1e-9)
 
 
 def test_mono_signals_need_no_channel_axis():
@@ -385,6 +356,7 @@ def test_files_are_read_in_parts(tmp_path, monkeypatch):
         (np.ones((2, 9, 2)), np.ones((3, 9, 2)), "2 references and 3 estimates"),
         ([], [], "0 references"),
         (np.ones((2, 9, 2)), np.ones((2, 9, 1)), "differ in shape"),
+        (np.ones((2, 2, 9)), np.ones((2, 2, 9)), "transpose"),
         ([np.ones((9, 2)), np.ones((8, 2))], np.ones((2, 9, 2)), "differ in shape"),
         (np.ones((2, 0, 2)), np.ones((2, 9, 2)), "must have shape"),
         (np.ones((2, 9, 3, 1)), np.ones((2, 9, 3, 1)), "must have shape"),
