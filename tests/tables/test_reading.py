@@ -175,7 +175,7 @@ def test_folders_without_scores_are_rejected(tmp_path, three):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty: holds no scores"):
         reading.read_scores(tmp_path / "empty")
-    with pytest.raises(UserError, match=r"it holds systems, give these: \S+/IRM1 \S+/MIX \S+/RNN$"):
+    with pytest.raises(UserError, match=r"its folders do, give these: \S+/IRM1 \S+/MIX \S+/RNN$"):
         reading.read_scores(tmp_path)
 
 

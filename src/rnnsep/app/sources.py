@@ -258,7 +258,7 @@ def _doubts(
         if silent := [name for name, audio in signals.items() if _is_silent(audio)]:
             messages.append(f"{side}{', '.join(silent)} is silent; all scores of the song by BSSEval are NaN")
     if len(own) == 1 and params.version != "v2":
-        messages.append(f"{', '.join(own)} is the only reference; SIR is infinite and SAR not told from SDR")
+        messages.append(f"{', '.join(own)} is the only reference; SIR is infinite; add the other sources")
     nb_samples, nb_channels = next(iter(own.values())).shape
     taps = TAPS.get(params.version, 512)
     if taps > 1 and nb_samples + taps - 1 <= taps * nb_channels * len(own):

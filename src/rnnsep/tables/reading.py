@@ -71,8 +71,9 @@ def score_files(folder: Path) -> list[Path]:
         raise UserError(f"{folder}: no such folder; give a folder of score files")
     paths = _json_files(folder / "test") or _json_files(folder)
     if not paths:
-        systems = [path for path in listed(folder) if path.is_dir() and _json_files(path / "test")]
-        hint = f"; it holds systems, give these: {' '.join(map(str, systems))}" if systems else ""
+        inside = [path for path in listed(folder) if path.is_dir()]
+        systems = [path for path in inside if _json_files(path / "test") or _json_files(path)]
+        hint = f"; its folders do, give these: {' '.join(map(str, systems))}" if systems else ""
         raise UserError(f"{folder}: holds no scores (test/<song>.json or <song>.json){hint}")
     return paths
 
