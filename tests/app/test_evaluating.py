@@ -18,6 +18,7 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.tables.reading import score_files
 
@@ -330,6 +331,26 @@ def test_delays_are_removed_on_request(
         plain, aligned = (scored(tmp_path / scores / f"test/{name}.json") for scores in ("plain", "aligned"))
         for source in SOURCES:
             assert aligned[source][1] == pytest.approx(plain[source][1], abs=1e-4)
+
+
+@pytest.mark.parametrize("version", ["v4", "v3"])
+def test_songs_are_read_in_parts(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """So memory does not grow with the song."""
+    for root in folders:
+        for source in SOURCES:
+            write(root / "long" / f"{source}.wav", sound(len(source), 60 * RATE))
+    read: list[int] = []
+    original = AudioFile.__getitem__
+
+    def recorded(file: AudioFile, part: slice) -> NDArray[Any]:
+        read.append(len(range(*part.indices(file.nb_samples))))
+        return original(file, part)
+
+    monkeypatch.setattr(AudioFile, "__getitem__", recorded)
+    assert evaluate(folders, tmp_path / "scores", "--songs", "long", "--version", version) == 0
+    assert max(read) <= 1 << 17
 
 
 def test_compressed_references_are_read_once_and_leave_nothing(folders: tuple[Path, Path], tmp_path: Path) -> None:
