@@ -5,13 +5,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import rnnsep.running.stage as stage
 from rnnsep.layers.backend import import_tensorflow
 
 import_tensorflow()
 
 import tensorflow as tf
 
-import rnnsep.running.stage as stage
 from rnnsep.learning import distribution, watching
 from rnnsep.learning.recipe import Recipe, reuse
 from rnnsep.learning.training import train

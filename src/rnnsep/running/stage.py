@@ -35,6 +35,10 @@ require("av", "numpy", "scipy", *PIPELINE)  # first, so that a Python without th
 
 from filelock import FileLock, Timeout
 
+IS_STAGE = Path(sys.argv[0]).parent.name == "stages" and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if IS_STAGE:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules are imported, Ctrl-C needs no traceback
+
 from rnnsep import params
 from rnnsep.running import files
 from rnnsep.running.errors import UserError, one_line
@@ -76,6 +80,8 @@ def run(
     If `helps()`, another process runs the stage and this one only helps: its outputs are discarded.
     """
     name = Path(sys.argv[0]).stem
+    if IS_STAGE:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]], helps(), reuse)
     except UserError as error:
