@@ -322,6 +322,42 @@ def unexplained_tables(text: str) -> list[str]:
     return found
 
 
+EXTEND = ROOT / "docs" / "extend.md"
+
+
+def test_the_changes_of_extend_md_fit_the_code(tmp_path: Path) -> None:
+    (tmp_path / "change.diff").write_text("".join(blocks(EXTEND, "diff")), encoding="utf-8")
+    run(ROOT, ["git", "apply", "--check", str(tmp_path / "change.diff")])
+
+
+@pytest.mark.long
+def test_the_loss_the_head_and_the_corpus_of_extend_md_work(tmp_path: Path) -> None:
+    root, songs = tmp_path / "rnnsep", tmp_path / "songs"
+    run(tmp_path, ["git", "clone", "--quiet", str(ROOT), str(root)])
+    (tmp_path / "change.diff").write_text("".join(blocks(EXTEND, "diff")), encoding="utf-8")
+    run(root, ["git", "apply", str(tmp_path / "change.diff")])
+    files = re.compile(r"^`(\S+)`:\n\n```py\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    for path, code in files.findall(EXTEND.read_text(encoding="utf-8")):
+        (root / path).write_text(code, encoding="utf-8")
+    random = np.random.default_rng(0)
+    for number in range(10):
+        (songs / str(number)).mkdir(parents=True)
+        stems = 0.1 * random.normal(size=(2, 66150, 2))
+        for name, stem in zip(("source-01", "source-02", "mix"), (*stems, stems.sum(axis=0)), strict=True):
+            soundfile.write(songs / str(number) / f"{name}.wav", stem, 22050, subtype="FLOAT")
+    new = {"corpus.name": "ccmixter", "corpus.path": songs, "loss.name": "level", "mask.onset": "true"}
+    small = {
+        "stft.sample_rate": 22050, "stft.window": 1024, "stft.hop": 512, "rnn.layers": 1, "rnn.units": 8,
+        "sampling.frames": 32, "sampling.batch": 4, "sampling.steps": 2, "training.epochs": 1,
+    }  # fmt: skip
+    changes = [word for key, value in (new | small).items() for word in ("-S", f"{key}={value}")]
+    run(root, ["dvc", "exp", "run", *changes, "separate"], PYTHONPATH=str(root / "src"))
+    assert {path.name for path in (root / "data/estimates/4").iterdir()} == {"vocals.wav", "accompaniment.wav"}
+    tests = ["tests/corpora/test_ccmixter.py", "tests/learning/test_losses.py", "tests/network", "tests/layers"]
+    chosen = ["-k", "level or onset or ccmixter"]
+    run(root, ["python", "-m", "pytest", "-n0", "-q", *chosen, *tests], PYTHONPATH=str(root / "src"))
+
+
 def test_a_table_without_a_command_is_found() -> None:
     command = "```sh\nuv run dvc repro\n```\n"
     assert unexplained_tables(f"# Page\n\n## A\n\n{command}\n| a |\n\n## B\n\ntext\n\n| b |\n\n{command}") == ["B"]
