@@ -1,4 +1,4 @@
-# The environment of uv.lock with the command rnnsep; the pipeline runs in a mounted repository (docs/docker.md).
+# The environment of uv.lock with the command rnnsep; the pipeline runs in a mounted repository (docs/machines.md).
 # GPU: docker build --build-arg EXTRA=cuda --tag rnnsep:cuda .
 FROM python:3.11-slim-bookworm
 

@@ -52,7 +52,8 @@ ELSEWHERE = (  # needs more than a clone, or runs in the background
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
-    ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.quality"],
+    ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.quality"], ["python", "-m", "benchmarks.scale"],
+    ["python", "-m", "benchmarks.training_step"],
     ["pytest"], ["uv"], ["tensorboard"], ["docker"], ["pip"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
@@ -304,7 +305,7 @@ def anchors(text: str) -> list[str]:
     return [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
 
 
-@pytest.mark.parametrize("name", ["results.md", "quality.md", "hel1.md"])
+@pytest.mark.parametrize("name", ["results.md", "network.md", "hel1.md"])
 def test_every_table_of_results_follows_a_command(name: str) -> None:
     """In each section of level two or three, the first table comes after a block of commands."""
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")

@@ -40,7 +40,7 @@ def task() -> tuple[int, int]:
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{VARIABLE}: must name workers only and the index of this one (see docs/cluster.md), not {text}"
+            f"{VARIABLE}: must name workers only and the index of this one (see docs/machines.md), not {text}"
         ) from None
     return number, count
 
