@@ -90,7 +90,7 @@ def test_a_network_that_nothing_fits_is_rejected(trained: Path, features: Path, 
             run(
                 features,
                 tmp_path,
-                STILL | {"training.start": start, "rnn.cell": "lstm", "rnn.units": 7, "input.standardise": False},
+                STILL | {"training.start": start, "rnn.cell": "lstm", "rnn.units": 7, "input.bandwidth": 2000.0},
             )
 
 
