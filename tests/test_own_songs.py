@@ -91,3 +91,19 @@ def test_odd_paths_are_found_from_the_workspace_and_from_copies_of_it(
     (songs,) = (dep for dep in lock["stages"]["download"]["deps"] if dep["path"] == "data/songs")
     assert songs["nfiles"] == sum(file.is_file() for file in folder.rglob("*"))
     repository.run("git", "checkout", "--quiet", ".")
+
+
+def test_a_folder_there_and_back_is_linked_again_although_dvc_has_committed_the_stage(
+    own: tuple[Repository, Path],
+) -> None:
+    repository, folder = own
+    other, link = folder.parent / "other", repository.root / "data" / "songs"
+    other.mkdir()
+    for path in (folder, other, folder):
+        set_path(repository, str(path))
+        assert repository.ran("repro", "songs") == {"songs"}
+        repository.dvc("commit", "--force", "songs")  # as dvc exp save does: fills the run-cache
+        assert link.resolve() == path
+    shutil.rmtree(repository.root / "data")
+    assert repository.ran("repro", "songs") == {"songs"}
+    assert link.resolve() == folder
