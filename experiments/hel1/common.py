@@ -1,5 +1,5 @@
 """
-Do the masks of a submission have a part that is common to all songs?
+Whether the masks of a submission have a part that is common to all songs.
 
 One gain per band and source, the same in all songs, is fitted to the SDR of the frames of some songs, and predicts the
 SDR of the others. This needs no assumption about the network. Masks of the same weights have much in common; masks of

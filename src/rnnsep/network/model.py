@@ -73,7 +73,7 @@ class Model:
         return masks.take(self._bands, axis=-2)
 
     def for_song(self, name: str) -> "Model":
-        """This model; with `defects.lost_checkpoint` one with random weights, which depend on the name of the song."""
+        """The model itself; with `defects.lost_checkpoint` one with random weights, which depend on the song's name."""
         if not self.networks[0].architecture.params.defects.lost_checkpoint:
             return self
         random = np.random.default_rng(zlib.crc32(name.encode()))
