@@ -1,4 +1,4 @@
-"""The songs of a corpus, from wherever they are, as one tree of wav files."""
+"""Collect the corpus into one tree of WAV files."""
 
 import sys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Separate songs by the network."""
+"""Separate the test songs."""
 
 import sys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Link the model to fine-tune, so that DVC sees changes in it."""
+"""Link the model to fine-tune so that DVC tracks it."""
 
 import sys
 from dataclasses import dataclass

@@ -61,7 +61,7 @@ def test_masks_do_not_depend_on_how_many_frames_are_computed_at_a_time(
         np.testing.assert_allclose(masks_of(name, x), whole, atol=1e-6)
 
 
-def test_reset_networks_start_anew_in_every_sequence() -> None:
+def test_reset_networks_restart_in_every_sequence() -> None:
     x = magnitude("reset")
     masks = masks_of("reset", x)
     for start in range(0, 20, 4):

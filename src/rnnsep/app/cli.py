@@ -95,7 +95,7 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def separate(options: argparse.Namespace) -> None:
-    """Separate the songs and print what became of each."""
+    """Separate the songs and print the outcome for each."""
     from rnnsep.app.songs import Options, separate_files
     from rnnsep.network.packaged import described, find_model
 
@@ -136,7 +136,7 @@ def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def models(_: argparse.Namespace) -> None:
-    """Print the packaged models, one a line."""
+    """Print the packaged models, one per line."""
     from rnnsep.network.packaged import cards
 
     for card in cards():

@@ -254,7 +254,7 @@ def _json(path: Path) -> Any:
 
 
 def _attempt(params: EvaluationParams, options: Options, job: _Job) -> Outcome:
-    """Score a song, or keep its scores; those of an earlier run that no longer hold are removed."""
+    """Score a song, or keep its scores; outdated scores of an earlier run are removed."""
     name, path = job.song.name, job.path
     record = path.with_name(f".made-from-{path.name}")  # what the scores were made from, and warnings
     try:

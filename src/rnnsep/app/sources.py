@@ -83,7 +83,7 @@ def open_song(song: SongFiles, scratch: Path, stack: ExitStack, messages: list[s
 
 
 def _file(path: Path, source: str, scratch: Path, messages: list[str]) -> Source:
-    """A source of a file, of which compressed ones are decoded to `scratch`; stems to 16 bits, as by musdb."""
+    """A source of a file. Compressed files are decoded to `scratch`, stems to 16 bits as by musdb."""
     subtype: Literal["PCM_16", "FLOAT"]
     blocks: Iterable[NDArray[Any]]
     if path.name.lower().endswith(STEM_FILE):
@@ -281,7 +281,7 @@ def _is_silent(audio: Signal) -> bool:
 
 
 def merged(messages: Sequence[str]) -> list[str]:
-    """Messages, of which those that say the same of several files are one."""
+    """Merge messages that say the same of several files."""
     titles: dict[str, list[str]] = {}
     for message in messages:
         title, colon, what = message.partition(": ")

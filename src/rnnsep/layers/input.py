@@ -40,7 +40,7 @@ class Standardisation(keras.layers.Layer):
     """
     (x - mean) / deviation per bin and channel; both are initialised from the training data and trained.
 
-    As in Open-Unmix (Stöter et al., 2019). Shape in and out: (…, nb_bins, nb_channels).
+    As in Open-Unmix (see `network.trunk`). Shape in and out: (…, nb_bins, nb_channels).
     """
 
     def build(self, shape: tuple[int, ...]) -> None:

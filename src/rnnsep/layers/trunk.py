@@ -17,7 +17,7 @@ def hidden_layer(params: RnnParams, number: int, name: str) -> keras.layers.Laye
 
 
 def normalised_dense(units: int, name: str) -> keras.layers.Layer:
-    """tanh(norm(W x)): the bottleneck of Open-Unmix (Stöter et al., 2019) with layer normalisation."""
+    """tanh(norm(W x)): the bottleneck of Open-Unmix with layer normalisation (see `network.trunk`)."""
     layers = [
         keras.layers.Dense(units, use_bias=False, name="dense"),
         keras.layers.LayerNormalization(epsilon=float(NORM_FLOOR), name="norm"),

@@ -114,8 +114,8 @@ def reuse(recipe: Recipe) -> Reuse:
     """
     What later trainings reuse of a finished one: its curves, and its checkpoint where more epochs continue it.
 
-    They do not with a cosine schedule, which depends on the number of epochs, with an enhancement network, which starts
-    from the first network's end, or with a model to start from, whose folder may hold another one later.
+    More epochs cannot continue it with a cosine schedule, which depends on the number of epochs; with an enhancement
+    network, which needs the finished first network; or with `training.start`, whose folder may change.
     """
     keeps = {"train*": 10, "valid*": 10}
     if recipe.training.schedule == "cosine" or recipe.enhancement.layers or recipe.training.start:

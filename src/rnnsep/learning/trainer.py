@@ -133,7 +133,7 @@ class Trainer:
         """
         SDR (dB) of the averaged weights, the mean over sources and songs, from spectra below the network's bandwidth.
 
-        That of a song is the energy of the source over that of the error, both of the whole song; silent sources are
+        The SDR of a song is the energy of the source over that of the error, both of the whole song; silent sources are
         left out.
         """
         songs = [song for song, _ in sampler.sequences()]

@@ -61,7 +61,7 @@ def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = F
     ensemble = Ensemble(features, songs, models, recipe, start, watched)
     numbers = range(1, recipe.training.networks + 1)
     if len(numbers) > 1 and nb_processes() == 1 and not tf.config.list_physical_devices("GPU"):
-        # side by side, each in a process that leaves its end in a checkpoint; what follows only reads these
+        # train in parallel; the loop below loads the checkpoints
         parallel_map(partial(_fit_alone, ensemble.fit), numbers, "networks")
     networks, states = zip(*map(ensemble.fit, numbers), strict=True)
     provenance: dict[str, object] = {"best_epoch": states[0].best_epoch}
@@ -229,7 +229,7 @@ def fit(
 
 
 def criterion(row: tuple[float, ...]) -> float:
-    """What the best epoch has least of: the validation loss, or minus the SDR if the row of the history has one."""
+    """The criterion that the best epoch minimises: the validation loss, or minus the SDR if the row has one."""
     return -row[4] if len(row) > 4 else row[2]
 
 

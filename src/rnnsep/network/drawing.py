@@ -1,4 +1,9 @@
-"""Random weights, drawn as TensorFlow 1 drew those of a network that is not trained."""
+"""Random weights, drawn as TensorFlow 1 drew those of a network that is not trained.
+
+References
+----------
+- X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+"""
 
 from collections.abc import Mapping
 

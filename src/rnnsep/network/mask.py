@@ -1,4 +1,12 @@
-"""Soft masks from the logits of a network."""
+"""Soft masks from the logits of a network.
+
+References
+----------
+- P.-S. Huang, M. Kim, M. Hasegawa-Johnson, P. Smaragdis, "Singing-voice separation from monaural recordings using
+  deep recurrent neural networks", ISMIR 2014.
+- F. Weninger, J. R. Hershey, J. Le Roux, B. Schuller, "Discriminatively trained recurrent neural networks for
+  single-channel speech separation", GlobalSIP 2014.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,5 +1,5 @@
-"""Published systems, each a file of what it changes in params.yaml, and the source of each value.
+"""Published systems: each file has the values that it changes in params.yaml, and their sources.
 
-What a paper states is in its file even where it is what params.yaml says today, so that other defaults leave it as it
-is. What no paper states is "our choice". `like` names a preset whose changes come first; `about` is for the list.
+A preset lists every value that its paper states, even defaults, so that new defaults do not change it. Other values are
+marked "our choice". `like` names a preset whose changes come first; `about` is its line in `rnnsep preset --list`.
 """

@@ -29,7 +29,7 @@ def about(name: str) -> str:
 def changes(name: str) -> dict[str, Any]:
     """All values of a preset by dotted key: its own and, where it is silent, those of base.yaml.
 
-    Raises `UserError` for a name that there is not.
+    Raises `UserError` for an unknown name.
     """
     document = _read(name)
     inherited = changes(document["like"]) if "like" in document else base()

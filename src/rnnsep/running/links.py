@@ -1,4 +1,4 @@
-"""Links in `data/` to the user's files and folders, through which DVC sees their content.
+"""Links in `data/` to the user's files and folders, so that DVC tracks them.
 
 DVC hashes what is behind a link like any dependency. It does not look into folders that are links themselves.
 """

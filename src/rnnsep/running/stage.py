@@ -48,7 +48,7 @@ P = TypeVar("P")
 SCRATCH = Path(".cache")
 # a file next to the scratch folders of a stage: the key of the last one that was published, and what to keep of it
 FINISHED = "finished"
-RECORDED = "recorded"  # an empty file in a scratch folder of which only what is to be kept is left
+RECORDED = "recorded"  # marks a scratch folder that was pruned
 OF_THE_MACHINE = {  # errors that are no fault of the code; NumPy gives no number where a disk is full
     None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
     errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE,
@@ -187,7 +187,7 @@ def _deps(stage: dict[str, Any]) -> list[Path]:
 def _key(stage: dict[str, Any], parsed: Any, growing: Collection[str]) -> str:
     """A hash of the command, the parameters except `growing`, and the contents of all dependencies.
 
-    Of what lies behind a link, names, sizes and dates count: a user's songs may take long to read.
+    Linked data is compared by name, size and mtime, not hashed: a user's songs may take long to read.
     """
     values = asdict(params.changed(parsed, dict.fromkeys(growing)))
     deps = _deps(stage)

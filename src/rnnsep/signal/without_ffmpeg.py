@@ -102,7 +102,7 @@ def read_stems(
 def sixteen_bits(audio: NDArray[Any], whole: bool = False) -> NDArray[Any]:
     """Samples in steps of 1/32768 within [-1, 1), as ffmpeg converts floats to s16: without dither, half to even.
 
-    Of `whole` numbers, PCM of more bits, ffmpeg drops the lower bits.
+    For `whole` numbers (PCM of more bits), ffmpeg drops the lower bits.
     """
     steps = np.floor(audio * 32768) if whole else np.rint(audio * 32768)
     clipped: NDArray[Any] = steps.clip(-32768, 32767) / 32768
@@ -116,7 +116,7 @@ def write_audio(path: str, data: NDArray[Any], sample_rate: float = 44100.0) -> 
 
 @contextmanager
 def _standin() -> Iterator[None]:
-    """For the length of the block, who imports stempeg gets the names above."""
+    """Within the block, `import stempeg` gives the names above."""
     standin = ModuleType("stempeg")
     standin.__dict__.update(Info=Info, read_stems=read_stems, write_audio=write_audio)
     real = sys.modules.get("stempeg")

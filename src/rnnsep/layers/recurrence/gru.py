@@ -15,8 +15,9 @@ def gru(projected: Any, kernel: Any, bias: Any, reverse: bool) -> Any:
     reset r, candidate c.
     kernel: (units, 3 units). bias: (3 units,). reverse: run from the last frame to the first.
 
-    Returns the state after each frame, (nb_batch, nb_frames, units). Source: Cho et al. 2014
-    (eq. 5 to 8), with the reset gate after the product.
+    Returns the state after each frame, (nb_batch, nb_frames, units). Source: K. Cho et al.,
+    "Learning phrase representations using RNN encoder-decoder for statistical machine translation", EMNLP 2014 (eq. 5
+    to 8), with the reset gate after the product.
     """
 
     @tf.custom_gradient

@@ -15,8 +15,8 @@ def lstm(projected: Any, kernel: Any, reverse: bool) -> Any:
     forget f, candidate g, output o.
     kernel: (units, 4 units). reverse: run from the last frame to the first.
 
-    Returns the state after each frame, (nb_batch, nb_frames, units). Source: Gers, Schmidhuber, Cummins 2000
-    (forget gate).
+    Returns the state after each frame, (nb_batch, nb_frames, units). Source: F. A. Gers,
+    J. Schmidhuber, F. Cummins, "Learning to forget: continual prediction with LSTM", Neural Computation 12(10), 2000.
     """
 
     @tf.custom_gradient

@@ -14,8 +14,9 @@ def vanilla(projected: Any, kernel: Any, reverse: bool) -> Any:
     projected: x W + b of each frame, (nb_batch, nb_frames, units).
     kernel: U, (units, units). reverse: run from the last frame to the first.
 
-    Returns the state after each frame, (nb_batch, nb_frames, units). Source: Elman 1990; with ReLU the network of Huang
-    et al., 2014.
+    Returns the state after each frame, (nb_batch, nb_frames, units). Source: J. L. Elman,
+    "Finding structure in time", Cognitive Science 14(2), 1990; with ReLU the network of Huang et al., 2014 (see
+    `network.mask`).
     """
 
     @tf.custom_gradient

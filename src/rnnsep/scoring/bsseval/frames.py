@@ -20,7 +20,7 @@ Span = tuple[int, int]
 CHUNK = 32  # blocks transformed at a time
 READ = 1 << 16  # samples compared at a time
 GAIN_STEPS = 1 << 20  # of a gain of 1
-DOUBTFUL = 1e-8  # of the terms that an energy is summed from: below, rounding could show and it is computed anew
+DOUBTFUL = 1e-8  # relative to the terms of an energy; smaller energies are recomputed from the samples
 
 
 class Signal(Protocol):
