@@ -56,7 +56,7 @@ def add_separate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand `separate`."""
     command = commands.add_parser(
         "separate",
-        help="separate songs of your own",
+        help="separate your own songs",
         description="Separate songs into DIR/<song>/<source>.wav. Finished songs are kept.",
         epilog="example: rnnsep separate song.mp3 album/ -o separated --source vocals --residual",
     )
