@@ -37,7 +37,7 @@ INDICES = ("corpus.json", "features.json", "model.json")  # written again by eac
 
 @dataclass(frozen=True)
 class Kill:
-    """`how` to `whom` when `stage` has finished so many songs or epochs; after None: when DVC is to record its outs."""
+    """`how` to `whom` after this number of songs or epochs of `stage`; after None: when DVC is to record its outs."""
 
     stage: str
     after: int | None

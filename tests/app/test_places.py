@@ -19,14 +19,14 @@ CASES = {
     "one song of MUSDB18-HQ": ("A/mixture.flac A/vocals.flac", "A", "A"),
     "equal names, other folders": ("a/s.wav b/s.wav", "a/s.wav b/s.wav", "a b"),
     "two discs": ("1/01.wav 1/02.wav 2/01.wav", "1/01.wav 1/02.wav 2/01.wav", "1/01 02 2"),
-    "other endings": ("s.wav s.flac o.wav", "s.wav s.flac o.wav", "s.wav s.flac o"),
-    "other endings in a folder": ("f/s.wav f/s.m4a f/s.stem.m4a", "f", "s.m4a s.stem.m4a s.wav"),
+    "other extensions": ("s.wav s.flac o.wav", "s.wav s.flac o.wav", "s.wav s.flac o"),
+    "other extensions in a folder": ("f/s.wav f/s.m4a f/s.stem.m4a", "f", "s.m4a s.stem.m4a s.wav"),
     "given twice": ("f/s.wav", "f/s.wav f f/s.wav", "s"),
     "dots": ("f/...Baby.wav f/..Hits/a.wav f/...wav f/._x.wav f/.y.wav", "f", "...Baby ...wav ..Hits/a"),
     "a hidden file by name": (".y.wav", ".y.wav", ".y"),
     "systems' folders": ("f/@eaDir/a.wav f/__MACOSX/b.wav f/.@__thumb/c.wav f/d.wav f/cover.jpg", "f", "d"),
     "a tree": ("f/x/a.wav f/x/y/a.wav f/a.wav", "f", "a x/a x/y/a"),
-    "any ending by name": ("song.bin", "song.bin", "song"),
+    "any extension by name": ("song.bin", "song.bin", "song"),
 }
 
 

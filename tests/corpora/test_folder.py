@@ -31,7 +31,7 @@ def lay(root: Path, paths: list[str]) -> Path:
     for path in paths:
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.suffix.lower() in folder.ENDINGS and file.suffix != ".mp4":
+        if file.suffix.lower() in folder.EXTENSIONS and file.suffix != ".mp4":
             seed = sum(unicodedata.normalize("NFC", file.name.lower()).encode())
             soundfile.write(file, np.random.default_rng(seed).uniform(-0.1, 0.1, 2000), 8000, format=file.suffix[1:])
         else:

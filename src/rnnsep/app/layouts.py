@@ -18,7 +18,7 @@ from pathlib import Path
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
 from rnnsep.signal.corpus import MIXTURE
-from rnnsep.signal.streams import ENDINGS
+from rnnsep.signal.streams import EXTENSIONS
 
 STEM_FILE = ".stem.mp4"
 STREAMS = (MIXTURE, "drums", "bass", "other", "vocals")  # of a .stem.mp4
@@ -107,7 +107,7 @@ def _below(
 
 
 def _audio(folder: Path) -> list[Path]:
-    return [path for path in listed(folder) if path.suffix.lower() in ENDINGS and path.is_file()]
+    return [path for path in listed(folder) if path.suffix.lower() in EXTENSIONS and path.is_file()]
 
 
 def _by_source(folder: Path, subset: str | None, parts: Mapping[Path, Sequence[Path]]) -> Iterator[SongFiles]:
@@ -201,8 +201,8 @@ def _parsed(stem: str, known: Sequence[str]) -> tuple[str, str] | None:
 def plainly(name: str) -> str:
     """A song's name without what tools add: `.stem`, a file extension, and a leading number as in `1_Song`."""
     name = re.sub(r"\.stem(\.mp4)?$", "", spelt(name))
-    for ending in ENDINGS:
-        name = name.removesuffix(ending)
+    for extension in EXTENSIONS:
+        name = name.removesuffix(extension)
     return re.sub(r"^\d+_(?=.)", "", name)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from rnnsep.running.listing import files_below
 from rnnsep.running.progress import warn
-from rnnsep.signal.streams import ENDINGS
+from rnnsep.signal.streams import EXTENSIONS
 
 MARK = '{"separated by": "rnnsep"'  # how the comment of every file that `rnnsep separate` writes begins
 MIXTURE = "mixture"
@@ -30,7 +30,7 @@ def places(inputs: Sequence[Path], output: Path) -> list[Outcome]:
     """Each song of `inputs` once, with the folder for its sources; failed at once if its name or place is impossible.
 
     Songs below a folder keep their place in the tree. A song has the name of its file, or of its folder if the file is
-    called mixture. If names are equal, songs of other endings get these too (song.wav, song.mp3), and songs of
+    called mixture. If names are equal, songs of other extensions get these too (song.wav, song.mp3), and songs of
     other folders are named by these.
     """
     songs: dict[Path, Outcome] = {}  # by what the path refers to
@@ -49,7 +49,7 @@ def places(inputs: Sequence[Path], output: Path) -> list[Outcome]:
 
 
 def song_name(path: Path) -> str:
-    """The name of the file without its ending, or the name of its folder for a mixture, as in MUSDB18-HQ."""
+    """The name of the file without its extension, or the name of its folder for a mixture, as in MUSDB18-HQ."""
     if is_mixture(path):
         return _parent(path) or MIXTURE
     name = path.stem
@@ -81,7 +81,7 @@ def as_on_disk(path: Path) -> Path:
 
 def _songs_below(folder: Path) -> list[Path]:
     """The songs below a folder, without files that `rnnsep separate` wrote, and without the stems next to a mixture."""
-    files = [path for path in files_below(folder) if path.suffix.lower() in ENDINGS and path.is_file()]
+    files = [path for path in files_below(folder) if path.suffix.lower() in EXTENSIONS and path.is_file()]
     mixed = {path.parent for path in files if is_mixture(path)}
     songs = [path for path in files if not _is_written(path)]
     found = [path for path in songs if path.parent not in mixed or is_mixture(path)]
@@ -124,8 +124,8 @@ def _distinct(songs: list[Outcome], better: Callable[[Outcome], Path]) -> list[O
 
 def _with_ending(song: Outcome) -> Path:
     name = song_name(song.path)
-    ending = song.path.suffix if is_mixture(song.path) else song.path.name.removeprefix(name)
-    return song.folder.with_name(name + ending)
+    extension = song.path.suffix if is_mixture(song.path) else song.path.name.removeprefix(name)
+    return song.folder.with_name(name + extension)
 
 
 def _by_folder(songs: list[Outcome]) -> Callable[[Outcome], Path]:

@@ -16,7 +16,7 @@ from rnnsep.running.errors import UserError
 from rnnsep.running.listing import files_below, is_hidden, listed
 from rnnsep.running.progress import warn
 from rnnsep.signal.corpus import MIXTURE
-from rnnsep.signal.streams import ENDINGS
+from rnnsep.signal.streams import EXTENSIONS
 
 LAYOUT = "train/<song>/<source>.wav and test/<song>/<source>.wav"
 LOSSLESS = (".wav", ".flac")
@@ -128,7 +128,7 @@ def _one_of(name: str, files: list[Path], song: Path) -> Path:
 
 def _is_audio(file: Path) -> bool:
     """Whether a file is audio by its name, be it a link to nothing."""
-    return file.suffix.lower() in ENDINGS and not file.is_dir()
+    return file.suffix.lower() in EXTENSIONS and not file.is_dir()
 
 
 def _stem_name(file: Path, song: Path) -> str:

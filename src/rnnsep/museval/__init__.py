@@ -10,7 +10,7 @@ The differences, all of them intended:
 - `evaluate` pads or trims each estimate by itself; museval wants all estimates to have one length.
 - `eval_dir` pairs references and estimates by file name; museval pairs them in the order of the directory listing,
   which may differ. With `output_dir` it writes the JSON, as museval documents and does not do.
-- `eval_mus_dir` reads estimates with the ending `ext`, which museval ignores; files that cannot be read or written
+- `eval_mus_dir` reads estimates with the extension `ext`, which museval ignores; files that cannot be read or written
   raise, where museval leaves them out.
 - `EvalStore` and `MethodStore` save and load CSV. museval's own files are pickles, which can run code when they are
   loaded; `load` rejects them.
@@ -180,8 +180,8 @@ def eval_dir(
     return store
 
 
-def _files(folder: Path, ending: str) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.name.endswith(f".{ending}"))
+def _files(folder: Path, extension: str) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.name.endswith(f".{extension}"))
 
 
 def _add(store: TrackStore, names: Sequence[str], scores: tuple[Array, ...], scored: Sequence[str]) -> None:

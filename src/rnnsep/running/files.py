@@ -21,7 +21,7 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary path next to `path`, renamed to it when the block succeeds and removed when it fails.
 
     The file is flushed to disk before the rename, so a crash leaves the old file, the new one or none. The temporary
-    name keeps the ending, by which some writers choose the format.
+    name keeps the extension, by which some writers choose the format.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{PARTIAL}{uuid.uuid4().hex[:16]}-{path.name[-16:]}"

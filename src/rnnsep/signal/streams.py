@@ -12,8 +12,8 @@ from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AGAIN, INTEGERS, AudioFile, TruncatedError
 from rnnsep.signal.ogg import is_single
 
-# files in a folder that are taken for songs; a file that is given by name may have any ending
-ENDINGS = frozenset(
+# files in a folder that are taken for songs; a file that is given by name may have any extension
+EXTENSIONS = frozenset(
     [
         *(".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dts", ".eac3"),
         *(".flac", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc", ".mpeg"),
