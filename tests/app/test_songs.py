@@ -27,7 +27,6 @@ from rnnsep.corpora.synthetic.render import render
 from rnnsep.network import packaged
 from rnnsep.network.model import Model, load_model, save_model
 from rnnsep.params import changed
-from rnnsep.running.errors import UserError
 from rnnsep.signal import writing
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.stft import StftParams
@@ -222,13 +221,6 @@ def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[Any], r
         rnnsep.separate(audio, rate, models)
 
 
-@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"filter": "wine"}])
-def test_impossible_options_are_refused_before_a_model_is_looked_for(tmp_path: Path, options: dict[str, Any]) -> None:
-    (key,) = options
-    with pytest.raises(UserError, match=f"^{key}: must be"):
-        rnnsep.separate(music(0.1, 8000, 1), 8000, tmp_path / "nowhere", **options)
-
-
 def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -353,7 +345,7 @@ def test_a_truncated_song_is_separated_as_far_as_it_goes(
     np.testing.assert_array_equal(total(tmp_path / "out" / "song"), expected)
 
 
-@pytest.mark.parametrize("interrupts", [1, 3])
+@pytest.mark.parametrize("interrupts", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_an_interrupt_stops_at_once_says_what_is_finished_and_a_repeat_resumes(
     models: Path, tmp_path: Path, interrupts: int
 ) -> None:
@@ -447,17 +439,6 @@ def test_decoded_audio_reads_like_an_array(folder: Path, slices: list[tuple[int,
     assert whole.shape == audio.shape
     for start, stop in slices:
         np.testing.assert_array_equal(audio[start:stop], whole[start:stop])
-
-
-def test_decoded_audio_is_never_held_whole(tmp_path: Path) -> None:
-    encode(tmp_path / "song.mp3", "libmp3lame", music(10, 44100, 1), 44100, "mono")
-    audio = open_audio(tmp_path / "song.mp3")
-    assert isinstance(audio, Decoded)
-    held = []
-    for start in range(0, audio.shape[0], 5000):
-        audio[start : start + 10000]
-        held.append(len(audio._held))
-    assert max(held) < audio.shape[0] / 3
 
 
 def test_blocks_of_a_long_compressed_song_are_joined(
