@@ -360,8 +360,9 @@ def test_an_interrupt_stops_at_once_says_what_is_finished_and_a_repeat_resumes(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit it ignored
     ) as process:
-        while len(list(tmp_path.glob("out/a/*.wav"))) < 3 or not list(tmp_path.glob("out/[bc]/.partial-*")):
+        while len(list(tmp_path.glob("out/a/[!.]*.wav"))) < 3 or not list(tmp_path.glob("out/[bc]/.partial-*")):
             time.sleep(0.02)
         for _ in range(interrupts):
             os.killpg(process.pid, signal.SIGINT)
