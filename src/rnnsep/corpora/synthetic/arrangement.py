@@ -143,12 +143,8 @@ def accompaniment(
             notes += [Note(begin, end - begin, p, bar.energy) for p in voicing]
         elif role == "arpeggio":
             ladder = sorted({p + o for p in voicing for o in (0, 12)})[: len(voicing) + 2]
-            cycle = {
-                "up": ladder,
-                "down": ladder[::-1],
-                "turn": ladder + ladder[-2:0:-1],
-                "skip": ladder[::2] + ladder[1::2],
-            }[order]
+            turn, skip = ladder + ladder[-2:0:-1], ladder[::2] + ladder[1::2]
+            cycle = {"up": ladder, "down": ladder[::-1], "turn": turn, "skip": skip}[order]
             for i, step in enumerate(range(0, STEPS, pace)):
                 start = grid.time(b, step)
                 accent = 1.0 if step % 4 == 0 else 0.75
@@ -173,8 +169,8 @@ def accompaniment(
                 voicing = [root, root + 7, root + 12]
             for step, length, character in starts(pattern):
                 start = grid.time(b, step)
-                stop = grid.time(b, step + length) if step + length < STEPS else end
+                duration = grid.time(b, step + length) - start
                 accent = 1.0 if character == "X" else 0.75
                 tones = voicing if character == "X" or rng.random() < 0.7 else voicing[1:]
-                notes += [Note(start, stop - start, p, bar.energy * accent * rng.uniform(0.92, 1.0)) for p in tones]
+                notes += [Note(start, duration, p, bar.energy * accent * rng.uniform(0.92, 1.0)) for p in tones]
     return notes

@@ -1,6 +1,6 @@
 """Key, chords and form of a song, and its time grid."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,13 +81,12 @@ def form(rng: np.random.Generator, nb_bars: int, key: int, mode: str) -> list[Ba
         nb_tones = 4 if sevenths and b < nb_bars and rng.random() < 0.7 else 3
         tones = [scale[(degree + 2 * i) % 7] + 12 * ((degree + 2 * i) // 7) for i in range(nb_tones)]
         chord = tuple((key + tone) % 12 for tone in tones)
-        place_in = b % length
-        last = place_in == length - 1 or b == nb_bars - 1
-        bars.append(Bar(chord[0], chord, loud, place_in == 0, last, (0.95 if loud else 0.8)))
+        last = b % length == length - 1 or b == nb_bars - 1
+        bars.append(Bar(chord[0], chord, loud, b % length == 0, last, 0.95 if loud else 0.8))
     return bars
 
 
-def near(classes: tuple[int, ...] | list[int], target: float, low: float, high: float) -> int:
+def near(classes: Collection[int], target: float, low: float, high: float) -> int:
     """The pitch in [low, high], of one of the pitch classes, that is nearest to the target."""
     candidates = [p for p in range(int(low), int(high) + 1) if p % 12 in classes]
     return min(candidates, key=lambda p: (abs(p - target), p))

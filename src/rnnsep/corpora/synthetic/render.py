@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import ndimage, signal
 
 from rnnsep.corpora.synthetic.instruments.bass import render_bass
 from rnnsep.corpora.synthetic.instruments.chords import render_other
@@ -80,19 +80,12 @@ def _stems(song: Score, seed: int, index: int, nb_samples: int, font: SoundFont 
 
 def _limit(mixture: Audio, nb_samples: int) -> Audio:
     """A limiter's gain, shape (nb_samples,): one curve for all stems, so that they still add up."""
-    hop = 64
-    nb_blocks = -(-nb_samples // hop)
-    peak = np.zeros(nb_blocks * hop)
-    peak[:nb_samples] = peaks(mixture)
-    peak = peak.reshape(nb_blocks, hop).max(axis=1)
-    ceiling = 10.0 ** (13.5 / 20.0) * rms(mixture)
-    gain = np.minimum(1.0, ceiling / (peak + 1e-12))
+    hop, pole = 64, 0.9
+    ceiling = decibels(13.5) * rms(mixture)
+    gain = np.minimum(1.0, ceiling / (peaks(mixture, hop) + 1e-12))
     # the least gain within 7 ms, then a smooth way there and back
-    width = 5
-    padded = np.pad(gain, width, mode="edge")
-    gain = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).min(axis=1)
-    pole = 0.9
-    gain = np.asarray(signal.filtfilt([1.0 - pole], [1.0, -pole], gain, padlen=min(30, nb_blocks - 1)))
+    gain = ndimage.minimum_filter1d(gain, 11, mode="nearest")
+    gain = np.asarray(signal.filtfilt([1.0 - pole], [1.0, -pole], gain, padlen=min(30, len(gain) - 1)))
     return upsample(gain, hop, nb_samples)
 
 

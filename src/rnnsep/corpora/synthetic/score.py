@@ -1,5 +1,6 @@
 """What a song consists of: notes, hits, layers, and the score that has them all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -23,21 +24,14 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """An accompanying instrument and its notes."""
-
-    instrument: str
-    notes: tuple[Note, ...]
-
-
-@dataclass(frozen=True)
 class Score:
-    """A song: `melody` is the lead voice, `backing` the voices that join it in the chorus."""
+    """A song: `melody` is the lead voice, `backing` the voices that join it in the chorus.
+
+    `layers` are the accompanying instruments.
+    """
 
     style: str
     tempo: float
-    key: int
-    mode: str
     voice: str
     kit: str
     bass_tone: str
@@ -45,4 +39,4 @@ class Score:
     backing: tuple[tuple[Note, ...], ...]
     drums: tuple[Hit, ...]
     bass: tuple[Note, ...]
-    layers: tuple[Layer, ...]
+    layers: Mapping[str, tuple[Note, ...]]

@@ -6,8 +6,8 @@ import numpy as np
 
 from rnnsep.corpora.synthetic.arrangement import accompaniment, bass_part, drum_part
 from rnnsep.corpora.synthetic.harmony import RANGES, SCALES, Bar, Grid, form, near, pick, starts
-from rnnsep.corpora.synthetic.score import Layer, Note, Score
-from rnnsep.corpora.synthetic.styles import ROLES, SONG_RHYTHMS, STEPS, STYLES
+from rnnsep.corpora.synthetic.score import Note, Score
+from rnnsep.corpora.synthetic.styles import ROLES, SONG_RHYTHMS, STYLES
 
 
 def generator(seed: int, index: int, part: str) -> np.random.Generator:
@@ -37,15 +37,11 @@ def compose(seed: int, index: int, seconds: float) -> Score:
     if all(ROLES[n] in ("answer", "stab") for n in names[:2]):
         names[0] = next(n for n in choices if ROLES[n] not in ("answer", "stab"))
     names.sort(key=lambda n: ROLES[n] in ("answer", "stab"))  # layers that always play come first
-    layers = tuple(
-        Layer(n, tuple(accompaniment(rng, grid, bars, melody, n, everywhere=i < 2)))
-        for i, n in enumerate(dict.fromkeys(names))
-    )
+    names = list(dict.fromkeys(names))
+    layers = {n: tuple(accompaniment(rng, grid, bars, melody, n, everywhere=n in names[:2])) for n in names}
     return Score(
         style=name,
         tempo=tempo,
-        key=key,
-        mode=mode,
         voice=voice,
         kit=pick(rng, style.kits),
         bass_tone=pick(rng, style.bass_tones),
@@ -65,10 +61,10 @@ def lead_part(rng: np.random.Generator, grid: Grid, bars: list[Bar], key: int, m
     """
     low, high = RANGES[voice]
     scale = [(key + s) % 12 for s in SCALES[mode]]
-    nb_bars = len(bars) - 1
+    nb_bars, middle = len(bars) - 1, 0.5 * (low + high)
 
     def motif(centre: float) -> tuple[tuple[str, str], list[float]]:
-        rhythm = SONG_RHYTHMS[int(rng.integers(len(SONG_RHYTHMS)))]
+        rhythm = pick(rng, SONG_RHYTHMS)
         nb_notes = sum(len(starts(bar)) for bar in rhythm)
         shape = pick(rng, ("arch", "fall", "rise", "wave"))
         x = np.linspace(0.0, 1.0, nb_notes)
@@ -81,34 +77,28 @@ def lead_part(rng: np.random.Generator, grid: Grid, bars: list[Bar], key: int, m
         steps = rng.choice([-3.0, -2.0, -2.0, 0.0, 2.0, 2.0, 3.0, 5.0], nb_notes)
         return rhythm, list(centre + 3.5 * curve + 0.6 * steps)
 
-    middle = 0.5 * (low + high)
     motifs = {False: motif(middle - rng.uniform(1.0, 3.0)), True: motif(middle + rng.uniform(1.0, 4.0))}
     notes: list[Note] = []
     previous = middle
     for bar in range(nb_bars):
-        chorus = bars[bar - bar % 2].chorus
-        rhythm, contour = motifs[chorus]
         second = bar % 2
-        nb_first = len(starts(rhythm[0]))
-        pattern = rhythm[second]
-        if bar == nb_bars - 1 and not second:
-            pattern = rhythm[1]
-        places = starts(pattern)
+        rhythm, contour = motifs[bars[bar - second].chorus]
+        nb_before = second * len(starts(rhythm[0]))
+        places = starts(rhythm[1 if bar == nb_bars - 1 else second])
         for i, (step, length, _) in enumerate(places):
-            target = contour[(i + second * nb_first) % len(contour)] + rng.normal(0.0, 0.5)
+            target = contour[(i + nb_before) % len(contour)] + rng.normal(0.0, 0.5)
             target = previous + float(np.clip(target - previous, -7.0, 7.0))
             strong = step % 8 == 0 or length >= 4 or i == len(places) - 1
-            classes = list(bars[bar].chord) if strong else scale
+            classes = bars[bar].chord if strong else scale
             pitch = near(classes, target, low, high)
             if pitch == previous and rng.random() < 0.6:
                 pitch = near([c for c in classes if c != pitch % 12], target, low, high)
             start = grid.time(bar, step)
-            end = grid.time(bar, step + length) if step + length < STEPS else grid.time(bar + 1, 0)
-            joined = 1.0 if length < 6 else 0.92
+            sounding = (grid.time(bar, step + length) - start) * (1.0 if length < 6 else 0.92)
             loud = bars[bar].energy * rng.uniform(0.82, 1.0) * (1.0 if step % 4 == 0 else 0.92)
-            notes.append(Note(start, (end - start) * joined * rng.uniform(0.9, 1.0), pitch, loud))
+            notes.append(Note(start, sounding * rng.uniform(0.9, 1.0), pitch, loud))
             previous = pitch
-    final = near(list(bars[-1].chord), previous, low, high)
+    final = near(bars[-1].chord, previous, low, high)
     notes.append(Note(grid.time(nb_bars, 0), 8.0 * grid.step, final, 0.85))
     return notes
 
@@ -122,21 +112,15 @@ def backing_parts(
     kind = pick(rng, ("none", "none", "double", "double", "third", "choir"))
     if kind == "none" or not sung:
         return []
-    parts = []
-    for side in (-1.0, 1.0):
-        if kind == "choir":
-            low, high = RANGES[voice]
-            part = [
-                Note(a, (z - a) * 0.96, near(list(bar.chord), 0.5 * (low + high) + 4.0 * side, low, high), 0.7)
-                for a, z, bar in spans
-            ]
-        else:
-            interval = 0.0 if kind == "double" else (4.0 if side > 0 else -5.0)
-            part = []
-            for note, bar in sung:
-                wanted = note.pitch + interval
-                pitch = note.pitch if kind == "double" else near(list(bar.chord), wanted, 36, 84)
-                late = abs(rng.normal(0.0, 0.012))
-                part.append(Note(note.start + late, note.duration, pitch, note.velocity * 0.9))
-        parts.append(tuple(part))
-    return parts
+    low, high = RANGES[voice]
+
+    def joining(note: Note, bar: Bar, interval: float) -> Note:
+        pitch = note.pitch if kind == "double" else near(bar.chord, note.pitch + interval, 36, 84)
+        return Note(note.start + abs(rng.normal(0.0, 0.012)), note.duration, pitch, note.velocity * 0.9)
+
+    def held(begin: float, end: float, bar: Bar, interval: float) -> Note:
+        return Note(begin, (end - begin) * 0.96, near(bar.chord, 0.5 * (low + high) + interval, low, high), 0.7)
+
+    if kind == "choir":
+        return [tuple(held(*span, interval) for span in spans) for interval in (-4.0, 4.0)]
+    return [tuple(joining(*one, interval) for one in sung) for interval in (-5.0, 4.0)]

@@ -3,16 +3,8 @@
 import numpy as np
 
 from rnnsep.corpora.synthetic.instruments import effects as fx
-from rnnsep.corpora.synthetic.instruments.oscillators import (
-    SAMPLE_RATE,
-    Audio,
-    cycle,
-    frequency,
-    modes,
-    play,
-    pluck,
-    seconds,
-)
+from rnnsep.corpora.synthetic.instruments import oscillators as osc
+from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, seconds
 from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
 from rnnsep.corpora.synthetic.score import Note
 
@@ -34,8 +26,8 @@ def _string_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], 
     lengths = [int((note.duration + 0.05) * SAMPLE_RATE) for note in notes]
     strings = {}
     for (pitch, hard), length in fx.longest(keys, lengths).items():
-        f, t = frequency(pitch), seconds(length)
-        string = pluck(f, length, decay, damping, brightness * (1.0 if hard else 0.65), position, 4e-5)
+        f, t = osc.frequency(pitch), seconds(length)
+        string = osc.pluck(f, length, decay, damping, brightness * (1.0 if hard else 0.65), position, 4e-5)
         # near the pickup the fundamental is stronger than at the bridge
         strings[pitch, hard] = string + 0.5 * np.sin(2.0 * np.pi * f * t) * np.exp(-t / (0.25 * decay))
     knock = fx.bandpass(rng.standard_normal(1500), 600.0, 3500.0) * np.exp(-seconds(1500) / 0.006)
@@ -52,18 +44,18 @@ def _synth_notes(tone: str, rng: np.random.Generator, notes: tuple[Note, ...], b
     detune = 2.0 ** (rng.uniform(0.0, 12.0) / 1200.0)
     bend = rng.uniform(0.5, 2.2)
     for note in notes:
-        f = frequency(note.pitch)
+        f = osc.frequency(note.pitch)
         nb_samples = int((note.duration + 0.05) * SAMPLE_RATE)
         t = seconds(nb_samples)
         if tone == "sub":
-            x = np.tanh(bend * modes([f], [1.0], [2.5], nb_samples, 0.6, 0.012)) / np.tanh(bend)
+            x = np.tanh(bend * osc.modes([f], [1.0], [2.5], nb_samples, 0.6, 0.012)) / np.tanh(bend)
         else:
             k = np.arange(1, int(9000.0 / f))
             spectrum = (k % 2 if square else 1.0) / k
-            dark, bright = (cycle(spectrum / np.sqrt(1.0 + (k * f / c) ** 4)) for c in (cutoff, cutoff * depth))
+            dark, bright = (osc.cycle(spectrum / np.sqrt(1.0 + (k * f / c) ** 4)) for c in (cutoff, cutoff * depth))
             amount = np.exp(-t / sweep)
-            x = play(dark, f, nb_samples) * (1.0 - amount) + play(bright, f, nb_samples) * amount
-            x += 0.5 * play(bright, f * detune, nb_samples, 0.3) * amount
+            x = osc.play(dark, f, nb_samples) * (1.0 - amount) + osc.play(bright, f, nb_samples) * amount
+            x += 0.5 * osc.play(bright, f * detune, nb_samples, 0.3) * amount
         fx.place(buffer, note.start, x * fx.fade(nb_samples, attack, 0.04), note.velocity)
 
 
@@ -88,7 +80,6 @@ def render_bass(
     # chorus: the upper part apart, the low part in the middle
     low = fx.lowpass(x, 250.0)
     high = x - low
-    late = np.arange(nb_samples) - (0.008 + 0.002 * np.sin(2.0 * np.pi * 0.7 * seconds(nb_samples))) * SAMPLE_RATE
-    wet = np.interp(late, np.arange(nb_samples), high)
+    wet = fx.delayed(high, 0.008 + 0.002 * np.sin(2.0 * np.pi * 0.7 * seconds(nb_samples)))
     amount = rng.uniform(0.2, 0.6)
     return np.stack([low + high + amount * wet, low + high - amount * wet], axis=1)

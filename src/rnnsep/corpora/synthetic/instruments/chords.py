@@ -1,6 +1,6 @@
 """The accompanying instruments: guitars, keyboards, strings, pads, brass, mallets, synthesizers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from rnnsep.corpora.synthetic.instruments import effects as fx
 from rnnsep.corpora.synthetic.instruments import oscillators as osc
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
 from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
-from rnnsep.corpora.synthetic.score import Layer, Note
+from rnnsep.corpora.synthetic.score import Note
 
 # (frequency, nb_samples, velocity) -> mono or stereo sound of one note, before its release
 Voice = Callable[[float, int, float], Audio]
@@ -107,10 +107,9 @@ def _bar(rng: np.random.Generator, ratios: tuple[float, ...], decay: float) -> V
     long = decay * rng.uniform(0.7, 1.4)
 
     def note(frequency: float, nb_samples: int, velocity: float) -> Audio:
-        frequencies = np.array([frequency * r for r in ratios])
-        audible = frequencies < 16000.0
-        decays = long * (440.0 / frequency) ** 0.5 / np.arange(1, len(ratios) + 1)
-        return osc.modes(frequencies[audible], (levels * velocity)[audible], decays[audible], nb_samples)
+        nb_audible = sum(frequency * r < 16000.0 for r in ratios)
+        decays = long * (440.0 / frequency) ** 0.5 / np.arange(1, nb_audible + 1)
+        return osc.modes(frequency * np.array(ratios[:nb_audible]), levels[:nb_audible] * velocity, decays, nb_samples)
 
     return note
 
@@ -151,10 +150,7 @@ def _play(notes: tuple[Note, ...], instrument: str, rng: np.random.Generator, nb
         for (pitch, velocity), length in fx.longest(keys, lengths).items()
     }
     buffer = np.zeros((nb_samples, *sounds[keys[0]].shape[1:]))
-    rank, previous = 0, -1.0
-    for note, key, length in zip(notes, keys, lengths, strict=True):
-        rank = rank + 1 if note.start == previous else 0
-        previous = note.start
+    for note, rank, key, length in zip(notes, fx.ranks(notes), keys, lengths, strict=True):
         x = sounds[key]
         first = int(rng.integers(len(x) - length)) if held and length < len(x) else 0  # anywhere in the endless sound
         x = x[first : first + length]
@@ -175,28 +171,23 @@ def _amplify(x: Audio, rng: np.random.Generator) -> Audio:
 
 def _widen(x: Audio, rng: np.random.Generator) -> Audio:
     """Chorus: each side of `x` (nb_samples, 2) has a copy delayed by a slowly moving time."""
-    nb_samples = len(x)
-    grid, t = np.arange(nb_samples), osc.seconds(nb_samples)
     rate, depth, mix = rng.uniform(0.3, 1.2), rng.uniform(0.001, 0.003), rng.uniform(0.3, 0.8)
-    sides = []
-    for side, phase in ((0, 0.0), (1, 2.0)):
-        delay = 0.012 + depth * np.sin(2.0 * np.pi * rate * t + phase)
-        sides.append(x[:, side] + mix * np.interp(grid - delay * SAMPLE_RATE, grid, x[:, side]))
-    return np.stack(sides, axis=1)
+    angle = 2.0 * np.pi * rate * osc.seconds(len(x))
+    delays = (0.012 + depth * np.sin(angle + phase) for phase in (0.0, 2.0))
+    return np.stack([side + mix * fx.delayed(side, delay) for side, delay in zip(x.T, delays, strict=True)], axis=1)
 
 
 def _layer(
-    layer: Layer, where: float, rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+    name: str, notes: tuple[Note, ...], where: float, rng: np.random.Generator, nb_samples: int, font: SoundFont | None
 ) -> Audio:
-    """One layer with its own effects, panned, shape (nb_samples, 2)."""
-    name = layer.instrument
+    """The notes of an instrument with its own effects, panned, shape (nb_samples, 2)."""
 
     def take() -> Audio:
         if font:
             strum = STRUMMED.get(name, 0.0) * rng.uniform(0.6, 1.5)
-            x = font.notes(layer.notes, name, rng, nb_samples, strum)
+            x = font.notes(notes, name, rng, nb_samples, strum)
             return x.mean(axis=1) if name in STRUMMED else x
-        x = _play(layer.notes, name, rng, nb_samples)
+        x = _play(notes, name, rng, nb_samples)
         if name == "distorted":
             return _amplify(x, rng)
         return fx.body(x, rng, rng.uniform(0.3, 0.8)) if name in WOODEN and x.ndim == 1 else x
@@ -218,13 +209,13 @@ def _layer(
 
 
 def render_other(
-    layers: tuple[Layer, ...], rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+    layers: Mapping[str, tuple[Note, ...]], rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
 ) -> Audio:
     """The stem of all accompanying layers without its room, shape (nb_samples, 2); `font` plays it if there is one."""
     buffer = np.zeros((nb_samples, 2))
     places = rng.permutation(np.array([-0.6, 0.6, -0.15, 0.35]))
-    for i, layer in enumerate(layers):
-        if layer.notes:
-            x = _layer(layer, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples, font)
+    for i, (name, notes) in enumerate(layers.items()):
+        if notes:
+            x = _layer(name, notes, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples, font)
             buffer += x / (fx.rms(x) + 1e-12) * rng.uniform(0.5, 1.0)
     return fx.saturate(fx.compress(buffer, 2.0, 0.0), rng.uniform(0.1, 0.4))

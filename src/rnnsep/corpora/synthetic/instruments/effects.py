@@ -1,12 +1,15 @@
 """Envelopes, placing, filters, dynamics, rooms and the spectral balance of the synthetic corpus."""
 
 from collections.abc import Hashable, Iterable
+from functools import partial
+from itertools import groupby
 from typing import TypeVar
 
 import numpy as np
 from scipy import fft, signal
 
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
+from rnnsep.corpora.synthetic.score import Note
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -22,10 +25,10 @@ def rms(x: Audio) -> float:
     return float(np.sqrt(power.sum() / np.count_nonzero(power >= 1e-6 * power.max()) + 1e-24))
 
 
-def peaks(x: Audio) -> Audio:
-    """Largest magnitude among the channels, shape (nb_samples,)."""
-    magnitude = np.abs(x)
-    return magnitude if x.ndim == 1 else np.maximum(magnitude[:, 0], magnitude[:, -1])
+def peaks(x: Audio, hop: int) -> Audio:
+    """Largest magnitude among the channels in each block of `hop` samples."""
+    magnitude = np.abs(x).reshape(len(x), -1).max(axis=1)
+    return np.pad(magnitude, (0, -len(x) % hop)).reshape(-1, hop).max(axis=1)
 
 
 def fade(nb_samples: int, attack: float, release: float) -> Audio:
@@ -49,6 +52,11 @@ def place(buffer: Audio, start: float, x: Audio, gain: float | Audio = 1.0) -> N
         buffer[first + skip : first + skip + length] += part * gain
 
 
+def ranks(notes: Iterable[Note]) -> list[int]:
+    """The place of each note among those that start together."""
+    return [rank for _, chord in groupby(notes, lambda note: note.start) for rank, _ in enumerate(chord)]
+
+
 def longest(keys: Iterable[Key], lengths: Iterable[int]) -> dict[Key, int]:
     """The largest length of each key: each sound is made once, as long as its longest note."""
     found: dict[Key, int] = {}
@@ -63,14 +71,12 @@ def pan(position: float) -> Audio:
     return np.asarray(np.sqrt(2.0) * np.array([np.cos(angle), np.sin(angle)]))
 
 
-def lowpass(x: Audio, cutoff: float, order: int = 1) -> Audio:
-    """Butterworth low-pass along the first axis; cutoff in Hz."""
-    return np.asarray(signal.lfilter(*signal.butter(order, cutoff, "low", fs=SAMPLE_RATE), x, axis=0))
+def _butterworth(kind: str, x: Audio, cutoff: float, order: int = 1) -> Audio:
+    """A low-pass or high-pass along the first axis; cutoff in Hz."""
+    return np.asarray(signal.lfilter(*signal.butter(order, cutoff, kind, fs=SAMPLE_RATE), x, axis=0))
 
 
-def highpass(x: Audio, cutoff: float, order: int = 1) -> Audio:
-    """Butterworth high-pass along the first axis; cutoff in Hz."""
-    return np.asarray(signal.lfilter(*signal.butter(order, cutoff, "high", fs=SAMPLE_RATE), x, axis=0))
+lowpass, highpass = partial(_butterworth, "low"), partial(_butterworth, "high")
 
 
 def bandpass(x: Audio, low: float, high: float) -> Audio:
@@ -94,6 +100,12 @@ def upsample(curve: Audio, hop: int, nb_samples: int) -> Audio:
     return lines.reshape(-1)[:nb_samples]
 
 
+def delayed(x: Audio, delay: Audio) -> Audio:
+    """A mono signal later by `delay` seconds, which may move, (nb_samples,)."""
+    grid = np.arange(len(x))
+    return np.interp(grid - delay * SAMPLE_RATE, grid, x)
+
+
 def saturate(x: Audio, drive: float) -> Audio:
     """Soft clipping by tanh; `drive` is the input's RMS relative to the bend."""
     gain = drive / (rms(x) + 1e-12)
@@ -103,12 +115,8 @@ def saturate(x: Audio, drive: float) -> Audio:
 def compress(x: Audio, ratio: float, threshold: float = -6.0, release: float = 0.12) -> Audio:
     """Feed-forward compressor, both channels by one gain; `threshold` in dB relative to the signal's RMS."""
     hop = 128
-    nb_blocks = -(-len(x) // hop)
-    power = np.zeros(nb_blocks * hop)
-    power[: len(x)] = peaks(x) ** 2
-    level = power.reshape(nb_blocks, hop).max(axis=1)
     pole = float(np.exp(-hop / (release * SAMPLE_RATE)))
-    level = np.asarray(signal.lfilter([1.0 - pole], [1.0, -pole], level))
+    level = np.asarray(signal.lfilter([1.0 - pole], [1.0, -pole], peaks(x, hop) ** 2))
     over = 10.0 * np.log10(level / (rms(x) ** 2) + 1e-12) - threshold
     gain = 10.0 ** (-(1.0 - 1.0 / ratio) * np.maximum(over, 0.0) / 20.0)
     curve = upsample(gain, hop, len(x))

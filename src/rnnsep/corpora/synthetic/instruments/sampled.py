@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnsep.corpora.synthetic.harmony import pick
+from rnnsep.corpora.synthetic.instruments.effects import ranks
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
 from rnnsep.corpora.synthetic.score import Hit, Note
 from rnnsep.running.errors import UserError
@@ -87,12 +88,11 @@ class SoundFont:
         return np.asarray(self._synthesizer.render(score, True), np.float64).T
 
     def notes(
-        self, notes: Iterable[Note], instrument: str, rng: np.random.Generator, nb_samples: int, strum: float = 0.0
+        self, notes: Sequence[Note], instrument: str, rng: np.random.Generator, nb_samples: int, strum: float = 0.0
     ) -> Audio:
         """Notes played by one of the instrument's programs, chords with `strum` s between their notes."""
-        sounds, rank, previous = [], 0, -1.0
-        for note in notes:
-            rank, previous = rank + 1 if note.start == previous else 0, note.start
+        sounds = []
+        for note, rank in zip(notes, ranks(notes), strict=True):
             late = strum * rank + abs(rng.normal(0.0, 0.003))
             velocity = note.velocity * rng.uniform(0.9, 1.05)
             sounds.append(Note(note.start + late, note.duration, note.pitch, velocity))
