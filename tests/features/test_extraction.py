@@ -6,12 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnsep.features.extraction import write_features
-from rnnsep.features.float16 import to_half, to_single
+from rnnsep.features.extraction import to_half, write_features
 from rnnsep.features.storage import open_features, write_array
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import Corpus, Song
@@ -168,18 +165,10 @@ def test_an_array_of_another_size_than_declared_is_not_written(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=200)
-@given(values=st.lists(st.floats(-65519, 65519, width=32), min_size=1))
-def test_half_is_numpys(values: list[float]) -> None:
-    singles = np.array(values, np.float32)
-    np.testing.assert_array_equal(to_half(singles).view(np.uint16), singles.astype(np.float16).view(np.uint16))
-
-
-def test_conversions_are_numpys_at_every_half_and_between() -> None:
+def test_half_is_numpys_at_every_half_and_between() -> None:
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     halves = np.sort(halves[np.isfinite(halves)])
     singles = halves.astype(np.float32)
-    np.testing.assert_array_equal(to_single(halves).view(np.uint32), singles.view(np.uint32))
     middles = (singles[:-1] + singles[1:]) / 2
     for values in (singles, middles, np.nextafter(middles, np.float32(9e9)), np.nextafter(middles, np.float32(-9e9))):
         np.testing.assert_array_equal(to_half(values).view(np.uint16), values.astype(np.float16).view(np.uint16))

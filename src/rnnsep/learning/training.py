@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from rnnsep.features.float16 import to_single
 from rnnsep.features.storage import Features, open_features
 from rnnsep.layers.network import MaskNetwork, computing
 from rnnsep.learning.checkpoint import Checkpoint
@@ -249,8 +248,9 @@ def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> 
             continue
         arrays = features.arrays(song.name).values()
         for start in range(0, song.nb_frames, 1024):
-            parts = [to_single(array[start : start + 1024, : network.architecture.pooling.nb_bins]) for array in arrays]
-            mixture = np.sum(parts, axis=0).view(np.complex64)[..., 0]  # (nb_frames, nb_bins, nb_channels)
+            parts = [array[start : start + 1024, : network.architecture.pooling.nb_bins] for array in arrays]
+            # (nb_frames, nb_bins, nb_channels)
+            mixture = np.sum(parts, axis=0, dtype=np.float32).view(np.complex64)[..., 0]
             magnitude = tf.constant(seen(mixture, first.pooling, side, gain)[None])
             x = network.compress(trainer.inputs(magnitude))[0].numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)
