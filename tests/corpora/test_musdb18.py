@@ -13,8 +13,8 @@ from rnnsep.corpora import downloads, musdb18
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.decoding import decode
-from rnnsep.signal.without_ffmpeg import musdb
 from tests.corpora.test_tree import make
+from tests.sound import musdb
 
 STEMS = ("mixture", "drums", "bass", "other", "vocals")
 

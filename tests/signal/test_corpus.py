@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal import without_ffmpeg
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.writing import write_wav
+from tests.sound import musdb
 
 NAMES = ("a b", 'it\'s "so" [live] {1}: #x', "Ænima – ñandú 🎵", "- rf", "a\nb\tc", "null", "1e3", "%&*!|>@`")
 
@@ -42,11 +42,11 @@ def test_a_corpus_is_read_as_written(corpus: Corpus) -> None:
 
 def test_musdb_reads_any_corpus(corpus: Corpus) -> None:
     for split in ("train", "valid"):
-        database = without_ffmpeg.musdb().DB(
+        database = musdb().DB(
             root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets="train", split=split
         )
         assert [t.name for t in database] == sorted(s.name for s in corpus.songs if s.split == split)
-    track = without_ffmpeg.musdb().DB(root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets=["test"])[0]
+    track = musdb().DB(root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets=["test"])[0]
     assert list(track.sources) == ["zither", "vocals", "on"]
     assert set(track.targets) == {"zither", "vocals", "on", "accompaniment", "linear_mixture"}
     for name, source in track.sources.items():

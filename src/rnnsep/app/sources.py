@@ -19,7 +19,6 @@ from rnnsep.scoring.bsseval.frames import Signal
 from rnnsep.scoring.song_scores import TAPS, EvaluationParams, evaluate_song
 from rnnsep.signal.decoding import decode
 from rnnsep.signal.streams import Decoded, WithChannels, open_audio
-from rnnsep.signal.without_ffmpeg import sixteen_bits
 from rnnsep.signal.writing import audio_sink
 from rnnsep.tables import statistics
 
@@ -88,7 +87,7 @@ def _file(path: Path, source: str, scratch: Path, messages: list[str]) -> Source
     blocks: Iterable[NDArray[Any]]
     if path.name.lower().endswith(STEM_FILE):
         rate, decoded = decode(path, STREAMS.index(source), messages.append)
-        blocks, nb_samples, nb_channels, subtype = map(sixteen_bits, decoded), 0, 2, "PCM_16"
+        blocks, nb_samples, nb_channels, subtype = decoded, 0, 2, "PCM_16"
     else:
         audio = open_audio(path)
         if not isinstance(audio, Decoded):

@@ -46,14 +46,6 @@ def decode(
     return rate, _decoded(path, stream, rate, report)
 
 
-def stream_lengths(path: Path) -> list[tuple[int, int]]:
-    """Number of samples (as the container declares it) and rate in Hz of each audio stream. Raises as `decode`."""
-    with _opened(path) as container:
-        streams = [_stream(path, container, number) for number in range(len(container.streams.audio))]
-        rates = [int(stream.codec_context.sample_rate) for stream in streams]
-        return [(round(_seconds(stream) * rate), rate) for stream, rate in zip(streams, rates, strict=True)]
-
-
 def _decoded(path: Path, number: int, rate: int, report: Callable[[str], object]) -> Iterator[NDArray[np.float32]]:
     nb_samples = 0
     with _opened(path) as container:
