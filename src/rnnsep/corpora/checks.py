@@ -1,8 +1,7 @@
 """Checks of songs, before and after they are collected, each with one line that names the songs."""
 
-import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain, combinations
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnsep.corpora.original import Format, Original
 from rnnsep.running.errors import UserError
+from rnnsep.running.files import file_digest
 from rnnsep.running.progress import warn
 from rnnsep.signal.audio import BLOCK
 from rnnsep.signal.streams import Audio
@@ -19,7 +19,7 @@ TOLERANCE = -20.0  # dB; larger differences of mixture and sum are reported; tho
 SAME = 10 ** (-20 / 10)  # energy of a difference, relative to the signal, below which two signals count as the same
 SILENT = 10 ** (-60 / 10)  # energy relative to the loudest signal below which a source counts as silent
 MANY = 10  # sources from which on only sums of one or of all others are tried
-PART = 1 << 16  # bytes of a file that are compared first
+PART = 1 << 10  # bytes in the middle of a file that are compared first
 
 
 def check_formats(songs: Mapping[str, Mapping[str, Format]], exact: bool) -> None:
@@ -28,7 +28,8 @@ def check_formats(songs: Mapping[str, Mapping[str, Format]], exact: bool) -> Non
     Raises `UserError`, naming all songs, for stems that differ in rate, channels, or length if it must be `exact`, and
     for more channels than can be scored.
     """
-    surround = [f"{title} ({n} channels)" for title, stems in songs.items() if (n := _most_channels(stems)) > 2]
+    most = {title: max((one.nb_channels for one in stems.values()), default=0) for title, stems in songs.items()}
+    surround = [f"{title} ({n} channels)" for title, n in most.items() if n > 2]
     if surround:
         raise UserError(f"corpus: only mono and stereo can be scored; mix these songs down: {'; '.join(surround)}")
     _check_alike(songs, lambda one: one.nb_channels, "mono and stereo stems", "channels", "convert them to one of both")
@@ -36,10 +37,6 @@ def check_formats(songs: Mapping[str, Mapping[str, Format]], exact: bool) -> Non
     if exact:
         advice = "fix them, or set corpus.lengths to trim or pad"
         _check_alike(songs, lambda one: one.nb_samples, "stems differ in length", "samples", advice)
-
-
-def _most_channels(stems: Mapping[str, Format]) -> int:
-    return max((one.nb_channels for one in stems.values()), default=0)
 
 
 def _check_alike(
@@ -55,33 +52,27 @@ def _check_alike(
 
 def warn_of_copies(songs: Iterable[Original]) -> None:
     """Print a line with the songs of one split whose files are those of a song of another split."""
-    alike = _groups([song for song in songs if song.paths], PART)
-    copies = [same for group in alike for same in _groups(group)]
+    alike = _groups([song for song in songs if song.paths], _size_and_middle)
+    copies = [same for group in alike for same in _groups(group, file_digest)]
     if copies:
         listed = "; ".join(" = ".join(song.title for song in same) for same in copies)
         warn(f"the same audio is used for training and for scores, which are then too high: {listed}")
 
 
-def _groups(songs: Iterable[Original], part: int | None = None) -> list[list[Original]]:
-    """The songs that have the same files, or the same `part` of them, and are of different splits."""
-    groups: dict[str, list[Original]] = {}
+def _groups(songs: Iterable[Original], key: Callable[[Path], Hashable]) -> list[list[Original]]:
+    """The songs whose files have the same `key` and that are of different splits."""
+    groups: dict[Hashable, list[Original]] = {}
     for song in songs:
-        groups.setdefault(_digest(song.paths, part), []).append(song)
+        paths = sorted(set(song.paths), key=lambda path: path.name)
+        groups.setdefault(tuple(map(key, paths)), []).append(song)
     return [group for group in groups.values() if len({song.split for song in group}) > 1]
 
 
-def _digest(paths: Sequence[Path], part: int | None) -> str:
-    """A hash of files, or of their sizes and `part` bytes from the middle of each."""
-    total = hashlib.sha256()
-    for path in sorted(set(paths), key=lambda path: path.name):
-        with open(path, "rb") as file:
-            if part is None:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-                continue
-            size = path.stat().st_size
-            file.seek(max(0, (size - part) // 2))
-            total.update(size.to_bytes(8, "big") + file.read(part))
-    return total.hexdigest()
+def _size_and_middle(path: Path) -> tuple[int, bytes]:
+    with open(path, "rb") as file:
+        size = path.stat().st_size
+        file.seek(size // 2)
+        return size, file.read(PART)
 
 
 def warn_of_differences(differences: Mapping[str, float]) -> None:

@@ -10,20 +10,16 @@ never clipped. With unit-norm mixing both are scaled to the same norm before the
    ISMIR 2014; the four clips for validation are those of the authors' published code.
 """
 
-import csv
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import soundfile
 
 from rnnsep.corpora.original import Recording, Split, Stem, Subset
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
-from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.writing import write_wav
 
 SINGERS = ("abjones", "amy")  # of the training subset
@@ -53,10 +49,7 @@ class BalancedClip(Recording):
 
 
 def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
-    """The clips under `path`, mixed as `mixing` says.
-
-    Raises `UserError` if there are none or one differs from manifest.csv.
-    """
+    """The clips under `path`, mixed as `mixing` says. Raises `UserError` if there are none."""
     places = (path / "Wavfile", path / "MIR-1K" / "Wavfile", path)  # any of which may be the given folder
     published = next((place for place in places if _clips(place)), None)
     if published is not None:
@@ -65,7 +58,6 @@ def recordings(path: Path, mixing: Mixing = "published") -> list[Recording]:
         clips = [(subset, clip) for subset in ("train", "test") for clip in _clips(path / subset)]
     if not clips:
         raise UserError(f"corpus.path: {path} holds no clips of MIR-1K, in Wavfile/ or in train/ and test/")
-    _verify(path / "manifest.csv", clips)
     kind = Recording if mixing == "published" else BalancedClip
     return [_recording(kind, subset, clip) for subset, clip in clips]
 
@@ -81,24 +73,3 @@ def _subset(clip: Path) -> Subset:
 def _recording(kind: type[Recording], subset: Subset, clip: Path) -> Recording:
     split: Split = "valid" if clip.stem in VALIDATION else subset
     return kind(clip.stem, subset, split, {name: Stem(clip, gains=gains) for name, gains in GAINS.items()})
-
-
-def _verify(manifest: Path, clips: list[tuple[Subset, Path]]) -> None:
-    """Compare the samples of clips with the SHA-256 in a table of columns clip and sha256_pcm, if there is one."""
-    if not manifest.exists():
-        return
-    try:
-        with open(manifest, encoding="utf-8", newline="") as file:
-            expected = {row["clip"]: row["sha256_pcm"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise UserError(f"{manifest}: cannot be read as a table of clips: {error}") from None
-    for _, clip in clips:
-        AudioFile(clip).close()
-        if clip.stem in expected and _hash(clip) != expected[clip.stem]:
-            raise UserError(f"{clip}: its samples differ from those in manifest.csv; download it again")
-
-
-def _hash(clip: Path) -> str:
-    """SHA-256 over the 16-bit samples, channels interleaved."""
-    audio, _ = soundfile.read(clip, dtype="int16")
-    return hashlib.sha256(audio.tobytes()).hexdigest()
