@@ -12,13 +12,11 @@ from rnnsep.corpora.collect import CorpusParams, make_corpus
 
 @dataclass(frozen=True)
 class Parameters:
-    """The section of params.yaml that this stage reads."""
-
     corpus: CorpusParams
 
 
 def main(parameters: Parameters, corpus: Path) -> None:
-    make_corpus(parameters.corpus, corpus, stage.SCRATCH / "finished-songs")
+    make_corpus(parameters.corpus, corpus)
 
 
 if __name__ == "__main__":

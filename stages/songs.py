@@ -12,8 +12,6 @@ from rnnsep.corpora.location import LocationParams, link_songs
 
 @dataclass(frozen=True)
 class Parameters:
-    """The keys of params.yaml that this stage reads."""
-
     corpus: LocationParams
 
 

@@ -54,18 +54,18 @@ class CorpusParams(LocationParams):
                 raise ParamError("sources", "mixture is not a source")
 
 
-def make_corpus(params: CorpusParams, root: Path, earlier: Path | None = None) -> None:
-    """Collect the corpus into the tree and corpus.json under `root`. `earlier` is a cache of finished songs.
+def make_corpus(params: CorpusParams, root: Path) -> None:
+    """Collect the corpus into the tree and corpus.json under `root`.
 
     Raises `UserError` for faulty songs, an impossible choice of sources, or errors of the disk.
     """
     try:
-        _make_corpus(params, root, earlier)
+        _make_corpus(params, root)
     except OSError as error:
         raise UserError(f"{error.filename or root}: {error.strerror}; fix this and run again") from None
 
 
-def _make_corpus(params: CorpusParams, root: Path, earlier: Path | None) -> None:
+def _make_corpus(params: CorpusParams, root: Path) -> None:
     originals = with_validation(_originals(params), params.validation)
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):
@@ -74,7 +74,7 @@ def _make_corpus(params: CorpusParams, root: Path, earlier: Path | None) -> None
     if choice.rest is not None:
         print(f"sources: {', '.join(choice.named)}, and {choice.rest} for everything else in the songs", flush=True)
     root.mkdir(parents=True, exist_ok=True)
-    songs = make_songs(originals, choice, root, params.lengths, earlier)
+    songs = make_songs(originals, choice, root, params.lengths)
     Corpus(root, params.name, choice.sources, songs).write()
 
 

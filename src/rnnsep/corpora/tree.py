@@ -5,7 +5,6 @@ import math
 import shutil
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
@@ -21,7 +20,6 @@ from rnnsep.corpora.checks import (
     warn_of_copies,
     warn_of_differences,
 )
-from rnnsep.corpora.finished import Finished
 from rnnsep.corpora.original import Format, Original
 from rnnsep.corpora.sources import Choice, Weights
 from rnnsep.running.errors import UserError
@@ -36,14 +34,11 @@ LONGEST = 240  # bytes in a name, so that `<name>.json` is a possible file name 
 Lengths = Literal["exact", "trim", "pad"]
 
 
-def make_songs(
-    originals: Sequence[Original], choice: Choice, root: Path, lengths: Lengths, earlier: Path | None = None
-) -> tuple[Song, ...]:
+def make_songs(originals: Sequence[Original], choice: Choice, root: Path, lengths: Lengths) -> tuple[Song, ...]:
     """Collect all songs into the tree under `root`, in parallel, and describe them.
 
-    A song that is complete and newer than its files is left alone; one that an earlier run finished comes from the
-    folder `earlier` (see `Finished`). Sums of stems are float WAV files, since they may exceed full scale. Warns of
-    songs whose mixture differs from the sum of the sources.
+    A song that is complete and newer than its files is left alone. Sums of stems are float WAV files, since they may
+    exceed full scale. Warns of songs whose mixture differs from the sum of the sources.
 
     Raises `UserError` for a song that lacks a source, for a name that is no file name or stands for two songs, for a
     source that is the sum of others, and for faulty audio.
@@ -58,27 +53,15 @@ def make_songs(
     check_formats({original.title: original.formats() for original in originals}, exact=lengths == "exact")
     warn_of_copies(originals)
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    finished, differences = Finished(earlier, [choice, lengths]), {}
-    unfinished = []
-    for original in originals:
-        key = _key(finished, original)
-        decibels = finished.restore(key, root / original.title)
-        if decibels is not None:
-            differences[original.title] = decibels
-        elif not _is_finished(original, choice.sources, root):
-            unfinished.append((key, original))
-    made = parallel_map(partial(_make_song, choice, root, lengths, finished), unfinished, "corpus")
+    unfinished = [original for original in originals if not _is_finished(original, choice.sources, root)]
+    differences = parallel_map(partial(_make_song, choice, root, lengths), unfinished, "corpus")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    finished.forget_others()
-    warn_of_differences(differences | dict(made))
+    warn_of_differences(dict(differences))
     return tuple(_described(original, root) for original in originals)
 
 
-def _make_song(
-    choice: Choice, root: Path, lengths: Lengths, finished: Finished, keyed: tuple[str, Original]
-) -> tuple[str, float]:
+def _make_song(choice: Choice, root: Path, lengths: Lengths, original: Original) -> tuple[str, float]:
     """Make a song; returns its title and the difference of its mixture to the sum of its sources in dB."""
-    key, original = keyed
     scratch = root / SCRATCH / hashlib.sha256(original.title.encode()).hexdigest()
     stems, song = scratch / "stems", scratch / "song"
     song.mkdir(parents=True)
@@ -106,14 +89,7 @@ def _make_song(
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(exist_ok=True)
     song.replace(folder)
-    decibels = difference(gram)
-    if _key(finished, original) == key:  # or else a file was changed meanwhile
-        finished.keep(key, folder, decibels)
-    return original.title, decibels
-
-
-def _key(finished: Finished, original: Original) -> str:
-    return finished.key(replace(original, split="train"), original.paths) if original.paths else ""  # for any split
+    return original.title, difference(gram)
 
 
 def _is_finished(original: Original, sources: Sequence[str], root: Path) -> bool:
