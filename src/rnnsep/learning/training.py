@@ -250,7 +250,7 @@ def statistics(features: Features, trainer: Trainer, songs: Collection[str]) -> 
         for start in range(0, song.nb_frames, 1024):
             parts = [array[start : start + 1024, : network.architecture.pooling.nb_bins] for array in arrays]
             # (nb_frames, nb_bins, nb_channels)
-            mixture = np.sum(parts, axis=0, dtype=np.float32).view(np.complex64)[..., 0]
+            mixture = np.asarray(sum(part.astype(np.float32) for part in parts)).view(np.complex64)[..., 0]
             magnitude = tf.constant(seen(mixture, first.pooling, side, gain)[None])
             x = network.compress(trainer.inputs(magnitude))[0].numpy().astype(np.float64)
             total += x.sum(axis=0), np.square(x).sum(axis=0)

@@ -6,6 +6,7 @@ nothing of stempeg, so an empty module takes its place if it cannot be imported.
 
 import sys
 from types import ModuleType
+from typing import cast
 
 from rnnsep.running.packages import require
 
@@ -20,4 +21,4 @@ def museval() -> ModuleType:
         import museval as module
 
         del sys.modules["stempeg"], sys.modules["musdb"]  # another import of these gets the error
-    return module
+    return cast(ModuleType, module)

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable
 from functools import partial
 from itertools import groupby
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from scipy import fft, signal
@@ -27,8 +27,8 @@ def rms(x: Audio) -> float:
 
 def peaks(x: Audio, hop: int) -> Audio:
     """Largest magnitude among the channels in each block of `hop` samples."""
-    magnitude = np.abs(x).reshape(len(x), -1).max(axis=1)
-    return np.pad(magnitude, (0, -len(x) % hop)).reshape(-1, hop).max(axis=1)
+    magnitude: Audio = np.abs(x).reshape(len(x), -1).max(axis=1)
+    return np.asarray(np.pad(magnitude, (0, -len(x) % hop)).reshape(-1, hop).max(axis=1))
 
 
 def fade(nb_samples: int, attack: float, release: float) -> Audio:
@@ -71,7 +71,7 @@ def pan(position: float) -> Audio:
     return np.asarray(np.sqrt(2.0) * np.array([np.cos(angle), np.sin(angle)]))
 
 
-def _butterworth(kind: str, x: Audio, cutoff: float, order: int = 1) -> Audio:
+def _butterworth(kind: Literal["low", "high"], x: Audio, cutoff: float, order: int = 1) -> Audio:
     """A low-pass or high-pass along the first axis; cutoff in Hz."""
     return np.asarray(signal.lfilter(*signal.butter(order, cutoff, kind, fs=SAMPLE_RATE), x, axis=0))
 
