@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AGAIN, INTEGERS, AudioFile, TruncatedError
 from rnnsep.signal.ogg import is_single
+from rnnsep.signal.wav import has_parts
 
 # files in a folder that are taken for songs; a file that is given by name may have any extension
 EXTENSIONS = frozenset(
@@ -180,6 +181,8 @@ def open_audio(path: Path) -> AudioFile | Decoded:
         return audio  # in a codec that only libsndfile knows
     if isinstance(problem, TruncatedError):
         decoded.warning = decoded.warning or str(problem).removesuffix(f"; {AGAIN}")
+    elif problem and has_parts(path):
+        decoded.warning = f"{path}: is several sound files in one, of which only the first is read; split it"
     return decoded
 
 

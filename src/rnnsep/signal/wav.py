@@ -1,11 +1,13 @@
-"""WAV files whose header cannot say where the audio ends.
+"""WAV files whose header does not say where the audio ends.
 
 Programs that write to a pipe leave a size of 0, 0x7FFFF000 (SoX) or 0xFFFFFFFF (ffmpeg), and beyond 4 GiB the size
-wraps. The audio of these files ends with the file.
+wraps. The audio of these files ends with the file. Others are several files one after the other (`cat a.wav b.wav`).
 """
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 UNKNOWN = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)  # sizes of a data chunk that nobody means
 UNCLOSED = b"RIFF\x08\0\0\0"  # with a data size of 0, libsndfile reads to the end of the file
@@ -18,16 +20,33 @@ def endless(path: Path) -> io.FileIO | None:
         head = file.read(12)
         if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
             return None
-        size: int | None = None
-        while len(chunk := file.read(8)) == 8 and chunk[:4] != b"data":
-            start, size_of_chunk = file.tell(), int.from_bytes(chunk[4:], "little")
-            if chunk[:4] == b"ds64":
-                size = int.from_bytes(file.read(16)[8:], "little")  # after the size of the whole file
-            file.seek(start + size_of_chunk + size_of_chunk % 2)
-        start, declared = file.tell(), int.from_bytes(chunk[4:], "little")
-    size = declared if size is None or declared != 0xFFFFFFFF else size
+        wide: int | None = None
+        for name, start, size in _chunks(file):
+            if name == b"ds64":
+                wide = int.from_bytes(file.read(16)[8:], "little")  # after the size of the whole file
+            if name == b"data":
+                break
+        else:
+            return None
+    size = wide if wide is not None and size == 0xFFFFFFFF else size
     rest = length - start - size
     return _Endless(path, start) if rest > 0 and (size in UNKNOWN or rest >= 1 << 32) else None
+
+
+def has_parts(path: Path) -> bool:
+    """Whether a WAV or AIFF file has audio twice, or another file behind its audio."""
+    with open(path, "rb") as file:
+        kind = file.read(12)[:4]
+        names = [name for name, _, _ in _chunks(file, "big" if kind in (b"FORM", b"RIFX") else "little")]
+    return sum(name in (kind, b"data", b"SSND") for name in names) > 1
+
+
+def _chunks(file: BinaryIO, order: Literal["little", "big"] = "little") -> Iterator[tuple[bytes, int, int]]:
+    """Name, first byte and declared size of the chunks that follow."""
+    while len(head := file.read(8)) == 8:
+        start, size = file.tell(), int.from_bytes(head[4:], order)
+        yield head[:4], start, size
+        file.seek(start + size + size % 2)
 
 
 class _Endless(io.FileIO):
