@@ -74,17 +74,23 @@ def measures(study: Study) -> str:
     mix = controls.mix_scores(study.excerpts)
     pools = {one: scores_pool(one.variant, study.excerpts, mix, SCORED[one], study.folder) for one in SCORED}
     irm1 = controls.irm1_scores(study.excerpts)
-    others = {"IRM1, published": study.published.above_mix("IRM1"), "IRM1, here": above(irm1, mix)}
-    return controls.table(study.published, mix, irm1) + "\n" + table.all_measures(pools, study.hel1, others)
+    both = study.published.above_mix("IRM1"), above(irm1, mix)
+    return controls.table(study.published, mix, irm1) + "\n" + table.all_measures(pools, study.hel1, both)
 
 
 def trained(study: Study) -> str:
     """Trained networks and mistakes after training."""
-    from experiments.hel1.training import systems  # imports TensorFlow
+    from experiments.hel1.training import movements, systems  # imports TensorFlow
 
     rows = systems(study.corpus, study.excerpts, study.folder)
     reference = submissions(study.pool(SUBMITTED), "new for each song", table.NB_SUBMISSIONS)
-    return table.systems(rows, reference, study.hel1[0], study.bands)
+    moved = [[f"{nb} steps", f"{100 * share:.0f} %"] for nb, share in movements(study.corpus, study.folder).items()]
+    return "\n".join(
+        [
+            table.systems(rows, reference, study.hel1[0], study.bands),
+            table.markdown(["in andabi's manner", "weights moved, of what Adam can"], moved),
+        ]
+    )
 
 
 PARTS: dict[str, Callable[[Study], str]] = {"networks": networks, "measures": measures, "trained": trained}

@@ -129,10 +129,11 @@ def common_parts(bands: Bands, pools: Mapping[Hypothesis, Array], hel1: Array) -
     return markdown(["correlation with common gains", *SOURCES], rows)
 
 
-def all_measures(pools: Mapping[Hypothesis, Array], hel1: Array, others: Mapping[str, Array]) -> str:
+def all_measures(pools: Mapping[Hypothesis, Array], hel1: Array, irm1: tuple[Array, Array]) -> str:
     """Medians and interquartile ranges over songs of all measures, and the distances of HEL1, with p.
 
-    Pools are (nb_measures, nb_draws, nb_songs, nb_sources, nb_frames), the others without draws.
+    Pools are (nb_measures, nb_draws, nb_songs, nb_sources, nb_frames), others without draws. `irm1` is as published and
+    as computed here, whose distance is that of a system which is the same.
     """
 
     def cells(scores: Array) -> list[str]:
@@ -140,7 +141,13 @@ def all_measures(pools: Mapping[Hypothesis, Array], hel1: Array, others: Mapping
         low, middle, high = np.quantile(songs, [0.25, 0.5, 0.75], axis=1)
         return [f"{m:.2f} ({h - lo:.2f})" for lo, m, h in zip(low, middle, high, strict=True)]
 
-    rows = [[name, *cells(scores), ""] for name, scores in {"HEL1": hel1, **others}.items()]
+    published, here = irm1
+    far = (distance(fingerprint(one), fingerprint(other)) for one, other in zip(published, here, strict=True))
+    rows = [
+        ["HEL1", *cells(hel1), ""],
+        ["IRM1, published", *cells(published), ""],
+        ["IRM1, here", *cells(here), "; ".join(f"{float(one):.2f} from published" for one in far)],
+    ]
     for hypothesis, pool in pools.items():
         compared = [distances(submissions(one, OWN, NB_SUBMISSIONS), own) for one, own in zip(pool, hel1, strict=True)]
         rows.append([f"`{hypothesis.name}`", *cells(pool), "; ".join(_comparison(one) for one in compared)])

@@ -27,11 +27,10 @@ ANDABI = {
     "training.learning_rate": 1e-4, "training.warmup": 0, "training.schedule": "constant", "training.averaging": 0.0,
     "training.epochs": 1, "loss.scale": 10 * len(SOURCES) * SCIPY**2,
 }  # fmt: skip
-DEFECTS = {"defects.half_mixture": True, "defects.reset": 4, "input.standardise": False, "corpus.validation": "none"}
+STEPS = (10, 100)
 TRAINED: dict[str, tuple[str, Mapping[str, Any]]] = {
     "trained": ("preset hel1", {}),
-    "trained-defects": ("with andabi's defects: half mixture, resets, no standardisation, no validation", DEFECTS),
-    **{f"steps-{nb}": (f"{nb} steps in andabi's manner", {**ANDABI, "sampling.steps": nb}) for nb in (10, 100, 1000)},
+    **{f"steps-{nb}": (f"{nb} steps in andabi's manner", {**ANDABI, "sampling.steps": nb}) for nb in STEPS},
 }
 
 
@@ -53,6 +52,18 @@ def systems(corpus: Path, excerpts: Sequence[Excerpt], folder: Path) -> dict[str
     return found
 
 
+def movements(corpus: Path, folder: Path) -> dict[int, float]:
+    """How far the weights move in so many steps in andabi's manner, as a share of the farthest that Adam can."""
+    frozen = {**ANDABI, "sampling.steps": 1, "training.learning_rate": 0.0}
+    start = _trained(Variant(frozen, preset="hel1"), corpus, folder).networks[0].weights
+    shares = {}
+    for nb in STEPS:
+        weights = _trained(Variant(TRAINED[f"steps-{nb}"][1], preset="hel1"), corpus, folder).networks[0].weights
+        moved = np.concatenate([np.abs(weights[path] - start[path]).ravel() for path in start])
+        shares[nb] = float(moved.mean() / (nb * float(str(ANDABI["training.learning_rate"]))))
+    return shares
+
+
 def _trained(variant: Variant, copy: Path, folder: Path) -> Model:
     """The model of a training, kept in `folder` with the corpus and its features."""
     content = variant.document
@@ -60,7 +71,7 @@ def _trained(variant: Variant, copy: Path, folder: Path) -> Model:
     content["training"] |= {"threads": 1}
     corpus = folder / f"corpus-{content['corpus']['validation']}"
     features = folder / f"features-{_key([content['corpus'], content['stft']])}"
-    models = folder / f"models-{_key(content)}"
+    models = folder / f"training-{_key(content)}" / "models"
     if not (corpus / "corpus.json").exists():
         make_corpus(params.parse(CorpusParams, content["corpus"], "corpus"), corpus)
     if not (features / "features.json").exists():

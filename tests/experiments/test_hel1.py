@@ -92,8 +92,13 @@ def test_networks_share_out_the_mixture(hypothesis: table.Hypothesis, songs: lis
     spectra = [Spectrum.of(song, variant.stft) for song in short]
     masks = variant.masks(variant.draw(0, spectra), spectra[0])
     assert masks.shape[:3] == (4, *spectra[0].mixture.shape[:2])
-    np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)
-    np.testing.assert_allclose(spectra[0].estimates(masks).sum(axis=0), short[0].mixture, atol=1e-6)
+    total = masks.sum(axis=0)
+    if variant.silent:  # where all four outputs are negative
+        assert 0.01 < (total == 0).mean() < 0.25
+        total = total[total != 0]
+    else:
+        np.testing.assert_allclose(spectra[0].estimates(masks).sum(axis=0), short[0].mixture, atol=1e-6)
+    np.testing.assert_allclose(total, 1, atol=1e-5)
     assert np.ptp(masks) > 0.5
     assert (variant.masks(variant.draw(1, spectra), spectra[0]) != masks).any()
 
