@@ -3,7 +3,9 @@
 Parameters that are not listed here have their values of params.yaml, so that a new parameter changes no test.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,21 @@ from rnnsep.network.network import Architecture, Network, NetworkParams
 from rnnsep.params import changed, read_yaml, select
 from rnnsep.signal.stft import StftParams
 
-DEFAULT = select(Recipe, read_yaml(Path(__file__).resolve().parents[1] / "params.yaml"))
+
+def document(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """params.yaml with other values for some dotted keys."""
+    content = read_yaml(Path(__file__).resolve().parents[1] / "params.yaml")
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        section = content
+        for one in sections:
+            section = section[one]
+        assert last in section, key
+        section[last] = value
+    return content
+
+
+DEFAULT = select(Recipe, document({}))
 SMALL = changed(
     DEFAULT.network,
     {

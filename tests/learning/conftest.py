@@ -1,6 +1,7 @@
 """A small corpus and its features: two bands of noise that a small network can tell apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,14 @@ def write_bands(root: Path, nb_train: int = 4, seconds: float = 2.0, nb_channels
     return corpus
 
 
+def features_of(corpus: Path, folder: Path, stft: StftParams = STFT, speeds: Sequence[float] = ()) -> Path:
+    """Write features in this process, which is faster; returns their folder."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RNNSEP_WORKERS", "1")
+        write_features(corpus, folder, stft, speeds)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the corpus."""
@@ -51,9 +60,15 @@ def bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def features(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of its features."""
-    folder = tmp_path_factory.mktemp("bands") / "features"
-    write_features(bands, folder, STFT)
-    return folder
+    return features_of(bands, tmp_path_factory.mktemp("bands") / "features")
+
+
+@pytest.fixture(scope="session")
+def stereo_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the features of a stereo corpus and of copies at other speeds."""
+    root = tmp_path_factory.mktemp("stereo")
+    write_bands(root / "corpus", seconds=0.5, nb_channels=2)
+    return features_of(root / "corpus", root / "features", replace(STFT, channels="stereo"), (0.944, 1.059))
 
 
 @pytest.fixture

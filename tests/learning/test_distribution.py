@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -32,9 +33,15 @@ def addresses(count: int) -> list[str]:
     return [f"127.0.0.1:{port}" for port in ports]
 
 
-def start(features: Path, folder: Path, *rest: str, **variables: str) -> "subprocess.Popen[str]":
+def start(
+    features: Path,
+    folder: Path,
+    *rest: str,
+    program: tuple[str, str] = ("-m", "tests.learning.worker"),
+    **variables: str,
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.learning.worker", str(features), str(folder), "{}", *rest],
+        [sys.executable, *program, str(features), str(folder), *rest],
         cwd=ROOT,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | variables,
         stdout=subprocess.PIPE,
@@ -102,15 +109,9 @@ assert distribution.replicas().count == 2
 
 @pytest.mark.long
 def test_two_devices_of_a_machine_train_the_model_of_one(alone: Path, features: Path, tmp_path: Path) -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", MIRRORED, str(features), str(tmp_path), "{}"],
-        cwd=ROOT,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
+    process = start(features, tmp_path, program=("-c", MIRRORED))
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
     np.testing.assert_allclose(losses(tmp_path), losses(alone), atol=TOLERANCE)
 
 
@@ -140,13 +141,11 @@ def test_a_broken_tf_config_is_one_clear_line(text: str, monkeypatch: pytest.Mon
         distribution.task()
 
 
-class Three:
-    num_replicas_in_sync = 3
-
-
 def test_a_batch_that_cannot_be_split_is_rejected() -> None:
-    several = distribution.Several(Three())
-    with pytest.raises(UserError, match=r"^sampling.batch: must be a multiple of the 3 replicas, not 16$"):
-        several.check(16, "adam", ())
-    with pytest.raises(UserError, match=r"^optimizer.name: lbfgs trains in one process"):
-        several.check(15, "lbfgs", ())
+    several = distribution.Several(SimpleNamespace(num_replicas_in_sync=3))
+    for batch, optimizer, message in (
+        (16, "adam", r"^sampling.batch: must be a multiple of the 3 replicas, not 16$"),
+        (15, "lbfgs", r"^optimizer.name: lbfgs trains in one process"),
+    ):
+        with pytest.raises(UserError, match=message):
+            several.check(batch, optimizer, ())

@@ -46,21 +46,11 @@ def test_a_batch_is_a_pure_function_of_seed_epoch_and_step(features: Path) -> No
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     for other in ((0, 2, 3), (1, 0, 3), (1, 2, 0)):
         assert not np.array_equal(first.sources, samplers[0].batch(*other).sources)
-
-
-def test_an_epoch_is_its_batches_in_order(features: Path) -> None:
-    sampler = Sampler(open_features(features), "train", PARAMS, 50)
-    batches = list(sampler.epoch(5, 1))
+    batches = list(samplers[0].epoch(1, 2))
     assert len(batches) == PARAMS.steps
-    for step, batch in enumerate(batches):
-        assert np.array_equal(batch.sources, sampler.batch(5, 1, step).sources)
-
-
-def test_shapes_and_types(features: Path) -> None:
-    batch = Sampler(open_features(features), "train", PARAMS, 50).batch(0, 0, 0)
-    assert batch.sources.shape == (2, 3, 16, 50, 1, 2)
-    assert batch.sources.dtype == np.float16
-    assert batch.gains.shape == (2, 3, 1)
+    np.testing.assert_array_equal(batches[3].sources, first.sources)
+    assert (first.sources.shape, first.sources.dtype) == ((2, 3, 16, 50, 1, 2), np.float16)
+    assert first.gains.shape == (2, 3, 1)
 
 
 @settings(deadline=None, max_examples=30)
@@ -68,16 +58,12 @@ def test_shapes_and_types(features: Path) -> None:
 def test_a_sequence_is_a_run_of_frames_of_one_song_that_may_start_over(
     lengths: list[int], seed: int, channels: str
 ) -> None:
-    sources = Sampler(numbered(*lengths, channels=channels), "train", replace(PARAMS, remix=1.0), 5).batch(seed, 0, 0)[
-        0
-    ]
-    for j in range(2):
-        for b in range(PARAMS.batch):
-            frames, marks = sources[j, b, :, 0, 0, 0], sources[j, b, :, :, 0, 1]
-            assert len(np.unique(marks)) == 1  # one song, source and channel
-            song = int(marks[0, 0]) % 10
-            steps = np.diff(frames) % lengths[song]
-            assert (steps == 1 % lengths[song]).all()
+    sampler = Sampler(numbered(*lengths, channels=channels), "train", replace(PARAMS, remix=1.0), 5)
+    for sequence in np.concatenate(sampler.batch(seed, 0, 0).sources):
+        frames, marks = sequence[:, 0, 0, 0], sequence[:, :, 0, 1]
+        assert len(np.unique(marks)) == 1  # one song, source and channel
+        length = lengths[int(marks[0, 0]) % 10]
+        assert (np.diff(frames) % length == 1 % length).all()
 
 
 def test_without_remixing_all_sources_are_of_one_place_and_with_it_they_are_not() -> None:
@@ -88,17 +74,13 @@ def test_without_remixing_all_sources_are_of_one_place_and_with_it_they_are_not(
     assert (apart[0, :, 0, 0, 0, 0] != apart[1, :, 0, 0, 0, 0]).mean() > 0.8
 
 
-def test_channels_are_swapped_about_half_of_the_time() -> None:
-    batch = Sampler(numbered(50), "train", replace(PARAMS, batch=200), 5).batch(0, 0, 0)
+def test_half_of_the_channels_are_swapped_and_gains_are_uniform_in_decibels_within_the_limits() -> None:
+    batch = Sampler(numbered(50), "train", replace(PARAMS, batch=500), 5).batch(0, 0, 0)
     swapped = batch.sources[0, :, 0, 0, 0, 1] > batch.sources[0, :, 0, 0, 1, 1]
-    assert 0.35 < swapped.mean() < 0.65
-
-
-def test_gains_are_uniform_in_decibels_within_the_limits() -> None:
-    gains = Sampler(numbered(50), "train", replace(PARAMS, batch=500), 5).batch(0, 0, 0).gains
-    decibels = 20 * np.log10(gains)
-    assert -6.001 < decibels.min() < -5.9
-    assert 5.9 < decibels.max() < 6.001
+    assert 0.4 < swapped.mean() < 0.6
+    decibels = np.sort(20 * np.log10(batch.gains).flatten())
+    np.testing.assert_allclose(decibels, np.linspace(-6, 6, len(decibels)), atol=0.5)
+    assert np.abs(decibels).max() < 6.001
     assert (Sampler(numbered(50), "train", replace(PARAMS, gain=0.0), 5).batch(0, 0, 0).gains == 1).all()
 
 
@@ -151,8 +133,3 @@ def test_shifts_of_the_whole_set_are_those_of_their_generator() -> None:
     plain = np.concatenate([batch.sources for batch in sampler.whole()], axis=1)
     np.testing.assert_array_equal(first[0], plain[0])
     assert set(((first[1] - plain[1])[:, :, 0, 0, 0] % 90).flatten().tolist()) <= {0, 20, 40, 60, 80}
-
-
-def test_songs_can_be_chosen_among_a_split() -> None:
-    sampler = Sampler(numbered(20, 20, 20), "train", PARAMS, 5, among=["0", "2"])
-    assert len(sampler.songs) == 2

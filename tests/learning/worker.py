@@ -1,9 +1,8 @@
-"""A worker that trains a tiny network: python -m tests.learning.worker FEATURES FOLDER CHANGES [STEP]
+"""A worker that trains a tiny network: python -m tests.learning.worker FEATURES FOLDER [STEP]
 
-CHANGES is JSON of changes to the recipe; before step STEP the worker kills itself.
+Before step STEP the worker kills itself.
 """
 
-import json
 import os
 import signal
 import sys
@@ -21,17 +20,16 @@ step = Trainer.step
 def killed(*arguments: Any) -> float:
     global steps
     steps += 1
-    if steps == int(sys.argv[4]):
+    if steps == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments)
 
 
 def main() -> None:
-    features, folder, changes = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-    if len(sys.argv) > 4:
+    if len(sys.argv) > 3:
         Trainer.step = killed  # type: ignore[method-assign]
     try:
-        run(features, folder, {"rnn.dropout": 0.0} | changes)
+        run(Path(sys.argv[1]), Path(sys.argv[2]), {"rnn.dropout": 0.0})
     except UserError as error:
         sys.exit(f"train: {error}")
 

@@ -10,7 +10,6 @@ import io
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import tensorflow as tf
@@ -21,7 +20,7 @@ from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.training import train
 from rnnsep.presets import catalogue
 from tests.learning.conftest import STFT, write_bands
-from tests.repository import ROOT
+from tests.networks import document
 
 DEFAULT = "params.yaml"  # the training without a preset, with the values of base.yaml
 SIZES = {
@@ -38,16 +37,9 @@ SMALLER = {  # values for options that are on; the songs here are mono
 
 def small_recipe(name: str) -> Recipe:
     """The recipe of a small training: the preset, or what all presets are based on, in small sizes."""
-    content = params.read_yaml(ROOT / "params.yaml")
     changes = (catalogue.base() if name == DEFAULT else catalogue.changes(name)) | SIZES
     changes |= {key: value for key, value in SMALLER.items() if changes.get(key)}
-    for key, value in changes.items():
-        *sections, last = key.split(".")
-        section: Any = content
-        for one in sections:
-            section = section[one]
-        section[last] = value
-    return params.select(Recipe, content)
+    return params.select(Recipe, document(changes))
 
 
 def train_small(name: str, features: Path, folder: Path) -> tuple[str, list[float]]:

@@ -76,15 +76,7 @@ def write_run(root, page, version="v4", split="test"):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """The folder of a run on the synthetic corpus; read-only."""
-    return make_run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(name="make_run")
-def _make_run():
-    return make_run
-
-
-@pytest.fixture(name="write_run", scope="session")
-def _write_run():
-    return write_run
+    """The folder of a run on the synthetic corpus, with its page; read-only."""
+    root = make_run(tmp_path_factory.mktemp("run"))
+    write_run(root, root / "index.html")
+    return root

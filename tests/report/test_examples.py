@@ -11,6 +11,7 @@ import soundfile
 
 from rnnsep.report import examples
 from rnnsep.signal.corpus import Corpus
+from tests.report.conftest import make_run
 
 
 class Fake:
@@ -24,43 +25,25 @@ class Fake:
         return self.audio[part]
 
 
-def test_best_median_and_worst_song(finished):
+def test_the_best_the_median_and_the_worst_of_the_songs_with_scores_and_estimates(finished, tmp_path):
     corpus = Corpus.read(finished / "corpus")
     names = [song.name for song in corpus.songs]
-    scores = pd.Series([2.0, 5.0, np.nan, -1.0], index=names)
-    found = examples.examples(corpus, finished / "estimates", scores, "test")
-    assert [(e.song, e.why) for e in found] == [(names[1], "best"), (names[0], "median"), (names[3], "worst")]
-
-
-def test_songs_without_estimates_or_scores_are_skipped(finished, tmp_path):
-    corpus = Corpus.read(finished / "corpus")
-    scores = pd.Series([np.nan, 1.0], index=[corpus.songs[0].name, corpus.songs[1].name])
-    (only,) = examples.examples(corpus, finished / "estimates", scores, "test")
-    assert only.song == corpus.songs[1].name
-    assert examples.examples(corpus, tmp_path, scores, "test") == []
-
-
-def test_a_song_of_the_same_name_in_another_split_is_ignored(tmp_path, make_run):
-    root = make_run(tmp_path / "run", names=("A",), rate=8000)
-    corpus = Corpus.read(root / "corpus")
-    twin = replace(corpus.songs[0], subset="train", split="train", nb_samples=80)
-    (only,) = examples.examples(
-        replace(corpus, songs=(*corpus.songs, twin)), root / "estimates", pd.Series({"A": 1.0}), "test"
-    )
-    assert only.seconds == 2.0
+    for scores, expected in (
+        ([2.0, 5.0, np.nan, -1.0], [(1, "best"), (0, "median"), (3, "worst")]),
+        ([np.nan, 1.0, np.nan, np.nan], [(1, "best")]),
+    ):
+        series = pd.Series(scores, index=names)
+        found = examples.examples(corpus, finished / "estimates", series, "test")
+        assert [(e.song, e.why) for e in found] == [(names[at], why) for at, why in expected]
+        assert examples.examples(corpus, tmp_path, series, "test") == []
 
 
 def test_tracks_are_the_mixture_then_each_sources_estimate_and_reference(finished):
     corpus = Corpus.read(finished / "corpus")
     song = corpus.songs[0]
     example = examples.example(corpus, finished / "estimates", song, "best", 1.0)
-    assert [(track.source, track.kind) for track in example.tracks] == [
-        ("mixture", "mixture"),
-        ("vocals", "estimate"),
-        ("vocals", "reference"),
-        ("bass", "estimate"),
-        ("bass", "reference"),
-    ]
+    pairs = [(source, kind) for source in ("vocals", "bass") for kind in ("estimate", "reference")]
+    assert [(track.source, track.kind) for track in example.tracks] == [("mixture", "mixture"), *pairs]
     start, length = round(example.start * song.rate), song.rate
     assert example.seconds == 1.0
     heard, rate = soundfile.read(io.BytesIO(base64.b64decode(example.tracks[1].audio.split(",")[1])))
@@ -70,29 +53,30 @@ def test_tracks_are_the_mixture_then_each_sources_estimate_and_reference(finishe
     assert np.sum(error**2) < 0.05 * np.sum(given**2)  # MP3 is lossy but in sync
 
 
-@pytest.mark.parametrize("corpus", ["synthetic", "folder", "musdb18", "musdb18-7s", "musdb18-hq", "mir-1k"])
-def test_only_free_songs_have_audio(tmp_path, make_run, corpus):
-    free = corpus in ("synthetic", "folder")
-    root = make_run(tmp_path / "run", corpus=corpus, names=("A",))
-    (example,) = examples.examples(Corpus.read(root / "corpus"), root / "estimates", pd.Series({"A": 1.0}), "test")
-    assert all((track.audio is not None) is free for track in example.tracks)
-    assert all(track.image.startswith("data:image/png;base64,") for track in example.tracks)
+def test_only_free_songs_of_the_split_have_audio(tmp_path):
+    root = make_run(tmp_path / "run", names=("A",), rate=8000)
+    corpus = Corpus.read(root / "corpus")
+    twin = replace(corpus.songs[0], subset="train", split="train", nb_samples=80)
+    for name in ("synthetic", "folder", "musdb18", "musdb18-7s", "musdb18-hq", "mir-1k"):
+        described = replace(corpus, name=name, songs=(*corpus.songs, twin))
+        (example,) = examples.examples(described, root / "estimates", pd.Series({"A": 1.0}), "test")
+        assert example.seconds == 2.0
+        assert all((track.audio is not None) is (name in ("synthetic", "folder")) for track in example.tracks)
+        assert all(track.image.startswith("data:image/png;base64,") for track in example.tracks)
 
 
 def test_excerpt_is_where_the_quietest_source_is_loudest():
     loud = Fake([9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9.0])
     quiet = Fake([0, 0, 0, 1, 1, 0, 2, 2, 2, 2, 0, 0.0])
-    assert examples.busiest([loud, quiet], 400) == 600
-    assert examples.busiest([loud, quiet], 1200) == 0
-    assert examples.busiest([loud, quiet], 5000) == 0
+    assert [examples.busiest([loud, quiet], length) for length in (400, 1200, 5000)] == [600, 0, 0]
 
 
-def test_many_sources_have_shorter_excerpts(tmp_path, make_run):
-    sources = tuple(f"source {i}" for i in range(30))
-    root = make_run(tmp_path / "run", names=("A", "B", "C"), sources=sources, rate=8000, seconds=3.0)
-    scores = pd.Series({"A": 3.0, "B": 2.0, "C": 1.0})
-    found = examples.examples(Corpus.read(root / "corpus"), root / "estimates", scores, "test")
-    assert [example.seconds for example in found] == [pytest.approx(5_000_000 / (3 * 61 * 24_000), abs=1e-3)] * 3
+def test_many_tracks_have_shorter_excerpts(finished, monkeypatch):
+    corpus = Corpus.read(finished / "corpus")
+    scores = pd.Series([3.0, 2.0, 1.0], index=[song.name for song in corpus.songs[:3]])
+    monkeypatch.setattr(examples, "BUDGET", 0.5 * 3 * 5 * 24_000)
+    found = examples.examples(corpus, finished / "estimates", scores, "test")
+    assert [example.seconds for example in found] == [0.5] * 3
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])

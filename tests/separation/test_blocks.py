@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -58,17 +58,14 @@ def separated(mixture: NDArray[np.float32], rate: int, model: Bands, params: Sep
 
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
 @pytest.mark.parametrize("kind", ["mask", "wiener"])
-@pytest.mark.parametrize("nb_channels", [1, 2, 3])
-@pytest.mark.parametrize("nb_samples", [1, 63, 8000, 30001])
-def test_estimates_have_the_mixtures_shape_and_sum_to_it(
-    channels: str, kind: str, nb_channels: int, nb_samples: int
-) -> None:
+def test_estimates_have_the_mixtures_shape_and_sum_to_it(channels: str, kind: str) -> None:
     model = Bands(replace(STFT, channels=channels))
-    mixture = noise(nb_samples, nb_channels)
-    estimates = separated(mixture, 8000, model, replace(PARAMS, filter=kind))
-    assert estimates.shape == (3, nb_samples, nb_channels)
-    assert estimates.dtype == np.float32
-    np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-5 if kind == "mask" else 2e-4)
+    for nb_channels, nb_samples in product((1, 2, 3), (1, 63, 12001)):
+        mixture = noise(nb_samples, nb_channels)
+        estimates = separated(mixture, 8000, model, replace(PARAMS, filter=kind))
+        assert estimates.shape == (3, nb_samples, nb_channels)
+        assert estimates.dtype == np.float32
+        np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-5 if kind == "mask" else 2e-4)
 
 
 @pytest.mark.parametrize("kind", ["mask", "wiener"])
@@ -91,27 +88,19 @@ def test_other_rates_keep_rate_and_length(rate: int) -> None:
     mixture = np.stack([np.sin(2 * np.pi * 300 * time), np.sin(2 * np.pi * 1100 * time)], 1).astype(np.float32)
     estimates = separated(mixture, rate, Bands(), PARAMS)
     assert estimates.shape == (3, len(mixture), 2)
-    inner = slice(rate // 4, -rate // 4)
-    np.testing.assert_allclose(
-        estimates.sum(axis=0)[inner], mixture[inner], atol=5e-3
-    )  # the ripple of the resampling filter, twice
-
-
-def test_song_that_fits_one_block_is_done_in_one_go() -> None:
-    model = Bands()
-    mixture = noise(7000, 2)
-    separated(mixture, 8000, model, PARAMS)
-    assert model.seen == (STFT.nb_frames(7000),)
+    inner = slice(rate // 4, -rate // 4)  # 5e-3: the ripple of the resampling filter, twice
+    np.testing.assert_allclose(estimates.sum(axis=0)[inner], mixture[inner], atol=5e-3)
 
 
 def test_blocks_leave_no_seam() -> None:
     """Masks that do not depend on context: blocks must give what the whole song gives."""
     mixture = noise(50000, 2)
-    whole = separated(mixture, 8000, Bands(), replace(PARAMS, block=100.0))
-    model = Bands()
-    np.testing.assert_allclose(separated(mixture, 8000, model, PARAMS), whole, atol=1e-5)
-    assert len(model.seen) > 5
-    assert len(set(model.seen)) == 1
+    whole, parts = Bands(), Bands()
+    expected = separated(mixture, 8000, whole, replace(PARAMS, block=100.0))
+    assert whole.seen == (STFT.nb_frames(50000),)
+    np.testing.assert_allclose(separated(mixture, 8000, parts, PARAMS), expected, atol=1e-5)
+    assert len(parts.seen) > 5
+    assert len(set(parts.seen)) == 1
 
 
 def test_blocks_that_disagree_are_faded_into_each_other() -> None:
@@ -132,7 +121,7 @@ def test_blocks_that_disagree_are_faded_into_each_other() -> None:
     assert np.abs(np.diff(estimate)).max() < 0.5 / (0.1 * 8000) * 2  # the fade's slope, twice
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(nb_frames=st.integers(1, 5000), fade=st.integers(1, 50), extra=st.integers(0, 500))
 def test_plan_covers_every_frame_once(nb_frames: int, fade: int, extra: int) -> None:
     length = 4 * fade + extra
@@ -171,35 +160,24 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Bands:
     return model
 
 
-def test_corpus_is_separated_whole_and_again_with_the_same_bytes(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
-    folders = tmp_path / "one", tmp_path / "two"
-    for folder in folders:
-        separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
-    files = sorted(path.relative_to(folders[0]) for path in folders[0].rglob("*") if path.is_file())
-    assert len(files) == 2 * 3
-    for file in files:
-        assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes()
+def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
+    folder = tmp_path / "estimates"
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
+    contents = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert len(contents) == 2 * 3
     for song in corpus.of("test"):
-        estimates = [AudioFile(folders[0] / song.name / f"{source}.wav") for source in corpus.sources]
+        estimates = [AudioFile(folder / song.name / f"{source}.wav") for source in corpus.sources]
         assert {(e.rate, e.nb_samples, e.nb_channels, e.subtype) for e in estimates} == {
             (song.rate, song.nb_samples, song.nb_channels, "PCM_16")
         }
     first = corpus.of("test")[0]
-    total = sum(np.asarray(AudioFile(folders[0] / first.name / f"{source}.wav")) for source in corpus.sources)
+    total = sum(np.asarray(AudioFile(folder / first.name / f"{source}.wav")) for source in corpus.sources)
     np.testing.assert_allclose(total, noise(20000, 2), atol=4 / 2**15)
-
-
-def test_finished_songs_are_kept_and_unfinished_ones_done(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
-    folder = tmp_path / "estimates"
-    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
     blocks = len(loaded.seen)
-    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
-    assert len(loaded.seen) == blocks
-    before = (folder / "Mono" / "mid.wav").read_bytes()
     (folder / "Mono" / "mid.wav").unlink()
     separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
-    assert (folder / "Mono" / "mid.wav").read_bytes() == before
     assert len(loaded.seen) == blocks + 1
+    assert {path: path.read_bytes() for path in contents} == contents
 
 
 def test_loud_estimates_clip_and_do_not_wrap(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
@@ -255,6 +233,5 @@ def test_long_songs_need_no_more_memory() -> None:
         command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(seconds * 11025)]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    assert peak(150) < peak(10) + 8000 * (
-        1 if sys.platform != "darwin" else 1024
-    )  # kilobytes; the estimates have 39 000
+    kilobyte = 1024 if sys.platform == "darwin" else 1
+    assert peak(90) < peak(10) + 8000 * kilobyte  # the estimates have 24 000

@@ -24,7 +24,7 @@ def mixture_and_masks(
 
 
 @pytest.mark.parametrize("name", ["mask", "wiener"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 @given(
     nb_sources=st.integers(1, 5),
     nb_frames=st.integers(1, 40),
@@ -50,7 +50,7 @@ def test_mask_is_the_mask_times_the_mixture() -> None:
 
 def test_wiener_on_one_channel_is_the_mask() -> None:
     mixture, masks = mixture_and_masks(3, 7, 5, 1, 1)
-    np.testing.assert_allclose(Wiener(mixture, masks)(0, 7), masks * mixture, atol=1e-3)
+    np.testing.assert_allclose(Wiener(mixture, masks, np.asarray)(0, 7), masks * mixture, atol=1e-3)
     np.testing.assert_array_equal(make_filter("wiener", mixture, masks)(0, 7), masks * mixture)
 
 
@@ -62,17 +62,13 @@ def test_temperature_is_that_of_the_softmax(temperature: float) -> None:
     np.testing.assert_allclose(tempered(masks, temperature), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_temperature_keeps_the_sum_over_the_sources() -> None:
-    masks = np.random.default_rng(0).uniform(size=(3, 7, 5, 1)).astype(np.float32)  # as of kind sigmoid
+def test_temperature_keeps_the_sum_over_the_sources_at_every_scale() -> None:
+    masks = np.random.default_rng(0).uniform(0.2, 1, size=(3, 7, 5, 1)).astype(np.float32)  # as of kind sigmoid
     masks[:, 0] = 0
     softer = tempered(masks, 3)
     assert softer.dtype == np.float32
     np.testing.assert_allclose(softer.sum(axis=0), masks.sum(axis=0), rtol=1e-5)
     assert np.all(np.ptp(softer[:, 1:], axis=0) < np.ptp(masks[:, 1:], axis=0))
-
-
-def test_masks_far_below_one_keep_their_sum_at_every_temperature() -> None:
-    masks = np.random.default_rng(0).uniform(0.5, 1, size=(3, 7, 5, 1)).astype(np.float32)
     for temperature in (0.1, 10):
         small = tempered(masks * np.float32(1e-12), temperature) * np.float32(1e12)
         np.testing.assert_allclose(small, tempered(masks, temperature), rtol=1e-4)
@@ -83,7 +79,7 @@ def test_wiener_is_norberts(mask_channels: int) -> None:
     mixture, masks = mixture_and_masks(4, 60, 17, 2, mask_channels)
     spectra = np.sqrt(masks) * np.abs(mixture)  # as norbert takes them: (nb_frames, nb_bins, channels, sources)
     peer = norbert.wiener(spectra.transpose(1, 2, 3, 0).astype(float), mixture.astype(complex), 1, False)
-    ours = Wiener(mixture, masks)(0, 60)
+    ours = Wiener(mixture, masks, np.asarray)(0, 60)
     error = np.linalg.norm(ours - peer.transpose(3, 0, 1, 2)) / np.linalg.norm(mixture)
     assert error < 20 * SHARE  # what separates the two is the noise term
 
@@ -110,7 +106,7 @@ def test_wiener_stands_silence_and_equal_channels(nb_channels: int) -> None:
     mixture[10:20] = 0
     mixture[:, 3] = 0
     masks[0, :, 5], masks[1, :, 5] = 1, 0
-    estimates = Wiener(mixture, masks)(0, 40)
+    estimates = Wiener(mixture, masks, np.asarray)(0, 40)
     assert np.isfinite(estimates).all()
     np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-3)
     np.testing.assert_allclose(estimates, masks * mixture, atol=5e-3)
