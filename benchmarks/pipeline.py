@@ -75,7 +75,7 @@ def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
 
 def score_side(root: Path, corpus: Path) -> Callable[[], object]:
     from rnnsep.scoring.baselines import score_baselines
-    from rnnsep.scoring.song_scores import EvaluationParams
+    from rnnsep.signal.corpus import EvaluationParams
 
     evaluation = params.select(EvaluationParams, document()["evaluation"])
     count = iter(range(100))

@@ -153,7 +153,7 @@ def score_peer(corpus: Any, folder: Path, minutes: float, chunks: int, seed: int
     import torch
 
     from rnnsep.scoring.evaluation import score_estimates
-    from rnnsep.scoring.song_scores import EvaluationParams
+    from rnnsep.signal.corpus import EvaluationParams
     from rnnsep.signal.writing import write_wav
 
     torch.set_num_threads(1)

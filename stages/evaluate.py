@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import rnnsep.running.stage as stage
 from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.signal.corpus import EvaluationParams
 
 
 @dataclass(frozen=True)

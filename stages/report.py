@@ -7,14 +7,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import rnnsep.running.stage as stage
+from rnnsep.params import part
 from rnnsep.report.page import write_page
-from rnnsep.report.wording import EvaluationShown, SeparationShown
+from rnnsep.report.wording import SeparationShown
+from rnnsep.signal.corpus import EvaluationParams
 
 
 @dataclass(frozen=True)
 class Parameters:
     separation: SeparationShown
-    evaluation: EvaluationShown
+    evaluation: part(EvaluationParams, "window", "hop", "version", "split")  # type: ignore[valid-type]
 
 
 def main(parameters: Parameters, corpus: Path, estimates: Path, tables: Path, models: Path, page: Path) -> None:

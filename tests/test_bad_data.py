@@ -26,8 +26,7 @@ from rnnsep.features.storage import open_features
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import mixture_share
 from rnnsep.scoring.evaluation import score_corpus
-from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.signal.corpus import Corpus
+from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.signal.stft import StftParams
 from rnnsep.tables.outputs import TablesParams, aggregate
 from tests.corpora.test_collect import SYNTHETIC

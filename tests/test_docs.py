@@ -35,8 +35,7 @@ from rnnsep.network.model import Model, save_model
 from rnnsep.params import changed
 from rnnsep.running.links import make_link
 from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.writing import write_wav
 from rnnsep.tables.outputs import TablesParams, aggregate

@@ -18,7 +18,7 @@ import reprlib
 import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -109,6 +109,12 @@ def with_defaults(cls: type, document: Mapping[str, Any]) -> dict[str, Any]:
         elif field.default is not MISSING:
             filled.setdefault(field.name, field.default)
     return filled
+
+
+def part(cls: type[T], *names: str) -> type[T]:
+    """`cls` with only these fields, for a stage that reads no others of the section."""
+    hints = get_type_hints(cls, include_extras=True)
+    return make_dataclass(cls.__name__, [(name, hints[name]) for name in names], frozen=True, kw_only=True)
 
 
 def value_at(parameters: Any, key: str) -> Any:

@@ -17,9 +17,8 @@ from rnnsep.app import cli
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.tables.reading import score_files
 
 SOURCES = ("vocals", "drums")
@@ -103,7 +102,7 @@ def test_finished_songs_are_kept_and_other_options_are_an_error(
         ("no estimate", 1, "b: no estimate of drums; found vocals; --targets scores some sources only"),
         ("extra estimate", 0, "b: no reference of bass; not scored"),
         ("short", 0, "b: drums.wav: 9000 samples, the reference 16000; it is padded with zeros"),
-        ("mono", 0, "b: drums.wav: mono, the reference has 2 channels; it is scored in all of them"),
+        ("mono", 0, "b: drums.wav: mono, the reference has 2 channels; it is the same in all of them"),
         ("rate", 1, "16000 Hz, but the reference has 8000 Hz; resample it"),
         ("NaN", 1, "NaN or infinity, first at sample 5"),
         ("silence", 0, "b: drums is silent; all scores of the song by BSSEval are NaN"),

@@ -20,8 +20,8 @@ from rnnsep.features.extraction import FeatureParams
 from rnnsep.learning.recipe import Recipe
 from rnnsep.presets import catalogue
 from rnnsep.running.errors import UserError
-from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.separation.blocks import SeparationParams
+from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.signal.stft import StftParams
 from tests.networks import document
 

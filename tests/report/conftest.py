@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from rnnsep.report.page import write_page
-from rnnsep.report.wording import EvaluationShown, SeparationShown
-from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.report.wording import SeparationShown
+from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.writing import write_wav
 from rnnsep.tables.outputs import TablesParams, aggregate
 from rnnsep.tables.statistics import METRICS
@@ -69,7 +69,7 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
 def write_run(root, page, version="v4", split="test"):
     """The page of the run in `root`, written to the file `page`."""
     separation = SeparationShown(filter="mask", temperature=1.25)
-    evaluation = EvaluationShown(window=1.0, hop=1.0, version=version, split=split)
+    evaluation = EvaluationParams(engine="fast", window=1.0, hop=1.0, version=version, split=split)
     write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models", separation, evaluation)
     return page.read_text(encoding="utf-8")
 

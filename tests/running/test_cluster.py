@@ -17,7 +17,7 @@ from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
 from rnnsep.scoring import evaluation as scores
 from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.scoring.song_scores import EvaluationParams
+from rnnsep.signal.corpus import EvaluationParams
 from tests.learning.conftest import STFT, write_bands
 from tests.running.functions import blas_threads, die, fail_at, killing, say, square, whose
 

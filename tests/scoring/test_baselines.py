@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import ideal_ratio_masks, mixture_share, score_baselines
 from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.scoring.song_scores import EvaluationParams
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.decoding import decode
 from rnnsep.signal.writing import write_wav
 

@@ -12,10 +12,11 @@ from scipy import signal
 from rnnsep.scoring import song_scores
 from rnnsep.scoring.bsseval import bss_eval as scores
 from rnnsep.scoring.bsseval import frames
-from rnnsep.scoring.bsseval.bss_eval import bss_eval, bss_eval_sources
+from rnnsep.scoring.bsseval.bss_eval import bss_eval
 from rnnsep.signal.audio import AudioFile
 
 TAPS = 32
+WHOLE = math.inf, math.inf  # window and hop
 NOISE = 120  # dB: beyond, a score is rounding noise, in museval as here
 
 
@@ -206,7 +207,7 @@ def test_a_source_silent_throughout_makes_all_nan(metrics, which):
     for score in bss_eval(*signals, 1000, 1000, nb_taps=TAPS)[:4]:
         assert score.shape == (3, 3)
         assert np.isnan(score).all()
-    assert np.isnan(bss_eval_sources(*signals, nb_taps=TAPS).sdr).all()
+    assert np.isnan(bss_eval(*signals, *WHOLE, nb_taps=TAPS, framewise=True, filtered=True).sdr).all()
 
 
 def test_perfect_estimates():
@@ -294,20 +295,11 @@ def test_a_nan_frame_leaves_the_order_as_in_museval(metrics):
 def test_sources_version_as_in_museval(metrics, seed, nb_sources, nb_channels, permutation):
     references, estimates = song(seed, 2000, nb_channels, nb_sources)
     estimates = estimates[::-1]
-    ours = bss_eval_sources(references, estimates, permutation=permutation, nb_taps=TAPS)
-    sdr, _, sir, sar, order = metrics.bss_eval(
-        references,
-        estimates,
-        window=np.inf,
-        hop=np.inf,
-        compute_permutation=permutation,
-        filters_len=TAPS,
-        framewise_filters=True,
-        bsseval_sources_version=True,
-    )
-    np.testing.assert_array_equal(ours.permutation, order[:, 0])
-    for mine, theirs in ((ours.sdr, sdr), (ours.sir, sir), (ours.sar, sar)):
-        np.testing.assert_allclose(mine.clip(max=NOISE), theirs[:, 0].clip(max=NOISE), rtol=0, atol=1e-9)
+    options = {"permutation": permutation, "framewise": True, "filtered": True}
+    ours = bss_eval(references, estimates, *WHOLE, nb_taps=TAPS, **options)
+    *theirs, order = metrics.bss_eval(references, estimates, *WHOLE, permutation, TAPS, True, True)
+    np.testing.assert_array_equal(ours.permutation, order)
+    assert_equal(ours, theirs)
 
 
 def test_mono_signals_need_no_channel_axis():

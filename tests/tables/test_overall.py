@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnsep.tables import sheets
+from rnnsep.tables import reading, sheets
 from rnnsep.tables.outputs import TablesParams, aggregate
 from rnnsep.tables.overall import overall_table
 
@@ -34,7 +34,7 @@ def write_system(folder: Path, seed: int, metrics: tuple[str, ...] = ("SDR", "SI
 
 def overall(folder: Path, shared_array: bool = False) -> dict[str, dict[str, float]]:
     """{target: {GNSDR, GSIR, GSAR}} of one system."""
-    table = overall_table([folder], shared_array)
+    table = overall_table(reading.read_systems([folder]), shared_array)
     assert set(table["system"]) == {folder.name}
     return table.drop(columns="system").set_index("target").to_dict("index")
 
@@ -84,7 +84,7 @@ def test_tables_and_metrics_have_them(tmp_path: Path, shared_array: bool) -> Non
         write_system(tmp_path / name, seed)
     folders, path = [tmp_path / "RNN", tmp_path / "MIX"], tmp_path / "metrics.json"
     found = aggregate(folders, tmp_path / "tables", path, TablesParams(shared_array=shared_array))
-    table, metrics = overall_table(folders, shared_array), json.loads(path.read_text())
+    table, metrics = overall_table(reading.read_systems(folders), shared_array), json.loads(path.read_text())
     assert list(metrics) == ["SDR", "GNSDR", "GSIR", "GSAR"]
     for name in ("GNSDR", "GSIR", "GSAR"):
         assert list(metrics[name]) == list(TARGETS)
@@ -101,7 +101,7 @@ def test_systems_of_one_name_are_told_apart(tmp_path: Path) -> None:
     folders = [tmp_path / run / "RNN" for run in ("one", "two")]
     for seed, folder in enumerate(folders):
         write_system(folder, seed)
-    assert list(overall_table(folders, False)["system"]) == ["one/RNN"] * 2 + ["two/RNN"] * 2
+    assert list(overall_table(reading.read_systems(folders), False)["system"]) == ["one/RNN"] * 2 + ["two/RNN"] * 2
 
 
 def test_scores_of_v4_have_none(tmp_path: Path) -> None:

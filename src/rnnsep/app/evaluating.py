@@ -1,13 +1,14 @@
 """Scores of estimates in any folders, or in memory, without the pipeline."""
 
 import hashlib
+import itertools
 import json
 import tempfile
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,22 +19,17 @@ import soundfile
 from numpy.typing import ArrayLike
 
 from rnnsep.app.layouts import INSTRUMENTS, SUBSETS, SongFiles, find_songs, named, pair, plainly
-from rnnsep.app.sources import Options, Source, merged, open_song, score_sources
+from rnnsep.app.sources import OTHER, Options, Source, merged, open_song, score_sources
+from rnnsep.corpora.musdb18 import VALIDATION
 from rnnsep.params import parse
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
-from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.signal.corpus import MIXTURE
+from rnnsep.signal.corpus import MIXTURE, EvaluationParams
 from rnnsep.tables import reading, sheets, statistics
 
 SETTINGS = ".evaluation.json"  # hidden, so that it is not taken for scores
-VALIDATION = (  # the songs of MUSDB18's subset train that musdb takes for validation
-    "Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims", "Johnny Lokke - Promises & Lies",
-    "Patrick Talbot - A Reason To Leave", "Triviul - Angelsaint", "Alexander Ross - Goodbye Bolero",
-    "Fergessen - Nos Palpitants", "Leaf - Summerghost", "Skelpolu - Human Mistakes", "Young Griffo - Pennies",
-    "ANiMAL - Rockshow", "James May - On The Line", "Meaxic - Take A Step", "Traffic Experiment - Sirens",
-)  # fmt: skip
+OF_SUBSET = {"train": {"train", "valid"}, "test": {"test"}, None: set(SUBSETS.values())}  # by option --subset
 
 Version = Literal["v4", "v3", "v2"]
 
@@ -138,24 +134,21 @@ def evaluate_folders(
                 f"{references}: no songs; expected folders with a file per source (song/vocals.wav), or .stem.mp4 files"
             )
         sources = {source for song in truth for source in song.sources}
-        found = find_songs(estimates, sources, [song.name for song in truth])
-        pairs, extra = pair(truth, found)
-        if len(truth) == len(found) == 1 and (truth[0].place, found[0].place) == (references, estimates):
-            pairs, extra = [found], []  # two songs, of any names
-        shared = Counter(id(one) for candidates in pairs for one in candidates)
-        jobs = [
-            _Job(song, candidates, any(shared[id(one)] > 1 for one in candidates), scores)
-            for song, candidates in zip(truth, pairs, strict=True)
-        ]
+        estimated = find_songs(estimates, sources, [song.name for song in truth])
+        pairs, extra = pair(truth, estimated)
+        if len(truth) == len(estimated) == 1 and (truth[0].place, estimated[0].place) == (references, estimates):
+            pairs, extra = [estimated], []  # two songs, of any names
+        shared = Counter(id(one) for found in pairs for one in found)
+        twice = [any(shared[id(one)] > 1 for one in found) for found in pairs]
+        jobs = [_Job(*each, scores) for each in zip(truth, pairs, twice, strict=True)]
         jobs = _selected(jobs, options, references)
         _check_options(scores, params, options)
         files.remove_partial(scores)
         outcomes = parallel_map(partial(_attempt, params, options), jobs, "evaluate")
     except OSError as error:
         raise UserError(f"{error.filename or scores}: {error.strerror}") from None
-    subsets = {"train": ("train", "valid", None), "test": ("test", None), None: (*SUBSETS.values(), None)}
     for song in extra:
-        if song.subset in subsets[options.subset]:
+        if song.subset is None or song.subset in OF_SUBSET[options.subset]:
             where = song.place if song.place.name == song.name else song.place / song.name
             what = f"{where}: no such song among the references"
             outcomes.append(Outcome(song.name, "failed", (what,)))
@@ -180,42 +173,42 @@ class _Job(NamedTuple):
     scores: Path
 
     @property
+    def subset(self) -> str:
+        return self.song.subset or "test"
+
+    @property
     def path(self) -> Path:
-        return self.scores / (self.song.subset or "test") / f"{self.song.name}.json"
+        return self.scores / self.subset / f"{self.song.name}.json"
 
 
 def _selected(jobs: Sequence[_Job], options: Options, references: Path) -> list[_Job]:
     """The jobs that the options select. Raises `UserError` if there is none, or for a name that nothing has."""
-    paths = Counter(job.path for job in jobs)
+    places: dict[Path, list[str]] = defaultdict(list)
     for job in jobs:
-        if paths[job.path] > 1:
-            places = " and ".join(str(other.song.place) for other in jobs if other.path == job.path)
-            raise UserError(f"{references}: {job.song.name} is there twice, in {places}; rename one")
-    own_split = any(job.song.subset == "valid" for job in jobs)
-
-    def split(song: SongFiles) -> str:
-        musdb = not own_split and song.subset != "test" and song.name in VALIDATION
-        return "valid" if musdb else song.subset or "test"
-
+        places[job.path].append(str(job.song.place))
+    for path, twice in places.items():
+        if len(twice) > 1:
+            raise UserError(f"{references}: {path.stem} is there twice, in {' and '.join(twice)}; rename one")
+    sources = {name for job in jobs for name in job.song.sources}
     _check_names("--songs", options.songs, {job.song.name for job in jobs}, references)
-    known = {name for job in jobs for name in (*job.song.sources, *(["other"] if _instruments(job.song) else []))}
-    _check_names("--targets", options.targets, known, references)
-    subset = {"train": ("train", "valid"), "test": ("test",), None: tuple(SUBSETS)}[options.subset]
+    _check_names("--targets", options.targets, sources | ({OTHER} if sources & set(INSTRUMENTS) else set()), references)
+    own_split = any(job.subset == "valid" for job in jobs)
+
+    def split(job: _Job) -> str:
+        musdb = not own_split and job.song.subset != "test" and job.song.name in VALIDATION
+        return "valid" if musdb else job.subset
+
     kept = [
         job
         for job in jobs
-        if (job.song.subset or "test") in subset
-        and options.split in (None, split(job.song))
+        if job.subset in OF_SUBSET[options.subset]
+        and options.split in (None, split(job))
         and (not options.songs or any(named(job.song.name, one) for one in options.songs))
         and (not options.targets or any(named(name, one) for name in job.song.sources for one in options.targets))
     ]
     if not kept:
         raise UserError(f"{references}: none of the {len(jobs)} songs matches the options")
     return kept
-
-
-def _instruments(song: SongFiles) -> list[str]:
-    return [name for name in song.sources if name in INSTRUMENTS]
 
 
 def _check_names(option: str, given: Iterable[str], known: Iterable[str], where: Path) -> None:
@@ -226,19 +219,11 @@ def _check_names(option: str, given: Iterable[str], known: Iterable[str], where:
             raise UserError(f"{option} {one}: {where} has none of this name; there are {some}")
 
 
-def _options(params: EvaluationParams, options: Options) -> dict[str, Any]:
-    """The options that change scores."""
-    return {
-        **{key: value for key, value in asdict(params).items() if key in ("window", "hop", "version")},
-        "targets": sorted(options.targets),
-        "accompaniment": options.accompaniment,
-        "align": options.align,
-    }
-
-
 def _check_options(scores: Path, params: EvaluationParams, options: Options) -> None:
     """Write the options that change scores next to the scores, or compare them with those of an earlier run."""
-    own, path = _options(params, options), scores / SETTINGS
+    own = {"window": params.window, "hop": params.hop, "version": params.version, "targets": sorted(options.targets)}
+    own |= {"accompaniment": options.accompaniment, "align": options.align}
+    path = scores / SETTINGS
     if scores.exists() and not scores.is_dir():
         raise UserError(f"{scores}: is a file; give a folder for the scores")
     if path.exists() and _json(path) != own:
@@ -259,7 +244,7 @@ def _attempt(params: EvaluationParams, options: Options, job: _Job) -> Outcome:
     record = path.with_name(f".made-from-{path.name}")  # what the scores were made from, and warnings
     try:
         estimate = _estimate(job)
-        made_from = _digest(job.song, estimate)
+        made_from = [_digests(job.song), _digests(estimate)]
         kept = _json(record)
         if kept is None and path.exists():
             return Outcome(name, "failed", (f"{path}: is not by rnnsep evaluate; give another --output",))
@@ -291,19 +276,16 @@ def _estimate(job: _Job) -> SongFiles:
     if len(job.estimates) > 1:
         places = ", ".join(str(one.place) for one in job.estimates)
         raise UserError(f"several estimates of this song: {places}; give the folder of one system")
+    place = job.estimates[0].place
     if job.ambiguous:
-        raise UserError(
-            f"{job.estimates[0].place}: several references have this name; put the estimates into train/ and test/, too"
-        )
+        raise UserError(f"{place}: several references have this name; put the estimates into train/ and test/, too")
     return job.estimates[0]
 
 
-def _digest(*songs: SongFiles) -> list[dict[str, list[str]]]:
-    """SHA-256 of all files, by source, of each of `songs`."""
-    known: dict[Path, str] = {}
-    for path in {path for song in songs for paths in song.stems.values() for path in paths}:
-        known[path] = files.file_digest(path)
-    return [{name: [known[path] for path in paths] for name, paths in song.stems.items()} for song in songs]
+def _digests(song: SongFiles) -> dict[str, list[str]]:
+    """SHA-256 of the files of each source."""
+    known = {path: files.file_digest(path) for path in set(itertools.chain(*song.stems.values()))}
+    return {name: [known[path] for path in paths] for name, paths in song.stems.items()}
 
 
 def _repeated(song: SongFiles, digests: Mapping[str, Sequence[str]]) -> list[str]:

@@ -5,18 +5,19 @@ Files may carry the song's name (`<song>_vocals.wav`, also side by side in one f
 files that are summed (`<song>/drums/kick.wav`).
 """
 
+import itertools
 import operator
 import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rnnsep.running.errors import UserError
-from rnnsep.running.listing import listed
+from rnnsep.running.listing import files_below
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.streams import EXTENSIONS
 
@@ -40,21 +41,28 @@ INSTRUMENTS = (
 )
 SPELLINGS = {"mix": MIXTURE, "vocal": "vocals", "voice": "vocals", "drum": "drums", "others": "other"}
 KNOWN = (*STREAMS, *SPELLINGS, *ACCOMPANIMENT, *INSTRUMENTS)
+PATTERNS = (r"(.+?)[\s_.-]*\({}\).*", r"(.+?)[\s_.-]+{}")  # song and source: 1_Song_(Vocals)_model, Song - Vocals
 
 
 @dataclass(frozen=True)
 class SongFiles:
-    """A song on disk: the files of each source, which are summed, and sources of which there are several `versions`."""
+    """A song on disk: the files of each source, which are summed."""
 
     name: str
     subset: str | None
     place: Path
     stems: Mapping[str, tuple[Path, ...]]
-    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[str, ...]:
         return tuple(name for name in self.stems if name != MIXTURE)
+
+    def versions(self, source: str) -> str:
+        """The files of a source that is there more than once; empty if it is one file, or one folder of files."""
+        paths = self.stems[source]
+        distinct = {path.with_suffix("") for path in paths}
+        twice = len(distinct) < len(paths) or (len(paths) > 1 and any(path.parent == self.place for path in paths))
+        return ", ".join(path.relative_to(self.place).as_posix() for path in paths) if twice else ""
 
 
 def find_songs(root: Path, sources: Collection[str] = (), songs: Collection[str] = ()) -> list[SongFiles]:
@@ -68,10 +76,84 @@ def find_songs(root: Path, sources: Collection[str] = (), songs: Collection[str]
     if not root.is_dir():
         raise UserError(f"{root}: {'is a file; give a folder of songs' if root.exists() else 'no such folder'}")
     known = sorted({spelt(name) for name in (*KNOWN, *sources)}, key=len, reverse=True)
-    found = list(_below(root, None, known, {plainly(song) for song in songs}, ()))
+    wanted = {plainly(song) for song in songs}
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    found: list[SongFiles] = []
+    for path in files_below(root):
+        if path.name.lower().endswith(STEM_FILE):
+            found.append(_stem_file(path, _subset(path.parent, root)))
+        elif path.suffix.lower() in EXTENSIONS and path.is_file():
+            folders[path.parent].append(path)
+    of_sources = {folder for folder in folders if folder != root and spelt(folder.name) in known}
+    by_source = _by_source(folders, of_sources, wanted)
+    stems: dict[tuple[Path, str], dict[str, tuple[Path, ...]]] = defaultdict(dict)
+    for folder, files in folders.items():
+        titled = {} if folder in of_sources else _titled(folder, files, known, wanted)
+        place = folder.parent if folder in of_sources else folder
+        for file in files:
+            if file in titled:
+                name, source = titled[file]
+            elif folder in of_sources:
+                name, source = file.stem if place in by_source else _name(place), _source(folder.name)
+            else:
+                name, source = _name(folder), _source(file.stem)
+            own = stems[place, name]
+            own[source] = (*own.get(source, ()), file)
+    found += [SongFiles(name, _subset(place, root), place, own) for (place, name), own in stems.items()]
     above = {parent for song in found for parent in song.place.parents}
     found = [song for song in found if song.sources and (song.place not in above or set(song.sources) & set(known))]
     return sorted(found, key=lambda song: (song.subset or "", song.name))
+
+
+def _subset(folder: Path, root: Path) -> str | None:
+    names = [name.lower() for name in folder.relative_to(root).parts]
+    return next((SUBSETS[name] for name in reversed(names) if name in SUBSETS), None)
+
+
+def _name(folder: Path) -> str:
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100  # the name of a link, not of what it refers to
+
+
+def _by_source(
+    folders: Mapping[Path, Sequence[Path]], of_sources: Collection[Path], songs: Collection[str]
+) -> set[Path]:
+    """The folders that are laid out as `<source>/<song>.wav`: each source has the same files."""
+    titles: dict[Path, list[set[str]]] = defaultdict(list)
+    for folder in of_sources:
+        titles[folder.parent].append({spelt(file.stem) for file in folders[folder]})
+    return {
+        place
+        for place, each in titles.items()
+        if len(each) > 1
+        and each.count(each[0]) == len(each)
+        and place not in folders
+        and plainly(place.name) not in songs
+    }
+
+
+def _titled(
+    folder: Path, files: Sequence[Path], known: Sequence[str], songs: Collection[str]
+) -> dict[Path, tuple[str, str]]:
+    """The song and source of each file of a folder whose files are named `<song>_<source>`; empty for other names.
+
+    So are names if one of the `songs` is among them. If these are unknown, all files must have such a name and each
+    song the same sources.
+    """
+    if any(spelt(file.stem) in known for file in files):
+        return {}
+    titled = {file: found for file in files if (found := _parsed(file.stem, known))}
+    titles = sorted({title for title, _ in titled.values()}, key=len, reverse=True)
+    for file in files:
+        title = next((title for title in titles if file.stem.startswith(title)), None)
+        if file not in titled and title is not None:
+            titled[file] = title, _source(file.stem[len(title) :].strip(" _.-") or MIXTURE)
+    plain = {plainly(title) for title in titles}
+    if not titled or (not songs and len(titled) < len(files)):
+        return {}
+    if plainly(_name(folder)) in (*plain, *songs):
+        return {file: (_name(folder), source) for file, (_, source) in titled.items()}
+    sources = {frozenset(source for name, source in titled.values() if name == title) for title in titles}
+    return titled if (plain & set(songs) if songs else len(sources) == 1) else {}
 
 
 def spelt(name: str) -> str:
@@ -84,101 +166,6 @@ def named(name: str, pattern: str) -> bool:
     return spelt(name) == spelt(pattern) or fnmatchcase(spelt(name), spelt(pattern))
 
 
-def _below(
-    folder: Path, subset: str | None, known: Sequence[str], songs: Collection[str], parents: tuple[Path, ...]
-) -> Iterator[SongFiles]:
-    folders = [path for path in listed(folder) if path.is_dir() and path.resolve() not in parents]
-    files = _audio(folder)
-    parts = {path: tuple(found) for path in folders if spelt(path.name) in known and (found := _audio(path))}
-    titles = [{spelt(file.stem) for file in found} for found in parts.values()]
-    alike = len(parts) > 1 and all(title == titles[0] for title in titles)
-    if alike and not files and plainly(folder.name) not in songs:
-        yield from _by_source(folder, subset, parts)
-    else:
-        for file in files:
-            if file.name.lower().endswith(STEM_FILE):
-                yield _stem_file(file, subset)
-        files = [file for file in files if not file.name.lower().endswith(STEM_FILE)]
-        yield from _by_name(folder, subset, files, parts, known, songs)
-    for path in folders:
-        if path not in parts:
-            inner = SUBSETS.get(path.name.lower(), subset)
-            yield from _below(path, inner, known, songs, (*parents, folder.resolve()))
-
-
-def _audio(folder: Path) -> list[Path]:
-    return [path for path in listed(folder) if path.suffix.lower() in EXTENSIONS and path.is_file()]
-
-
-def _by_source(folder: Path, subset: str | None, parts: Mapping[Path, Sequence[Path]]) -> Iterator[SongFiles]:
-    """The songs of a folder that is laid out as `<source>/<song>.wav`."""
-    songs: dict[str, list[tuple[str, Path]]] = defaultdict(list)
-    for source, files in parts.items():
-        for file in files:
-            songs[file.stem].append((_source(source.name), file))
-    for name, stems in songs.items():
-        yield _song(name, subset, folder, stems)
-
-
-def _by_name(
-    folder: Path,
-    subset: str | None,
-    files: Sequence[Path],
-    parts: Mapping[Path, tuple[Path, ...]],
-    known: Sequence[str],
-    songs: Collection[str],
-) -> Iterator[SongFiles]:
-    """The song that `folder` is, or those whose files lie side by side in it."""
-    name = Path(os.path.abspath(folder)).name  # noqa: PTH100  # the name of a link, not of what it refers to
-    titled = {} if any(spelt(file.stem) in known for file in files) else _titled(files, known, strict=not songs)
-    if songs:
-        beside = any(plainly(title) in songs for title in titled)
-    else:
-        beside = len({frozenset(source for source, _ in stems) for stems in titled.values()}) == 1
-    if any(plainly(name) in (plainly(title), *songs) for title in titled):
-        yield _song(name, subset, folder, [stem for stems in titled.values() for stem in stems], parts)
-    elif beside:
-        for title, stems in titled.items():
-            yield _song(title, subset, folder, stems)
-    elif files or parts:
-        yield _song(name, subset, folder, [(_source(file.stem), file) for file in files], parts)
-
-
-def _titled(files: Sequence[Path], known: Sequence[str], strict: bool) -> dict[str, list[tuple[str, Path]]]:
-    """Sources and files by song, from names such as `Song_vocals`; if `strict`, empty if a name is not of this form."""
-    titles = sorted({found[0] for file in files if (found := _parsed(file.stem, known))}, key=len)
-    titled: dict[str, list[tuple[str, Path]]] = defaultdict(list)
-    for file in files:
-        found = _parsed(file.stem, known)
-        for title in () if found else titles:
-            if file.stem.startswith(title):
-                found = title, _source(file.stem[len(title) :].strip(" _.-") or MIXTURE)
-        if found:
-            titled[found[0]].append((found[1], file))
-        elif strict:
-            return {}
-    return titled
-
-
-def _song(
-    name: str,
-    subset: str | None,
-    place: Path,
-    stems: Sequence[tuple[str, Path]],
-    parts: Mapping[Path, tuple[Path, ...]] | None = None,
-) -> SongFiles:
-    by_source: dict[str, list[Path]] = defaultdict(list)
-    for source, path in stems:
-        by_source[source].append(path)
-    summed = {_source(path.name): found for path, found in (parts or {}).items()}
-    versions = {
-        source: ", ".join([*(path.name for path in paths), *([f"{source}/"] if source in summed else [])])
-        for source, paths in by_source.items()
-        if len(paths) > 1 or source in summed
-    }
-    return SongFiles(name, subset, place, summed | {s: tuple(paths) for s, paths in by_source.items()}, versions)
-
-
 def _stem_file(path: Path, subset: str | None) -> SongFiles:
     return SongFiles(path.name[: -len(STEM_FILE)], subset, path, dict.fromkeys(STREAMS, (path,)))
 
@@ -189,12 +176,10 @@ def _source(name: str) -> str:
 
 
 def _parsed(stem: str, known: Sequence[str]) -> tuple[str, str] | None:
-    """The song and the source of a file name, such as `Song_vocals`, `Song - Vocals` or `1_Song_(Vocals)_model`."""
-    for source in known:  # the longest first
-        text = re.escape(source)
-        for pattern in (rf"(.+?)[\s_.-]*\({text}\).*", rf"(.+?)[\s_.-]+{text}"):
-            if found := re.fullmatch(pattern, unicodedata.normalize("NFC", stem), re.IGNORECASE):
-                return found[1], _source(source)
+    """The song and the source of a file name (see `PATTERNS`)."""
+    for source, pattern in itertools.product(known, PATTERNS):  # the longest source first
+        if found := re.fullmatch(pattern.format(re.escape(source)), unicodedata.normalize("NFC", stem), re.IGNORECASE):
+            return found[1], _source(source)
     return None
 
 

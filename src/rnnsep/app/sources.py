@@ -1,10 +1,8 @@
 """The sources of a song as streams, and the scores of estimates that may differ from their references in form."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,9 +12,9 @@ from numpy.typing import NDArray
 from rnnsep.app import plausibility
 from rnnsep.app.layouts import ACCOMPANIMENT, INSTRUMENTS, STEM_FILE, STREAMS, SongFiles, named
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import museval_format
 from rnnsep.scoring.bsseval.frames import Signal
-from rnnsep.scoring.song_scores import TAPS, EvaluationParams, evaluate_song
+from rnnsep.scoring.song_scores import TAPS, as_json, song_targets
+from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.signal.decoding import decode
 from rnnsep.signal.streams import Decoded, WithChannels, open_audio
 from rnnsep.signal.writing import audio_sink
@@ -71,8 +69,8 @@ def open_song(song: SongFiles, scratch: Path, stack: ExitStack, messages: list[s
     if len(song.stems) > MOST:
         raise UserError(f"{song.place}: holds {len(song.stems)} files; expected a folder per song, a file per source")
     for name in statistics.ordered(song.sources, statistics.TARGETS):
-        if name in song.versions:
-            raise UserError(f"{song.place}: {name} is there more than once ({song.versions[name]}); keep one")
+        if versions := song.versions(name):
+            raise UserError(f"{song.place}: {name} is there more than once ({versions}); keep one")
         parts = [_file(path, name, scratch / f"{name}-{k}.wav", messages) for k, path in enumerate(song.stems[name])]
         for part in parts:
             stack.callback(part.audio.close)
@@ -104,9 +102,8 @@ def _file(path: Path, source: str, scratch: Path, messages: list[str]) -> Source
 def _added(sources: Mapping[str, Source]) -> Source:
     """The sum of sources of one rate, as long as the longest."""
     _one_rate(sources)
-    audio = [one.audio for one in sources.values()]
-    shape = max(one.shape[0] for one in audio), max(one.shape[1] for one in audio)
-    parts = [one if one.shape[1] == shape[1] else WithChannels(one, shape[1]) for one in audio]
+    shape = _shape(sources.values())
+    parts = [_fitted(one, shape, "", []) for one in sources.values()]
     first = next(iter(sources.values()))
     return Source(_Sum(parts, shape), first.rate, all(one.exact for one in sources.values()), " + ".join(sources))
 
@@ -129,16 +126,23 @@ def score_sources(
     Raises `UserError` if estimates are missing, or rates or channels differ.
     """
     references, estimates = _same_sources(references, estimates, options, messages)
-    own, shape, rate = _same_format(references, messages)
-    those = {
-        name: _like(own[name], one, shape, rate, options, messages) for name, one in estimates.items() if name in own
-    }
+    if not references:
+        raise UserError("no references")
+    _one_rate(references)
+    shape, rate = _shape(references.values()), next(iter(references.values())).rate
+    own = {name: _fitted(one, shape, "another reference", messages) for name, one in references.items()}
+
+    def like(reference: Signal, estimate: Source) -> Signal:
+        aligned = _aligned(reference, estimate, rate, options.align, messages)
+        return _fitted(aligned, shape, "the reference", messages)
+
+    those = {name: like(own[name], one) for name, one in estimates.items() if name in own}
     _doubts(references, own, those, rate, params, messages)
-    backing = next((name for name in ACCOMPANIMENT if name in own), None) if len(own) > 2 else None
-    audio = {name: one for name, one in own.items() if name != backing}
+    backing = next((name for name in ACCOMPANIMENT if name in own), None)
+    audio = {name: one for name, one in own.items() if name != backing or len(own) < 3}
     mixture = None if params.version == "v4" else _Sum(list(audio.values()), shape)
     targets = [name for name in audio if not options.targets or any(named(name, one) for one in options.targets)]
-    if backing and not options.accompaniment:
+    if len(audio) < len(own) and not options.accompaniment:
         messages.append(f"{backing} overlaps with other references; not scored (see --accompaniment)")
     if not targets and not options.accompaniment:
         raise UserError(f"none of --targets is among {', '.join(audio)}")
@@ -148,26 +152,27 @@ def score_sources(
             raise UserError(f"no estimate of {', '.join(missing)}; found {found}; --targets scores some sources only")
         messages.append(f"no estimate of {', '.join(missing)}; left out")
         targets = [name for name in targets if name in those]
-    text = evaluate_song(audio, those, rate, params, mixture, targets)
-    if not options.accompaniment or any(name in audio for name in ACCOMPANIMENT):
-        return text
-    if VOCALS not in own:
-        raise UserError("--accompaniment needs a reference of the vocals")
-    rest = [name for name in audio if name != VOCALS]
-    estimate = next((estimates[name] for name in ACCOMPANIMENT if name in estimates), None)
-    if estimate is None:
-        if missing := [name for name in rest if name not in those]:
-            raise UserError(f"--accompaniment needs an estimate of {', '.join(missing)}, or of the accompaniment")
-        length = max(those[name].shape[0] for name in rest)
-        estimate = Source(_Sum([those[name] for name in rest], (length, shape[1])), rate)
-    everything_else = own[backing] if backing else _Sum([own[name] for name in rest], shape)
-    both = {VOCALS: own[VOCALS], "accompaniment": everything_else}
-    scored = {"accompaniment": _like(both["accompaniment"], estimate, shape, rate, options, messages)}
-    scored |= {VOCALS: those[VOCALS]} if VOCALS in those else {}
-    more = evaluate_song(both, scored, rate, params, mixture, ["accompaniment"])
-    content, added = (json.loads(one, parse_float=Decimal) for one in (text, more))
-    content["targets"] += added["targets"]
-    return museval_format.text(content)
+    scored = song_targets(audio, those, rate, params, mixture, targets)
+    if options.accompaniment and not any(name in audio for name in ACCOMPANIMENT):
+        rest = [name for name in audio if name != VOCALS]
+        if VOCALS not in own or not rest:
+            raise UserError("--accompaniment needs references of the vocals and of other sources")
+        estimate = next((estimates[name] for name in ACCOMPANIMENT if name in estimates), None)
+        if estimate is None:
+            if missing := [name for name in rest if name not in those]:
+                raise UserError(f"--accompaniment needs an estimate of {', '.join(missing)}, or of the accompaniment")
+            estimate = Source(_Sum([those[name] for name in rest], shape), rate, title="the accompaniment")
+        both = {VOCALS: own[VOCALS], "accompaniment": own[backing] if backing else _Sum([own[n] for n in rest], shape)}
+        vocals = {VOCALS: those[VOCALS]} if VOCALS in those else {}
+        two = vocals | {"accompaniment": like(both["accompaniment"], estimate)}
+        scored += song_targets(both, two, rate, params, mixture, ["accompaniment"])
+    return as_json(scored, params)
+
+
+def _shape(sources: Iterable[Source]) -> tuple[int, int]:
+    """The most samples and channels of the sources."""
+    shapes = [one.audio.shape for one in sources]
+    return max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
 
 
 def _same_sources(
@@ -197,52 +202,34 @@ def _same_sources(
     return own, those
 
 
-def _same_format(
-    references: Mapping[str, Source], messages: list[str]
-) -> tuple[dict[str, Signal], tuple[int, int], int]:
-    """The references with one number of samples and channels, which are returned with the rate."""
-    if not references:
-        raise UserError("no references")
-    _one_rate(references)
-    audio = {name: one.audio for name, one in references.items()}
-    shape = max(one.shape[0] for one in audio.values()), max(one.shape[1] for one in audio.values())
-    for name, one in references.items():
-        nb_samples, nb_channels = one.audio.shape
-        title = one.title or name
-        if nb_channels != shape[1]:
-            if nb_channels != 1:
-                raise UserError(f"{title}: {nb_channels} channels, but another reference has {shape[1]}")
-            messages.append(f"{title}: mono, another reference has {shape[1]} channels; it is the same in all of them")
-            audio[name] = WithChannels(audio[name], shape[1])
-        if nb_samples != shape[0]:
-            messages.append(f"{title}: {nb_samples} samples, another reference {shape[0]}; it is padded with zeros")
-            audio[name] = _Sum([audio[name]], shape)
-    return audio, shape, next(iter(references.values())).rate
+def _fitted(one: Source, shape: tuple[int, int], other: str, messages: list[str]) -> Signal:
+    """A source with the samples and channels `shape` of `other`, the references."""
+    audio: Signal = one.audio
+    nb_samples, nb_channels = audio.shape
+    if nb_channels != shape[1]:
+        if nb_channels != 1:
+            raise UserError(f"{one.title}: {nb_channels} channels, but {other} has {shape[1]}")
+        messages.append(f"{one.title}: mono, {other} has {shape[1]} channels; it is the same in all of them")
+        audio = WithChannels(one.audio, shape[1])
+    if nb_samples != shape[0]:
+        what = "cut" if nb_samples > shape[0] else "padded with zeros"
+        messages.append(f"{one.title}: {nb_samples} samples, {other} {shape[0]}; it is {what}")
+        audio = _Sum([audio], shape)
+    return audio
 
 
-def _like(
-    reference: Signal, estimate: Source, shape: tuple[int, int], rate: int, options: Options, messages: list[str]
-) -> Signal:
-    """An estimate with the channels of the reference; raises `UserError` for another rate."""
-    audio: Signal = estimate.audio
-    title = estimate.title or "estimate"
+def _aligned(reference: Signal, estimate: Source, rate: int, align: bool, messages: list[str]) -> Source:
+    """The estimate without a constant delay, if `align`; raises `UserError` for another rate."""
     if estimate.rate != rate:
-        raise UserError(f"{title}: {estimate.rate} Hz, but the reference has {rate} Hz; resample it")
-    if audio.shape[1] != shape[1]:
-        if audio.shape[1] != 1:
-            raise UserError(f"{title}: {audio.shape[1]} channels, but the reference has {shape[1]}")
-        messages.append(f"{title}: mono, the reference has {shape[1]} channels; it is scored in all of them")
-        audio = WithChannels(audio, shape[1])
-    late = plausibility.delay(reference, audio)
+        raise UserError(f"{estimate.title}: {estimate.rate} Hz, but the reference has {rate} Hz; resample it")
+    late = plausibility.delay(reference, estimate.audio)
     if late:
         when = f"{abs(late)} samples ({abs(late) / rate * 1000:.1f} ms) {'late' if late > 0 else 'early'}"
-        messages.append(f"{title}: begins {when}; {'removed' if options.align else '--align removes the delay'}")
-        if options.align:
-            audio = _Sum([audio], (max(audio.shape[0] - late, 1), shape[1]), late)
-    if audio.shape[0] != shape[0]:
-        what = "cut" if audio.shape[0] > shape[0] else "padded with zeros"
-        messages.append(f"{title}: {audio.shape[0]} samples, the reference {shape[0]}; it is {what}")
-    return audio
+        messages.append(f"{estimate.title}: begins {when}; {'removed' if align else '--align removes the delay'}")
+    if not (late and align):
+        return estimate
+    nb_samples, nb_channels = estimate.audio.shape
+    return estimate._replace(audio=_Sum([estimate.audio], (max(nb_samples - late, 1), nb_channels), late))
 
 
 def _doubts(
@@ -259,7 +246,7 @@ def _doubts(
     if len(own) == 1 and params.version != "v2":
         messages.append(f"{', '.join(own)} is the only reference; SIR is infinite; add the other sources")
     nb_samples, nb_channels = next(iter(own.values())).shape
-    taps = TAPS.get(params.version, 512)
+    taps = TAPS[params.version]
     if taps > 1 and nb_samples + taps - 1 <= taps * nb_channels * len(own):
         messages.append(f"{nb_samples} samples are so few that filters fit any estimate; SAR and SIR may be rounding")
     limits = {

@@ -13,10 +13,10 @@ import pandas as pd
 
 from rnnsep.report import figures, wording
 from rnnsep.report.examples import Example, examples
-from rnnsep.report.wording import EvaluationShown, SeparationShown
+from rnnsep.report.wording import SeparationShown
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.signal.corpus import Corpus
+from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.tables import overall, published, sheets, statistics
 
 
@@ -27,7 +27,7 @@ def write_page(
     scores: Path,
     models: Path,
     separation: SeparationShown,
-    evaluation: EvaluationShown,
+    evaluation: EvaluationParams,
 ) -> None:
     """Write the page of a run to the file `page`.
 

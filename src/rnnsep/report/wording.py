@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from rnnsep.network.model import words
-from rnnsep.signal.corpus import Corpus
+from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.tables import sheets, statistics
 
 MINUS = "\N{MINUS SIGN}"
@@ -41,16 +41,6 @@ class SeparationShown:
 
     filter: Literal["mask", "wiener"]
     temperature: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationShown:
-    """The keys of section `evaluation` that the page shows; `window` and `hop` in s."""
-
-    window: float
-    hop: float
-    version: Literal["v4", "v3", "v2"]
-    split: Literal["test", "valid"]
 
 
 def number(value: float, signed: bool = False) -> str:
@@ -115,7 +105,7 @@ def facts(
     model: dict[str, Any],
     history: pd.DataFrame,
     separation: SeparationShown,
-    evaluation: EvaluationShown,
+    evaluation: EvaluationParams,
 ) -> list[tuple[str, str]]:
     """Names and values of the settings of a run."""
     counts = [

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.scoring.evaluation import score_corpus
-from rnnsep.scoring.song_scores import EvaluationParams
-from rnnsep.signal.corpus import MIXTURE, Corpus, Song
+from rnnsep.signal.corpus import MIXTURE, Corpus, EvaluationParams, Song
 from rnnsep.signal.stft import Inverse, StftParams, stft
 from rnnsep.signal.streams import Audio, Scaled
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
-from rnnsep.scoring.song_scores import EvaluationParams, evaluate_song
+from rnnsep.scoring.song_scores import evaluate_song
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.corpus import MIXTURE, Corpus, Song
+from rnnsep.signal.corpus import MIXTURE, Corpus, EvaluationParams, Song
 from rnnsep.signal.streams import Audio
 
 Estimate = Callable[[Corpus, Song, ExitStack], Mapping[str, Audio]]

@@ -1,36 +1,25 @@
 """Scores of one song as JSON in museval's format. BSS Eval is computed by museval or a faster implementation."""
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from math import inf
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsep.params import Range
 from rnnsep.running.errors import UserError
 from rnnsep.scoring import museval_format
-from rnnsep.scoring.bsseval.bss_eval import bss_eval, bss_eval_sources, frame_spans
+from rnnsep.scoring.bsseval.bss_eval import bss_eval, frame_spans
 from rnnsep.scoring.bsseval.frames import Signal, Signals
 from rnnsep.scoring.ratios import song_ratios
+from rnnsep.signal.corpus import EvaluationParams
 
-TAPS = {"v3": 512, "v2": 1}  # of the filters that a source may have passed through
+TAPS = {"v4": 512, "v3": 512, "v2": 1}  # of the filters that a source may have passed through
 
+Pairs = Mapping[str, tuple[Signal, Signal]]  # references and estimates
 Scores = tuple[NDArray[Any], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationParams:
-    """Section `evaluation` of params.yaml."""
-
-    engine: Literal["fast", "museval"]
-    window: Annotated[float, Range(0.01)]  # seconds
-    hop: Annotated[float, Range(0.01)]  # seconds
-    version: Literal["v4", "v3", "v2"]
-    split: Literal["test", "valid"]
 
 
 def evaluate_song(
@@ -39,13 +28,30 @@ def evaluate_song(
     rate: int,
     params: EvaluationParams,
     mixture: Signal | None = None,
-    targets: Collection[str] | None = None,
 ) -> str:
-    """JSON of a song's scores, in dB.
+    """JSON of a song's scores (see `song_targets`)."""
+    return as_json(song_targets(references, estimates, rate, params, mixture), params)
+
+
+def as_json(targets: Sequence[dict[str, Any]], params: EvaluationParams) -> str:
+    """JSON of the scores of `song_targets`; museval's, for version 4."""
+    version = {"museval_version": museval_format.VERSION} if params.version == "v4" else {}
+    return museval_format.text({"targets": targets} | version)
+
+
+def song_targets(
+    references: Mapping[str, Signal],
+    estimates: Mapping[str, Signal],
+    rate: int,
+    params: EvaluationParams,
+    mixture: Signal | None = None,
+    targets: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
+    """The scores of each target in dB, as in the JSON.
 
     `references` and `estimates` map source names to signals (nb_samples, nb_channels), which are read in slices.
-    `rate` is in Hz. BSS Eval v3 and v2 need the `mixture`. Only the `targets` (default: all) are in the JSON, in the
-    order of the references, but all references count. Raises `UserError` if the estimate of a target is missing.
+    `rate` is in Hz. BSS Eval v3 and v2 need the `mixture`. Only the `targets` (default: all) are scored, in the order
+    of the references, but all references count. Raises `UserError` if the estimate of a target is missing.
 
     Estimates are trimmed or zero-padded to the length of the references. All scores of a frame with a silent source are
     NaN, and so are all of a song with a source that is silent throughout, where museval raises.
@@ -60,64 +66,42 @@ def evaluate_song(
     for name in chosen:
         if name not in estimates:
             raise UserError(f"no estimate of {name}; found {', '.join(estimates) or 'none'}")
-    own = list(references.values())
     # what is not a target need not have been estimated; its estimate has no effect but where it is silent
-    those = [estimates.get(name, reference) for name, reference in references.items()]
-    if params.version == "v4":
-        entries = _frames(list(references), own, those, rate, params)
-    elif mixture is None:
-        raise ValueError(f"BSS Eval {params.version} needs the mixture")
-    else:
-        entries = _whole(list(references), own, those, mixture, rate, params)
-    content: dict[str, Any] = {"targets": [entry for entry in entries if entry["name"] in chosen]}
-    for entry in content["targets"]:
+    pairs = {name: (own, estimates.get(name, own)) for name, own in references.items()}
+    entries = _frames(pairs, rate, params) if params.version == "v4" else _whole(pairs, mixture, rate, params)
+    found = [entry for entry in entries if entry["name"] in chosen]
+    for entry in found:
         entry["metrics"] = _rounded(song_ratios(references[entry["name"]], estimates[entry["name"]]))
-    if params.version == "v4":
-        return museval_format.text(content | {"museval_version": museval_format.VERSION})
-    return json.dumps(content, indent=2)
+    return found
 
 
-def _frames(
-    names: list[str], references: list[Signal], estimates: list[Signal], rate: int, params: EvaluationParams
-) -> list[dict[str, Any]]:
+def _frames(pairs: Pairs, rate: int, params: EvaluationParams) -> list[dict[str, Any]]:
     window, hop = int(params.window * rate), int(params.hop * rate)
     if min(window, hop) < 1:
         raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
-    engine = bss_eval if params.engine == "fast" else _museval
-    sdr, isr, sir, sar, *_ = engine(references, estimates, window, hop)
-    scores = {"SDR": sdr, "SIR": sir, "ISR": isr, "SAR": sar}
+    sdr, isr, sir, sar, *_ = ENGINES[params.engine](*zip(*pairs.values(), strict=True), window, hop)
     return [
         museval_format.target(
-            name, {metric: values[index] for metric, values in scores.items()}, params.window, params.hop
+            name, {"SDR": sdr[k], "SIR": sir[k], "ISR": isr[k], "SAR": sar[k]}, params.window, params.hop
         )
-        for index, name in enumerate(names)
+        for k, name in enumerate(pairs)
     ]
 
 
-def _whole(
-    names: list[str],
-    references: list[Signal],
-    estimates: list[Signal],
-    mixture: Signal,
-    rate: int,
-    params: EvaluationParams,
-) -> list[dict[str, Any]]:
-    if params.version == "v2" and params.engine == "museval":
-        raise UserError("evaluation.engine: museval has no BSS Eval v2; use fast")
-
-    def score(those: Sequence[Signal]) -> Scores:
-        if params.engine == "museval":
-            return _museval_sources(references, those)
-        return bss_eval_sources(references, those, nb_taps=TAPS[params.version])
-
-    sdr, sir, sar, *_ = score(estimates)
-    before = score([mixture] * len(references))[0]
+def _whole(pairs: Pairs, mixture: Signal | None, rate: int, params: EvaluationParams) -> list[dict[str, Any]]:
+    if mixture is None:
+        raise ValueError(f"BSS Eval {params.version} needs the mixture")
+    references, estimates = zip(*pairs.values(), strict=True)
+    whole = {"window": inf, "hop": inf, "nb_taps": TAPS[params.version], "framewise": True, "filtered": True}
+    score = partial(ENGINES[params.engine], references, **whole)
+    sdr, _, sir, sar, *_ = score(estimates)
+    before, *_ = score([mixture] * len(pairs))
     duration = round(references[0].shape[0] / rate, 6)
-    values = np.array([sdr, sir, sar, sdr - before]).T.tolist()
-    rows = (dict(zip(("SDR", "SIR", "SAR", "NSDR"), row, strict=True)) for row in values)
+    rows = np.hstack([sdr, sir, sar, sdr - before]).tolist()
+    scores = [_rounded(dict(zip(("SDR", "SIR", "SAR", "NSDR"), row, strict=True))) for row in rows]
     return [
-        {"name": name, "frames": [{"time": 0.0, "duration": duration, "metrics": _rounded(row)}]}
-        for name, row in zip(names, rows, strict=True)
+        {"name": name, "frames": [{"time": 0.0, "duration": duration, "metrics": metrics}]}
+        for name, metrics in zip(pairs, scores, strict=True)
     ]
 
 
@@ -126,34 +110,29 @@ def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
     return {metric: round(float(score), 5) if np.isfinite(score) else np.nan for metric, score in scores.items()}
 
 
-def _museval(references: Sequence[Signal], estimates: Sequence[Signal], window: int, hop: int) -> Scores:
-    """SDR, ISR, SIR, SAR (nb_sources, nb_frames) by museval; NaN if a source is silent, where museval raises."""
-    audio = _audio(references, estimates)
-    if not audio.sum(axis=3).any(axis=2).all():
-        return tuple(np.full((4, len(references), len(frame_spans(audio.shape[2], window, hop))), np.nan))
-    scores: Scores = museval().evaluate(*audio, win=window, hop=hop, mode="v4")
-    return scores
-
-
-def _museval_sources(references: Sequence[Signal], estimates: Sequence[Signal]) -> Scores:
-    """SDR, SIR, SAR (nb_sources,) by museval; NaN if a source is silent, where museval raises."""
-    audio = _audio(references, estimates)
-    if audio.shape[3] > 1:
-        raise UserError("evaluation.engine: museval scores one channel only in BSS Eval v3; use fast")
-    if not audio.any(axis=2).all():
-        return tuple(np.full((3, len(references)), np.nan))
-    scores = museval().metrics.bss_eval_sources(*audio[..., 0], compute_permutation=False)
-    return tuple(one[:, 0] for one in scores[:3])
-
-
-def _audio(references: Sequence[Signal], estimates: Sequence[Signal]) -> NDArray[np.float64]:
-    """References and estimates (2, nb_sources, nb_samples, nb_channels)."""
+def _museval(
+    references: Sequence[Signal],
+    estimates: Sequence[Signal],
+    window: float,
+    hop: float,
+    nb_taps: int = 512,
+    framewise: bool = False,
+    filtered: bool = False,
+) -> Scores:
+    """Like `bss_eval`, by museval; NaN if a source is silent, where museval raises."""
     signals = Signals(references, estimates)
     audio = np.zeros((2 * signals.nb_sources, signals.nb_samples, signals.nb_channels))
     for whole, signal in zip(audio, signals.signals, strict=True):
         part = np.asarray(signal[: signals.nb_samples])
         whole[: len(part)] = part.reshape(len(part), -1)
-    return audio.reshape(2, signals.nb_sources, *audio.shape[1:])
+    if not audio.sum(axis=2).any(axis=1).all():
+        nb_frames = len(frame_spans(signals.nb_samples, window, hop))
+        return tuple(np.full((4, signals.nb_sources, nb_frames), np.nan))
+    scores: Scores = museval().metrics.bss_eval(*np.split(audio, 2), window, hop, False, nb_taps, framewise, filtered)
+    return scores
+
+
+ENGINES: dict[str, Callable[..., Scores]] = {"fast": bss_eval, "museval": _museval}
 
 
 def museval() -> ModuleType:

@@ -15,10 +15,14 @@ NAME = "corpus.json"
 MIXTURE = "mixture"
 
 
-@dataclass(frozen=True)
-class SplitParams:
-    """The key of section `evaluation` that the stage separate reads."""
+@dataclass(frozen=True, kw_only=True)
+class EvaluationParams:
+    """Section `evaluation` of params.yaml; some stages read a `part` of it."""
 
+    engine: Literal["fast", "museval"]
+    window: Annotated[float, Range(0.01)]  # seconds
+    hop: Annotated[float, Range(0.01)]  # seconds
+    version: Literal["v4", "v3", "v2"]
     split: Literal["test", "valid"]  # the songs that are separated and scored
 
 

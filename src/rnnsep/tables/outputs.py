@@ -26,7 +26,8 @@ def aggregate(scores: Sequence[Path], tables: Path, metrics: Path, params: Table
     target), summary.csv, summary.md, summary.tex, tests.csv and tests.md, and for BSS Eval v3 overall.csv and
     overall.md. `metrics` holds `system_metrics`. Returns the sheets with the result.
     """
-    songs = statistics.song_medians(reading.read_systems(scores))
+    frames = reading.read_systems(scores)
+    songs = statistics.song_medians(frames)
     summary, tests = statistics.summarise(songs), statistics.compare(songs)
     medians = sheets.summary_sheets(summary, intervals=True) + sheets.detail_sheets(summary)
     files.write_text(tables / "songs.csv", sheets.csv(statistics.by_song(songs)))
@@ -35,7 +36,7 @@ def aggregate(scores: Sequence[Path], tables: Path, metrics: Path, params: Table
     files.write_text(tables / "summary.tex", sheets.latex(sheets.summary_sheets(summary)))
     files.write_text(tables / "tests.csv", sheets.csv(tests))
     files.write_text(tables / "tests.md", sheets.markdown(sheets.pair_sheets(tests)))
-    means = overall.overall_table(scores, params.shared_array)
+    means = overall.overall_table(frames, params.shared_array)
     if not means.empty:
         files.write_text(tables / "overall.csv", sheets.csv(means))
         files.write_text(tables / "overall.md", sheets.markdown([overall.overall_sheet(means)]))

@@ -4,57 +4,33 @@ Each is the mean over songs of NSDR, SIR or SAR by BSS Eval v3, weighted by the 
 Jang, IEEE Transactions on Audio, Speech and Language Processing 18(2), 2010).
 """
 
-import json
-import math
-from collections.abc import Sequence
-from pathlib import Path
-
 import pandas as pd
 
-from rnnsep.tables import reading, sheets
+from rnnsep.tables import sheets, statistics
 
 GLOBAL = {"NSDR": "GNSDR", "SIR": "GSIR", "SAR": "GSAR"}
 
 
-def overall_table(folders: Sequence[Path], shared_array: bool) -> pd.DataFrame:
+def overall_table(scores: pd.DataFrame, shared_array: bool) -> pd.DataFrame:
     """A row per system and target with the columns system, target, GNSDR, GSIR and GSAR (dB).
 
-    Empty if the systems were scored by BSSEval v4, which has no NSDR. Songs with a missing score are left out of that
-    mean. With `shared_array` all three are their sum: in andabi/music-source-separation they are three names for one
-    array, to which all scores are added.
+    `scores` are those of frames (see `reading.read_systems`). Systems scored by BSSEval v4 have no NSDR and are left
+    out. Songs with a missing score are left out of that mean. With `shared_array` all three are their sum: in
+    andabi/music-source-separation they are three names for one array, to which all scores are added.
     """
-    rows = []
-    for folder, system in reading.system_names(folders).items():
-        for target, values in _means(folder).items():
-            if shared_array:
-                values = dict.fromkeys(values, sum(values.values()))
-            rows.append({"system": system, "target": target, **values})
-    table = pd.DataFrame(rows, columns=["system", "target", *GLOBAL.values()])
-    return table.astype(dict.fromkeys(GLOBAL.values(), float))
+    systems = scores.loc[scores["metric"] == "NSDR", "system"].unique()
+    scores = scores[scores["metric"].isin(list(GLOBAL)) & scores["system"].isin(systems)]
+    weights = scores["duration"].where(scores["score"].notna())
+    weighted = scores.assign(weight=weights, score=weights * scores["score"])
+    sums = weighted.groupby(["system", "target", "metric"])[["score", "weight"]].sum(min_count=1)
+    means = (sums["score"] / sums["weight"]).unstack().reindex(columns=list(GLOBAL)).rename(columns=GLOBAL)
+    if shared_array:
+        means[:] = means.sum(axis=1, skipna=False).to_numpy()[:, None]
+    means = means.rename_axis(columns=None).astype(float)
+    return statistics.in_order(means, list(systems), statistics.targets_of(scores))
 
 
 def overall_sheet(table: pd.DataFrame) -> sheets.Sheet:
     """The table of `overall_table` as text."""
     cells = table.assign(**{name: table[name].map(sheets.number) for name in GLOBAL.values()})
     return sheets.Sheet("BSS Eval v3 (dB): mean over songs, weighted by their length", cells, 2)
-
-
-def _means(folder: Path) -> dict[str, dict[str, float]]:
-    """{target: {GNSDR, GSIR, GSAR}} of the system in `folder`, without the targets that have no NSDR."""
-    scores: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for path in reading.score_files(folder):
-        for target in json.loads(path.read_text(encoding="utf-8"))["targets"]:
-            for frame in target["frames"]:
-                if "NSDR" not in frame["metrics"]:
-                    continue
-                columns = scores.setdefault(target["name"], {name: [] for name in GLOBAL.values()})
-                for metric, name in GLOBAL.items():
-                    columns[name].append((frame["duration"], frame["metrics"][metric]))
-    return {target: {name: _mean(pairs) for name, pairs in columns.items()} for target, columns in scores.items()}
-
-
-def _mean(pairs: Sequence[tuple[float, float]]) -> float:
-    """Weighted mean of (weight, score) pairs with a finite score; NaN if there is none."""
-    valid = [(weight, score) for weight, score in pairs if math.isfinite(score)]
-    total = sum(weight for weight, _ in valid)
-    return sum(weight * score for weight, score in valid) / total if valid else math.nan

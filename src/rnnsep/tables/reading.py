@@ -12,7 +12,9 @@ import pandas as pd
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import listed
 
-Scores = dict[str, dict[str, list[tuple[int | None, float]]]]  # by target and metric: frame (None: whole song) and dB
+Row = tuple[
+    str, str, int | None, float, float
+]  # target, metric, frame (None: whole song), its length in s, score in dB
 
 
 def read_systems(folders: Sequence[Path]) -> pd.DataFrame:
@@ -33,7 +35,7 @@ def read_systems(folders: Sequence[Path]) -> pd.DataFrame:
 
 
 def read_scores(folder: Path, system: str | None = None) -> pd.DataFrame:
-    """Scores (dB) of one system in long form, with the columns system, track, target, metric, frame, score.
+    """Scores (dB) of one system in long form: system, track, target, metric, frame, duration (of the frame, s), score.
 
     Scores are read from museval's files, `folder`/test/<song>.json or `folder`/<song>.json. Scores of whole songs,
     such as uSDR, have no frame (NA). The system is called `system`, by default as its folder. Infinite scores become
@@ -42,26 +44,18 @@ def read_scores(folder: Path, system: str | None = None) -> pd.DataFrame:
     """
     paths = score_files(folder)
     songs = {path.stem: read_song(path) for path in paths}
-    first, *_ = songs.values()
-    for path, scores in zip(paths, songs.values(), strict=True):
-        if _form(scores) != _form(first):
-            raise UserError(
-                f"{path}: has {_form(scores)}, but {paths[0].name} has {_form(first)};"
-                " score all songs with the same targets and metrics"
-            )
+    first = _form(songs[paths[0].stem])
+    for path in paths:
+        if (form := _form(songs[path.stem])) != first:
+            hint = "score all songs with the same targets and metrics"
+            raise UserError(f"{path}: has {form}, but {paths[0].name} has {first}; {hint}")
     return long_form(songs, folder.name if system is None else system)
 
 
-def long_form(songs: Mapping[str, Scores], system: str) -> pd.DataFrame:
+def long_form(songs: Mapping[str, Sequence[Row]], system: str) -> pd.DataFrame:
     """The table of `read_scores` from the scores of songs by name."""
-    rows = [
-        (system, song, target, metric, frame, score)
-        for song, scores in songs.items()
-        for target, metrics in scores.items()
-        for metric, values in metrics.items()
-        for frame, score in values
-    ]
-    table = pd.DataFrame(rows, columns=["system", "track", "target", "metric", "frame", "score"])
+    rows = [(system, song, *row) for song, scores in songs.items() for row in scores]
+    table = pd.DataFrame(rows, columns=["system", "track", "target", "metric", "frame", "duration", "score"])
     return table.astype({"frame": "Int64"})
 
 
@@ -92,70 +86,55 @@ def system_names(folders: Sequence[Path]) -> dict[Path, str]:
     raise AssertionError
 
 
-def read_song(path: Path) -> Scores:
-    """The scores in one file of museval's."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON: {' '.join(str(error).split())}; score the song again") from None
-    return parse_song(text, path)
+def read_song(path: Path) -> list[Row]:
+    """The scores in one file of museval's. Raises `UserError` if it is damaged or of another format."""
+    return parse_song(path.read_bytes(), path)
 
 
-def parse_song(text: str, path: Path) -> Scores:
-    """The scores in museval's JSON; `path` is for messages."""
+def parse_song(text: bytes | str, path: Path) -> list[Row]:
+    """The scores in museval's JSON, by target and metric; `path` is for messages."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON: {' '.join(str(error).split())}; score the song again") from None
-    scores: Scores = {}
-    for target in _list(content, "targets", path, "the file"):
-        name = target.get("name") if isinstance(target, dict) else None
-        if not isinstance(name, str) or not name:
-            raise _foreign(path, "a target has no name")
-        if name in scores:
-            raise _foreign(path, f"has the target {name} twice")
-        columns: dict[str, list[tuple[int | None, float]]] = {}
-        scores[name] = columns
-        for index, frame in enumerate(_list(target, "frames", path, name)):
-            where = f"frame {index} of {name}"
-            metrics = frame.get("metrics") if isinstance(frame, dict) else None
-            if not isinstance(metrics, dict) or not metrics:
-                raise _foreign(path, f"{where} has no metrics")
-            if index == 0:
-                columns.update({metric: [] for metric in metrics})
-            if metrics.keys() != columns.keys():
-                raise _foreign(path, f"{where} has other metrics than frame 0")
-            for metric, score in metrics.items():
-                columns[metric].append((index, _score(score, f"{metric} in {where}", path)))
-        if not columns:
-            raise _foreign(path, f"{name} has no frames")
-        whole = target.get("metrics", {})
-        if not isinstance(whole, dict) or whole.keys() & columns.keys():
-            raise _foreign(path, f"the metrics of {name} must be a mapping, with other names than those of its frames")
-        columns.update(
-            {metric: [(None, _score(score, f"{metric} of {name}", path))] for metric, score in whole.items()}
-        )
-    if not scores:
-        raise _foreign(path, "holds no targets")
-    return scores
+    where, rows, names = "the file", list[Row](), set[str]()
+    try:
+        for target in content["targets"]:
+            where = "a target"
+            name = target["name"]
+            if type(name) is not str or name in names:
+                raise ValueError
+            names.add(name)
+            where = name
+            columns: dict[str, list[Row]] = {metric: [] for metric in target["frames"][0]["metrics"]}
+            for index, frame in enumerate(target["frames"]):
+                where = f"frame {index} of {name}"
+                if not columns or frame["metrics"].keys() != columns.keys():
+                    raise ValueError
+                for metric, score in frame["metrics"].items():
+                    columns[metric].append((name, metric, index, float(frame.get("duration", math.nan)), _score(score)))
+            where = f"metrics of {name}"
+            for metric, score in target.get("metrics", {}).items():
+                if columns.setdefault(metric, []):
+                    raise ValueError
+                columns[metric].append((name, metric, None, math.nan, _score(score)))
+            rows += itertools.chain(*columns.values())
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise UserError(f"{path}: {where}: not as in museval's files; score the song again") from None
+    if not rows:
+        raise UserError(f"{path}: holds no scores")
+    return rows
 
 
-def _score(score: Any, where: str, path: Path) -> float:
+def _score(score: Any) -> float:
     if type(score) not in (int, float):
-        raise _foreign(path, f"{where} must be a number, not {score!r}")
+        raise TypeError
     return float(score) if math.isfinite(score) else math.nan
 
 
-def _list(content: Any, key: str, path: Path, where: str) -> list[Any]:
-    value = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(value, list):
-        raise _foreign(path, f"{where} has no list of {key}")
-    return value
-
-
-def _foreign(path: Path, what: str) -> UserError:
-    return UserError(f"{path}: {what}; this is not a score file of museval")
-
-
-def _form(scores: Scores) -> str:
-    return "; ".join(f"{target}: {', '.join(sorted(metrics))}" for target, metrics in sorted(scores.items()))
+def _form(rows: Sequence[Row]) -> str:
+    """The targets and metrics of a song."""
+    metrics: dict[str, set[str]] = {}
+    for target, metric, *_ in rows:
+        metrics.setdefault(target, set()).add(metric)
+    return "; ".join(f"{target}: {', '.join(sorted(metrics[target]))}" for target in sorted(metrics))

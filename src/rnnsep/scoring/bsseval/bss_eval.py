@@ -47,15 +47,6 @@ class Scores(NamedTuple):
     permutation: NDArray[np.intp]
 
 
-class SourceScores(NamedTuple):
-    """Scores in dB, each (nb_sources,), and for each reference the estimate that was scored against it."""
-
-    sdr: Array
-    sir: Array
-    sar: Array
-    permutation: NDArray[np.intp]
-
-
 def bss_eval(
     references: Sequence[Signal],
     estimates: Sequence[Signal],
@@ -94,33 +85,14 @@ def bss_eval(
                 _scored(signals, frames.correlations[0], [frames], blocks, permutation, filtered)
                 for frames in (measure(signals, [span], blocks) for span in spans)
             ]
-            scores, order = (
-                np.concatenate([part for part, _ in parts], axis=2),
-                np.array([order for _, order in parts]).T,
-            )
+            scores = np.concatenate([part for part, _ in parts], axis=2)
+            order = np.array([order for _, order in parts]).T
         else:
             whole, kept = _whole(signals, length, blocks, spans)
             batches = _again(signals, kept, spans, blocks)
             scores, order = _scored(signals, whole, batches, blocks, permutation, filtered)
     sdr, sir, sar, *rest = scores
     return Scores(sdr, rest[0] if rest else np.full_like(sdr, np.nan), sir, sar, order)
-
-
-def bss_eval_sources(
-    references: Sequence[Signal],
-    estimates: Sequence[Signal],
-    *,
-    permutation: bool = False,
-    nb_taps: int = 512,
-) -> SourceScores:
-    """BSSEval v3's `bss_eval_sources` over the whole signals, the scores that GNSDR, GSIR and GSAR are made of.
-
-    Arguments and rules are those of `bss_eval`, with one frame.
-    """
-    sdr, _, sir, sar, order = bss_eval(
-        references, estimates, inf, inf, permutation=permutation, nb_taps=nb_taps, framewise=True, filtered=True
-    )
-    return SourceScores(sdr[:, 0], sir[:, 0], sar[:, 0], order[:, 0])
 
 
 def frame_spans(nb_samples: int, window: float, hop: float) -> list[Span]:
