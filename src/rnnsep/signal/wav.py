@@ -21,16 +21,14 @@ def endless(path: Path) -> io.FileIO | None:
         if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
             return None
         wide: int | None = None
-        for name, start, size in _chunks(file):
+        for name, start, declared in _chunks(file):
             if name == b"ds64":
                 wide = int.from_bytes(file.read(16)[8:], "little")  # after the size of the whole file
             if name == b"data":
-                break
-        else:
-            return None
-    size = wide if wide is not None and size == 0xFFFFFFFF else size
-    rest = length - start - size
-    return _Endless(path, start) if rest > 0 and (size in UNKNOWN or rest >= 1 << 32) else None
+                size = wide if wide is not None and declared == 0xFFFFFFFF else declared
+                rest = length - start - size
+                return _Endless(path, start) if rest > 0 and (size in UNKNOWN or rest >= 1 << 32) else None
+    return None
 
 
 def has_parts(path: Path) -> bool:
