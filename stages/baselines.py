@@ -1,7 +1,6 @@
 """Score the mixture (MIX) and the ideal ratio mask (IRM1)."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -11,14 +10,9 @@ from rnnsep.scoring.baselines import score_baselines
 from rnnsep.signal.corpus import EvaluationParams
 
 
-@dataclass(frozen=True)
-class Parameters:
-    evaluation: EvaluationParams
-
-
-def main(parameters: Parameters, corpus: Path, mix: Path, irm1: Path) -> None:
-    score_baselines(corpus, mix, irm1, parameters.evaluation)
+def main(evaluation: EvaluationParams, corpus: Path, mix: Path, irm1: Path) -> None:
+    score_baselines(corpus, mix, irm1, evaluation)
 
 
 if __name__ == "__main__":
-    stage.run(Parameters, main)
+    stage.run(main)

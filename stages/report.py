@@ -1,7 +1,6 @@
 """Write the page of the run with figures and sound."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -13,16 +12,14 @@ from rnnsep.report.wording import SeparationShown
 from rnnsep.signal.corpus import EvaluationParams
 
 
-@dataclass(frozen=True)
-class Parameters:
-    separation: SeparationShown
-    evaluation: part(EvaluationParams, "window", "hop", "version", "split")  # type: ignore[valid-type]
+Shown = part(EvaluationParams, "window", "hop", "version", "split")
 
 
-def main(parameters: Parameters, corpus: Path, estimates: Path, tables: Path, models: Path, page: Path) -> None:
-    write_page(page, corpus, estimates, tables, models, parameters.separation, parameters.evaluation)
+def main(separation: SeparationShown, evaluation: Shown, *paths: Path) -> None:  # type: ignore[valid-type]
+    corpus, estimates, tables, models, page = paths
+    write_page(page, corpus, estimates, tables, models, separation, evaluation)
     print(f"page: reports/{page.name}")
 
 
 if __name__ == "__main__":
-    stage.run(Parameters, main)
+    stage.run(main)

@@ -1,7 +1,6 @@
 """Separate the test songs."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -13,15 +12,13 @@ from rnnsep.separation.estimates import separate_corpus
 from rnnsep.signal.corpus import EvaluationParams
 
 
-@dataclass(frozen=True)
-class Parameters:
-    separation: SeparationParams
-    evaluation: part(EvaluationParams, "split")  # type: ignore[valid-type]
+SplitParams = part(EvaluationParams, "split")
 
 
-def main(parameters: Parameters, corpus: Path, models: Path, estimates: Path) -> None:
-    separate_corpus(corpus, models, estimates, parameters.separation, parameters.evaluation.split)
+def main(separation: SeparationParams, evaluation: SplitParams, *paths: Path) -> None:  # type: ignore[valid-type]
+    corpus, models, estimates = paths
+    separate_corpus(corpus, models, estimates, separation, evaluation.split)
 
 
 if __name__ == "__main__":
-    stage.run(Parameters, main)
+    stage.run(main)

@@ -18,15 +18,10 @@ class StartParams:
     start: str | None
 
 
-@dataclass(frozen=True)
-class Parameters:
-    training: StartParams
-
-
-def main(parameters: Parameters, link: Path, record: Path) -> None:
-    name = parameters.training.start
+def main(training: StartParams, link: Path, record: Path) -> None:
+    name = training.start
     make_link(start_folder(name) if name else None, link, record, f"training.start: {name}")
 
 
 if __name__ == "__main__":
-    stage.run(Parameters, main)
+    stage.run(main)

@@ -30,4 +30,4 @@ def main(recipe: Recipe, features: Path, start: Path, models: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(Recipe, main, distribution.helps, reuse)
+    stage.run(main, Recipe, distribution.helps, reuse)

@@ -33,18 +33,14 @@ from rnnsep.running import files, stage
 class CountParams:
     step: Annotated[int, Range(1)]
 
-@dataclass(frozen=True)
-class Parameters:
-    count: CountParams
-
-def main(parameters, numbers: Path, counted: Path) -> None:
+def main(count: CountParams, numbers: Path, counted: Path) -> None:
     for number in numbers.read_text().split():
         target = counted / number
         if target.exists():
             print("kept", number)
             continue
         print("made", number, flush=True)
-        files.write_text(target, str(int(number) * parameters.count.step))
+        files.write_text(target, str(int(number) * count.step))
         (counted / ".partial-1-2-x").touch()  # of a writer that was killed or given up for lost
         if os.environ.get("KILL_AFTER") == number:
             os.kill(os.getpid(), signal.Signals[os.environ.get("KILL_WITH", "SIGKILL")])
@@ -56,7 +52,7 @@ def main(parameters, numbers: Path, counted: Path) -> None:
             sys.stdin.readline()
 
 if __name__ == "__main__":
-    stage.run(Parameters, main, lambda: "HELPS" in os.environ)
+    stage.run(main, helps=lambda: "HELPS" in os.environ)
 """
 
 
@@ -147,10 +143,10 @@ def test_nothing_is_published_for_inputs_that_changed_meanwhile(
 
 GROWING = (
     SCRIPT.replace("class CountParams:", "class CountParams:\n    top: int")
-    .replace("in numbers.read_text().split()", "in map(str, range(1, parameters.count.top + 1))")
+    .replace("in numbers.read_text().split()", "in map(str, range(1, count.top + 1))")
     .replace("counted / number\n", 'counted.parent / f"kept-{number}"\n')
     .replace("files.write_text(target,", "target.touch(); files.write_text(counted / number,")
-    .replace('lambda: "HELPS" in os.environ', 'reuse=lambda _: stage.Reuse(growing=["count.top"], keeps={"kept-*": 2})')
+    .replace("helps=lambda", 'reuse=lambda _: stage.Reuse(growing=["count.top"], keeps={"kept-*": 2}), helps=lambda')
 )
 
 

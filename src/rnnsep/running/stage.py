@@ -1,13 +1,14 @@
 """A stage of dvc.yaml as a process: checked parameters, atomic outputs, resumable work.
 
-A stage script calls `run(Parameters, main)`, which
+A stage script calls `run(main)`. Those arguments of `main` that are dataclasses are sections of params.yaml; the others
+are the paths of the command line. `run`
 
-1. reads the stage's entry in dvc.yaml and checks that its params are exactly what `Parameters` reads;
-2. parses params.yaml into `Parameters`;
+1. reads the stage's entry in dvc.yaml and checks that its params are exactly those of these sections;
+2. parses params.yaml into them;
 3. takes the stage's lock and opens a scratch folder `.cache/<stage>/<key>`; the key is a hash of the declared params,
    code and data, so that the state of a different run is never reused;
-4. calls `main(parameters, *paths)` with the paths of the command line, each output replaced by a path in the scratch
-   folder, which still holds what a killed run had finished;
+4. calls `main(*sections, *paths)`, with each output replaced by a path in the scratch folder, which still holds what a
+   killed run had finished;
 5. stops if params, code or data were changed meanwhile, since DVC would record the new ones;
 6. links the outputs to their places. The scratch folder stays until DVC has recorded them: if DVC is killed before, it
    removes the outputs and runs the stage again.
@@ -25,9 +26,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass, make_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from rnnsep.running.packages import PIPELINE, require
 
@@ -69,17 +70,27 @@ class Reuse:
     keeps: Mapping[str, int] = field(default_factory=dict)
 
 
+def sections(main: Callable[..., None]) -> type:
+    """A dataclass of the sections of params.yaml that are arguments of `main`."""
+    hints = {name: hint for name, hint in get_type_hints(main).items() if is_dataclass(hint)}
+    return make_dataclass("Sections", hints.items(), frozen=True)
+
+
 def run(
-    parameters: type[P],
     main: Callable[..., None],
+    whole: type[P] | None = None,
     helps: Callable[[], bool] = lambda: False,
     reuse: Callable[[P], Reuse] = lambda _: Reuse(),
 ) -> None:
     """Run the stage of this process's script (see above). Exits with 1 and one line on errors that a user can fix.
 
-    If `helps()`, another process runs the stage and this one only helps: its outputs are discarded.
+    `main` gets one object of the class `whole`, if there is one, instead of a section for each argument. If `helps()`,
+    another process runs the stage and this one only helps: its outputs are discarded.
     """
-    name = Path(sys.argv[0]).stem
+    name, parameters = Path(sys.argv[0]).stem, whole or sections(main)
+    if whole is None:
+        split = main
+        main = lambda parsed, *paths: split(*vars(parsed).values(), *paths)  # noqa: E731
     if IS_STAGE:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
