@@ -1,6 +1,5 @@
 """Any corpus: the same bytes however it is made, validation, and one clear line for what is wrong."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -199,32 +198,6 @@ def test_an_unknown_source_is_named_with_those_there_are(small_tree: Path, tmp_p
     with pytest.raises(UserError, match=r"corpus\.sources: no song has 'drum'; the songs have .*drums"):
         made(small_tree, tmp_path / "out", sources=["drum"])
     assert made(small_tree, tmp_path / "out", sources=["Vocals", "DRUMS"]).sources == ("vocals", "drums")
-
-
-def test_any_rate_channels_and_names(tmp_path: Path, noise: Noise, write_tree: Callable[..., Path]) -> None:
-    names = ("it's [mono] {1}", "Ænima – ñandú 🎵", "-rf\n", "...Baby", "x" * 240)
-    audio = {"x y": noise(0, 10, 1), "z": noise(1, 10, 1)}
-    songs = {f"{subset}/{name}": audio for name in names for subset in ("train", "test")}
-    result = made(write_tree(tmp_path / "in", songs, rate=11025, suffix=".flac"), tmp_path / "out")
-    assert {song.name for song in result.songs} == set(names)
-    assert {(song.rate, song.nb_samples, song.nb_channels) for song in result.songs} == {(11025, 10, 1)}
-    json.loads((tmp_path / "out" / "corpus.json").read_text(encoding="utf-8"))
-
-
-@pytest.mark.real
-def test_real_corpora(shared_data: Path, tmp_path: Path) -> None:
-    """A few songs of each of the two corpora that are at hand."""
-    for name, nb_channels in (("musdb18-7s", 2), ("mir-1k", 1)):
-        copy = tmp_path / name
-        for subset in ("train", "test"):
-            (copy / subset).mkdir(parents=True)
-            for song in sorted((shared_data / name / subset).iterdir())[:1]:
-                (copy / subset / song.name).symlink_to(song)
-        result = made(copy, tmp_path / f"{name}-out", name=name, validation="none")
-        assert [(song.split, song.nb_channels) for song in result.songs] == [
-            ("test", nb_channels),
-            ("train", nb_channels),
-        ]
 
 
 def test_a_song_for_training_and_for_scores_is_reported(

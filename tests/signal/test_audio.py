@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
@@ -32,16 +30,10 @@ def test_what_is_written_is_read(tmp_path: Path, noise: Noise, subtype: str, nb_
     np.testing.assert_array_equal(np.asarray(file) * 32768, audio)
 
 
-@given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=50))
-def test_16_bit_samples_keep_their_value_through_float32(samples: list[int]) -> None:
-    audio = np.array(samples, np.int16)[:, np.newaxis]
-    path = Path("/dev/shm" if Path("/dev/shm").is_dir() else ".") / "rnnsep-test.wav"  # noqa: S108 - for speed
-    try:
-        write_wav(path, [audio.astype(np.float32) / 32768], 8000)
-        read, _ = soundfile.read(path, dtype="int16", always_2d=True)
-    finally:
-        path.unlink(missing_ok=True)
-    np.testing.assert_array_equal(read, audio)
+def test_all_16_bit_samples_keep_their_value_through_float32(tmp_path: Path) -> None:
+    audio = np.arange(-32768, 32768, dtype=np.int16)[:, np.newaxis]
+    write_wav(tmp_path / "a.wav", [audio.astype(np.float32) / 32768], 8000)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16", always_2d=True)[0], audio)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -143,13 +135,3 @@ def test_streams_of_a_container_are_told_apart(tmp_path: Path) -> None:
         assert (rate, audio.shape[1]) == (44100, 2)
         error = audio[: len(expected)] - expected
         assert np.mean(error[4096:-4096] ** 2) < 1e-3 * np.mean(expected**2)  # 30 dB after AAC
-
-
-@pytest.mark.real
-def test_stems_of_musdb_have_five_equal_streams(shared_data: Path) -> None:
-    path = sorted((shared_data / "musdb18-7s" / "test").iterdir())[0]
-    streams = [np.concatenate(list(decode(path, stream)[1])) for stream in range(5)]
-    assert {stream.shape for stream in streams} == {streams[0].shape}
-    mixture, *stems = streams
-    residual = mixture - sum(stems)
-    assert np.mean(residual**2) < 0.01 * np.mean(mixture**2)

@@ -1,6 +1,5 @@
 """corpus.json: read as written, a setup file of musdb, and one clear line where it is damaged."""
 
-import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
@@ -83,17 +80,3 @@ def test_a_damaged_corpus_is_rejected(corpus: Corpus, change: Callable[[Any], An
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UserError, match="damaged"):
         Corpus.read(corpus.root)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-@given(
-    st.binary()
-    | st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["name", "songs", "sources"]), inner),
-    ).map(lambda content: json.dumps(content).encode())
-)
-def test_no_content_makes_a_traceback(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "corpus.json").write_bytes(content)
-    with contextlib.suppress(UserError):
-        assert isinstance(Corpus.read(tmp_path), Corpus)
