@@ -52,11 +52,11 @@ def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]
     path = path or fetch_folder(name, ARCHIVES[name], downloads)
     root = folder.subsets_root(path)
     is_wav = name == "musdb18-hq"
-    songs = []
-    for subset, _, place in folder.subsets(root):
-        for song, stems in (_wav_songs if is_wav else _stem_files)(place).items():
-            split = "valid" if subset == "train" and song in VALIDATION else subset
-            songs.append(Recording(song, subset, split, stems))
+    songs = [
+        Recording(song, subset, "valid" if subset == "train" and song in VALIDATION else subset, stems)
+        for subset, _, place in folder.subsets(root)
+        for song, stems in (_wav_songs if is_wav else _stem_files)(place).items()
+    ]
     if not songs:
         kind = "folders of WAV files" if is_wav else f"{STEM_FILE} files"
         other = any(root.glob(f"*/*{STEM_FILE}")) if is_wav else any(root.glob("*/*/mixture.wav"))

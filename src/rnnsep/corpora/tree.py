@@ -129,10 +129,9 @@ def _equalise(folder: Path, names: Collection[str], how: Literal["trim", "pad"],
     for name in names:
         audio = AudioFile(folder / f"{name}.wav")
         kept = min(audio.nb_samples, length)
-        blocks = [range(start, min(start + BLOCK, kept)) for start in range(0, kept, BLOCK)]
+        blocks = (audio[start : min(start + BLOCK, kept)] for start in range(0, kept, BLOCK))
         silence = np.zeros((length - kept, audio.nb_channels), np.float32)
-        parts = (audio[block.start : block.stop] for block in blocks)
-        write_wav(audio.path, chain(parts, [silence] if len(silence) else []), audio.rate, audio.subtype)
+        write_wav(audio.path, chain(blocks, [silence]), audio.rate, audio.subtype)
 
 
 def _check_name(name: str) -> None:

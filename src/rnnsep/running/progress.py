@@ -3,7 +3,6 @@
 import sys
 import time
 from datetime import timedelta
-from types import TracebackType
 
 from rnnsep.running.errors import one_line
 
@@ -33,9 +32,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 

@@ -6,7 +6,6 @@ Audio is float32 (nb_samples, nb_channels), in [-1, 1) unless a file exceeds ful
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -118,9 +117,7 @@ class AudioFile:
     def __enter__(self) -> "AudioFile":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __reduce__(self) -> tuple[type, tuple[Path, str]]:
