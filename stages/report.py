@@ -11,7 +11,6 @@ from rnnsep.report.page import write_page
 from rnnsep.report.wording import SeparationShown
 from rnnsep.signal.corpus import EvaluationParams
 
-
 Shown = part(EvaluationParams, "window", "hop", "version", "split")
 
 

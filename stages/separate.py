@@ -11,7 +11,6 @@ from rnnsep.separation.blocks import SeparationParams
 from rnnsep.separation.estimates import separate_corpus
 from rnnsep.signal.corpus import EvaluationParams
 
-
 SplitParams = part(EvaluationParams, "split")
 
 
