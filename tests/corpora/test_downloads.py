@@ -183,44 +183,37 @@ def test_a_damaged_part_is_downloaded_again(server: Server, path: Path, part: by
     assert fetched(path) == CONTENT
 
 
-def test_a_file_that_always_ends_early_is_given_up_and_kept(server: Server, path: Path) -> None:
-    server.script = [good(40_000, ranges=False) for _ in range(20)]
-    with pytest.raises(UserError, match="ended early; the partial download is kept"):
-        fetch(archive(server), path)
-    assert len(server.requests) == 1 + download.ATTEMPTS
-    assert not path.exists()
-    server.script = []
-    fetch(archive(server), path)
-    assert fetched(path) == CONTENT
-    assert server.ranges[-1] == "bytes=40000-"
-
-
-def test_a_wrong_checksum_leaves_nothing(server: Server, path: Path) -> None:
-    server.content = CHANGED
-    with pytest.raises(UserError, match="its md5 is .*, not .*; the download was removed"):
-        fetch(archive(server), path)
-    assert not list(path.parent.iterdir())
-
-
-@pytest.mark.parametrize("content", [CONTENT * 2, CONTENT[:30_000]])
-def test_another_size_is_rejected_before_it_is_fetched(server: Server, path: Path, content: bytes) -> None:
-    wanted, server.content = archive(server), content
-    path.parent.mkdir()
-    (path.parent / "songs.zip.part").write_bytes(CONTENT[:40_000])
-    with pytest.raises(UserError, match=f"another version: {len(content)} bytes, not 100000"):
+@pytest.mark.parametrize(
+    ("script", "content", "line", "nb_requests", "resumed"),
+    [
+        (
+            [good(40_000, ranges=False)],
+            CONTENT,
+            "ended early; the partial download is kept",
+            1 + download.ATTEMPTS,
+            True,
+        ),
+        ([], CHANGED, "its md5 is .*, not .*; the download was removed", 1, False),
+        ([], CONTENT * 2, "another version: 200000 bytes, not 100000", 1, False),
+        ([], CONTENT[:30_000], "another version: 30000 bytes, not 100000", 1, False),
+        ([status(503, Retry_After="86400")], CONTENT, "the server answers 503 .*corpus.path", download.ATTEMPTS, False),
+        *(([status(code)], CONTENT, f"the server answers {code} .*corpus.path", 1, False) for code in (403, 404, 410)),
+    ],
+)
+def test_a_download_that_fails_is_one_line_and_nothing_stands_in_the_way_of_the_next(
+    server: Server, path: Path, pauses: list[float], script: list[Answer], content: bytes, line: str, nb_requests: int,
+    resumed: bool,
+) -> None:  # fmt: skip
+    wanted, server.script, server.content = archive(server), script * 20, content
+    with pytest.raises(UserError, match=line):
         fetch(wanted, path)
+    assert len(server.requests) == nb_requests
     assert not path.exists()
-
-
-@pytest.mark.parametrize(("code", "count"), [(403, 1), (404, 1), (410, 1), (503, download.ATTEMPTS)])
-def test_a_file_that_is_not_there_is_not_asked_for_again(
-    server: Server, path: Path, pauses: list[float], code: int, count: int
-) -> None:
-    server.script = [status(code, Retry_After="86400") for _ in range(20)]
-    with pytest.raises(UserError, match=f"the server answers {code} .*corpus.path"):
-        fetch(archive(server), path)
-    assert len(server.requests) == count
     assert max(pauses, default=0) <= download.LONGEST_PAUSE
+    server.script, server.content = [], CONTENT
+    fetch(wanted, path)
+    assert fetched(path) == CONTENT
+    assert server.ranges[-1] == ("bytes=40000-" if resumed else None)
 
 
 def test_a_busy_server_is_asked_again(server: Server, path: Path, pauses: list[float]) -> None:

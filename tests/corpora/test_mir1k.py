@@ -17,52 +17,36 @@ SPLITS = {"abjones_1_01": "train", "abjones_5_08": "valid", "amy_9_09": "valid",
 Noise = Callable[..., NDArray[np.int16]]
 
 
-@pytest.fixture
-def published(tmp_path: Path, noise: Noise) -> Path:
-    """The layout as published: all clips in one folder."""
-    (tmp_path / "Wavfile").mkdir()
-    for seed, clip in enumerate(SPLITS):
-        soundfile.write(tmp_path / "Wavfile" / f"{clip}.wav", noise(seed), 16000)
-    return tmp_path
+LAYOUTS = ("Wavfile", "MIR-1K/Wavfile", ".", "train and test")  # where clips lie
 
 
-@pytest.fixture
-def divided(tmp_path: Path, noise: Noise) -> Path:
-    """Clips in folders of the two subsets."""
+@pytest.fixture(params=LAYOUTS)
+def clips(request: pytest.FixtureRequest, tmp_path: Path, noise: Noise) -> Path:
     for seed, (clip, split) in enumerate(SPLITS.items()):
-        path = tmp_path / ("test" if split == "test" else "train") / f"{clip}.flac"
-        path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, noise(seed), 16000)
-    return tmp_path
+        subset, ending = ("test" if split == "test" else "train"), "wav"
+        if request.param != "train and test":
+            subset, ending = request.param, "flac"
+        (tmp_path / "clips" / subset).mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "clips" / subset / f"{clip}.{ending}", noise(seed), 16000)
+    return tmp_path / "clips"
 
 
 def read(root: Path, song: str, names: tuple[str, ...] = ("vocals", "accompaniment", "mixture")) -> list[NDArray]:
     return [AudioFile(root / song / f"{name}.wav")[:].astype(np.float64) for name in names]
 
 
-@pytest.mark.parametrize("layout", ["published", "divided", "Wavfile itself", "renamed", "MIR-1K above"])
-def test_singers_and_clips_have_their_splits(layout: str, request: pytest.FixtureRequest) -> None:
-    path = request.getfixturevalue("divided" if layout == "divided" else "published")
-    if layout == "Wavfile itself":
-        path /= "Wavfile"
-    elif layout == "renamed":
-        path = (path / "Wavfile").rename(path / "clips")
-    elif layout == "MIR-1K above":
-        (path / "MIR-1K").mkdir()
-        (path / "Wavfile").rename(path / "MIR-1K" / "Wavfile")
-    clips = mir1k.recordings(path)
-    assert {clip.name: clip.split for clip in clips} == SPLITS
-    assert {clip.name: clip.subset == "test" for clip in clips} == {name: s == "test" for name, s in SPLITS.items()}
+def test_singers_and_clips_have_their_splits(clips: Path) -> None:
+    songs = mir1k.recordings(clips)
+    assert {song.name: song.split for song in songs} == SPLITS
+    assert {song.name: song.subset == "test" for song in songs} == {name: s == "test" for name, s in SPLITS.items()}
 
 
-@pytest.mark.parametrize("layout", ["published", "divided"])
 def test_voice_is_right_and_stems_sum_to_the_mean_of_channels_or_have_one_norm(
-    layout: str, tmp_path: Path, noise: Noise, request: pytest.FixtureRequest
+    clips: Path, tmp_path: Path, noise: Noise
 ) -> None:
-    path = request.getfixturevalue(layout)
     sources = ("vocals", "accompaniment")
-    make(mir1k.recordings(path), sources, tmp_path / "plain")
-    make(mir1k.recordings(path, "unit-norm"), sources, tmp_path / "scaled")
+    make(mir1k.recordings(clips), sources, tmp_path / "plain")
+    make(mir1k.recordings(clips, "unit-norm"), sources, tmp_path / "scaled")
     for seed, (clip, split) in enumerate(SPLITS.items()):
         title = f"{'test' if split == 'test' else 'train'}/{clip}"
         left, right = (noise(seed).astype(np.float64) / 32768).T[..., None]
