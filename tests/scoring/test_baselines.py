@@ -116,20 +116,6 @@ def test_baselines_are_scored_resumably_with_the_same_bytes(corpus: Corpus, tmp_
     assert (again / "test" / names[1]).read_bytes() == (irm1 / "test" / names[1]).read_bytes()
 
 
-def test_estimates_on_disk_are_scored(corpus: Corpus, tmp_path: Path) -> None:
-    """The sources themselves as estimates, with a little noise of a known level."""
-    for song in corpus.of("test"):
-        for source in SOURCES:
-            audio = audio_of(corpus, song, source)
-            level = np.sqrt(np.mean(audio**2)) / 10
-            noise = level * np.random.default_rng(2).standard_normal(audio.shape)
-            write_wav(tmp_path / "estimates" / song.name / f"{source}.wav", [(audio + noise).astype(np.float32)], RATE)
-    score_estimates(corpus.root, tmp_path / "estimates", tmp_path / "RNN", PARAMS)
-    for song in corpus.of("test"):
-        for source in SOURCES:
-            assert median(tmp_path / "RNN" / "test" / f"{song.name}.json", source) == pytest.approx(20, abs=1)
-
-
 @pytest.mark.parametrize("rate", [RATE, 2 * RATE])
 def test_estimates_of_another_length_or_rate_are_one_line(corpus: Corpus, tmp_path: Path, rate: int) -> None:
     for song in corpus.of("test"):

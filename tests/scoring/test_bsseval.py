@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
@@ -13,7 +12,6 @@ from rnnsep.scoring import song_scores
 from rnnsep.scoring.bsseval import bss_eval as scores
 from rnnsep.scoring.bsseval import frames
 from rnnsep.scoring.bsseval.bss_eval import bss_eval
-from rnnsep.signal.audio import AudioFile
 
 TAPS = 32
 WHOLE = math.inf, math.inf  # window and hop
@@ -83,11 +81,54 @@ def test_any_shape_window_and_hop_as_in_museval(
     compare(metrics, references, estimates, window, hop, nb_taps=nb_taps)
 
 
-def test_512_taps(metrics):
-    references, estimates = song(1, 25000, nb_channels=1, nb_sources=2)
-    ours = bss_eval(references, estimates, 10000, 10000)
-    assert_equal(ours, metrics.bss_eval(references, estimates, window=10000, hop=10000))
-    assert ours.sdr.shape == (2, 2)
+def sixteen_bits(references, estimates):
+    """A tone and quiet noise: 16-bit rounding is what keeps the system regular."""
+    rng = np.random.default_rng(4)
+    tones = np.sin(np.outer(np.arange(3000), [0.05, 0.11, 0.31, 0.62, 1.1, 2.3])).T.reshape(3, 2, 3000).swapaxes(1, 2)
+    references[:] = np.round(6000 * tones + 20 * rng.standard_normal(tones.shape))
+    estimates[:] = np.round(estimated(references, rng))
+
+
+def low_passed(references, estimates):
+    references[:] = signal.lfilter(signal.firwin(101, 0.7), 1, references, axis=1)
+    estimates[:] = signal.lfilter(signal.firwin(101, 0.8), 1, estimates, axis=1)
+
+
+def silent(references, estimates):
+    references[1, 1000:2000] = estimates[0, 2000:] = 0
+
+
+def opposite(references, estimates):
+    """The channels sum to silence."""
+    references[0, :1000, 1] = -references[0, :1000, 0]
+
+
+def quiet(references, estimates):
+    """Energies 200 dB apart, where sums of large terms alone would leave no digits."""
+    references[0, 1000:2000] *= 1e-10
+    estimates[0, 1000:2000] *= 1e-10
+
+
+def nearly_perfect(references, estimates):
+    estimates[:] = references + np.reshape([1e-3, 1e-5, 1e-7], (3, 1, 1)) * estimates[::-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "tolerance", "nan_frames"),
+    [
+        (sixteen_bits, 1e-6, 0),
+        (low_passed, 1e-5, 0),
+        (silent, 1e-9, 2),
+        (opposite, 1e-9, 1),
+        (quiet, 1e-6, 0),
+        (nearly_perfect, 1e-6, 0),
+    ],
+)
+def test_difficult_signals_as_in_museval(metrics, change, tolerance, nan_frames):
+    references, estimates = song(15)
+    change(references, estimates)
+    ours = compare(metrics, references, estimates, tolerance=tolerance)
+    assert np.isnan(ours.sdr).sum() == 3 * nan_frames
 
 
 def test_long_frames_go_in_chunks(metrics, monkeypatch):
@@ -105,22 +146,6 @@ def test_frames_that_are_not_kept_are_measured_again(monkeypatch):
         again = bss_eval(references, estimates, 500, 500, nb_taps=TAPS)
         for ours, theirs in zip(again[:4], kept[:4], strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-
-
-def test_16_bit(metrics):
-    rng = np.random.default_rng(4)
-    # a tone and quiet noise: 16-bit rounding is what keeps the system regular
-    tones = np.sin(np.outer(np.arange(4000), [0.05, 0.11, 0.31, 0.62, 1.1, 2.3])).T.reshape(3, 2, 4000).swapaxes(1, 2)
-    references = np.round(6000 * tones + 20 * rng.standard_normal((3, 4000, 2))) / 32768
-    estimates = np.round(32768 * estimated(references, rng)) / 32768
-    compare(metrics, references, estimates, tolerance=1e-6)
-
-
-def test_low_passed(metrics):
-    rng = np.random.default_rng(5)
-    references = signal.lfilter(signal.firwin(101, 0.7), 1, rng.standard_normal((3, 4000, 2)), axis=1)
-    estimates = signal.lfilter(signal.firwin(101, 0.8), 1, estimated(references, rng), axis=1)
-    compare(metrics, references, estimates, tolerance=1e-5)
 
 
 def equal(references):
@@ -163,14 +188,6 @@ def test_dependent_channels_as_by_least_squares(metrics, least_squares, dependen
     compare(metrics, references, estimated(references, rng), tolerance=tolerance)
 
 
-def test_equal_channels_where_museval_solves_too(metrics):
-    references, _ = song(7)
-    equal(references)
-    estimates = estimated(references, np.random.default_rng(7))
-    equal(estimates)
-    compare(metrics, references, estimates)
-
-
 def test_nearly_equal_channels_lose_nothing(metrics):
     """Left and right that differ by -140 dB: as many digits as where they differ by 0 dB."""
     rng = np.random.default_rng(8)
@@ -182,20 +199,6 @@ def test_nearly_equal_channels_lose_nothing(metrics):
     far = bss_eval(wide, estimates, 1000, 1000, nb_taps=TAPS)
     # both span the same space, so the projections on all references are the same
     np.testing.assert_allclose(near.sar, far.sar, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("which", ["reference", "estimate"])
-def test_a_silent_source_makes_a_frame_nan_for_all(metrics, which):
-    references, estimates = song(9)
-    (references if which == "reference" else estimates)[1, 1000:2000] = 0
-    ours = compare(metrics, references, estimates)
-    np.testing.assert_array_equal(np.isnan(ours.sdr), [[False, True, False]] * 3)
-
-
-def test_opposite_channels_count_as_silent_as_in_museval(metrics):
-    references, estimates = song(10)
-    references[0, :1000, 1] = -references[0, :1000, 0]
-    assert np.isnan(compare(metrics, references, estimates).sar[:, 0]).all()
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -216,13 +219,6 @@ def test_perfect_estimates():
     assert (ours.sdr == math.inf).all()
     for score in (ours.isr, ours.sir, ours.sar):
         assert (score > NOISE).all()
-
-
-@pytest.mark.parametrize("level", [1e-3, 1e-5, 1e-7])
-def test_nearly_perfect_estimates(metrics, level):
-    references, estimates = song(13, leak=0, noise=0)
-    estimates = references + level * estimates[::-1]
-    compare(metrics, references, estimates, tolerance=1e-6)
 
 
 def test_shares_of_the_mixture_have_no_artefacts(metrics):
@@ -259,14 +255,6 @@ def bss_eval_slowly(monkeypatch, references, estimates):
         return bss_eval(references, estimates, 1000, 1000, nb_taps=TAPS)
 
 
-def test_quiet_frames_beside_loud_ones(metrics):
-    """Energies 200 dB apart, where sums of large terms alone would leave no digits."""
-    references, estimates = song(15)
-    references[0, 1000:2000] *= 1e-10
-    estimates[0, 1000:2000] *= 1e-10
-    compare(metrics, references, estimates, tolerance=1e-6)
-
-
 @pytest.mark.parametrize("nb_samples", [2500, 3600])
 def test_estimates_are_cut_or_padded_as_in_museval(metrics, nb_samples):
     references, _ = song(16)
@@ -279,67 +267,13 @@ def test_estimates_are_cut_or_padded_as_in_museval(metrics, nb_samples):
     assert_equal(bss_eval(references, ragged, 1000, 1000, nb_taps=TAPS), ours, 0)
 
 
-def test_a_nan_frame_leaves_the_order_as_in_museval(metrics):
-    references, estimates = song(18)
-    references[0, :1000] = 0
-    ours = bss_eval(references, estimates[::-1], 1000, 1000, permutation=True, nb_taps=TAPS)
-    *theirs, found = metrics.bss_eval(
-        references, estimates[::-1], window=1000, hop=1000, compute_permutation=True, filters_len=TAPS
-    )
-    assert_equal(ours, theirs)
-    np.testing.assert_array_equal(ours.permutation, found[:, 0])
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 2), st.booleans())
-@settings(deadline=None, max_examples=8)
-def test_sources_version_as_in_museval(metrics, seed, nb_sources, nb_channels, permutation):
-    references, estimates = song(seed, 2000, nb_channels, nb_sources)
-    estimates = estimates[::-1]
-    options = {"permutation": permutation, "framewise": True, "filtered": True}
-    ours = bss_eval(references, estimates, *WHOLE, nb_taps=TAPS, **options)
-    *theirs, order = metrics.bss_eval(references, estimates, *WHOLE, permutation, TAPS, True, True)
-    np.testing.assert_array_equal(ours.permutation, order)
-    assert_equal(ours, theirs)
-
-
-def test_mono_signals_need_no_channel_axis():
-    references, estimates = song(20, nb_channels=1)
-    with_axis = bss_eval(references, estimates, 1000, 1000, nb_taps=TAPS)
-    without = bss_eval(list(references[:, :, 0]), list(estimates[:, :, 0]), 1000, 1000, nb_taps=TAPS)
-    assert_equal(without, with_axis, 0)
-
-
 def test_any_number_type_and_common_scale():
     references, estimates = (np.round(1000 * audio).astype(np.int16) for audio in song(21))
     integers = bss_eval(references, estimates, 1000, 1000, nb_taps=TAPS)
     floats = bss_eval(references / 32768, (estimates / 32768).astype(np.float32), 1000, 1000, nb_taps=TAPS)
     assert_equal(integers, floats, 1e-9)
-
-
-def test_inputs_stay_as_they_are():
-    references, estimates = song(22)
-    references.flags.writeable = estimates.flags.writeable = False
-    bss_eval(references, estimates, 1000, 500, nb_taps=TAPS)
-
-
-def test_files_are_read_in_parts(tmp_path, monkeypatch):
-    references, estimates = song(23, 12000)
-    read = []
-
-    def files(folder, signals):
-        folder.mkdir()
-        for index, audio in enumerate(signals):
-            soundfile.write(folder / f"{index}.wav", 0.1 * audio, 8000, subtype="FLOAT")
-            yield AudioFile(folder / f"{index}.wav")
-
-    opened = list(files(tmp_path / "references", references)), list(files(tmp_path / "estimates", estimates))
-    original = AudioFile.__getitem__
-    monkeypatch.setattr(
-        AudioFile, "__getitem__", lambda file, part: (read.append(part.stop - part.start), original(file, part))[1]
-    )
-    from_files = bss_eval(*opened, 1000, 1000, nb_taps=TAPS)
-    assert max(read) <= 1000
-    assert_equal(from_files, bss_eval(references, estimates, 1000, 1000, nb_taps=TAPS), 1e-4)
+    mono = [bss_eval(references[:, :, own], estimates[:, :, own], 1000, 1000, nb_taps=TAPS) for own in (0, slice(1))]
+    assert_equal(mono[0], mono[1], 0)
 
 
 @pytest.mark.parametrize(
@@ -359,9 +293,5 @@ def test_files_are_read_in_parts(tmp_path, monkeypatch):
 def test_impossible_signals(references, estimates, message):
     with pytest.raises(ValueError, match=message):
         bss_eval(references, estimates, 4, 4, nb_taps=2)
-
-
-@pytest.mark.parametrize(("window", "hop"), [(0, 1), (1, 0), (-1, 1)])
-def test_impossible_frames(window, hop):
     with pytest.raises(ValueError, match="at least one sample"):
-        bss_eval(*song(0), window, hop)
+        bss_eval(*song(0), 0, 1)

@@ -115,7 +115,7 @@ def evaluate(
     for message in merged(messages):
         warnings.warn(message, stacklevel=2)
     frames = reading.long_form({"song": reading.parse_song(text, Path("scores"))}, "estimates")
-    return Evaluation(frames, statistics.song_medians(frames), text)
+    return Evaluation(frames.drop(columns="duration"), statistics.song_medians(frames), text)
 
 
 def evaluate_folders(

@@ -59,8 +59,10 @@ class Signals:
         self.nb_sources = len(references)
         self.nb_samples = shapes[0][0]
         self.nb_channels = shapes[0][1] if shapes[0][1:] else 1
-        angles = np.pi / self.nb_channels * np.outer(np.arange(self.nb_channels) + 0.5, np.arange(1, self.nb_channels))
-        self.combinations = np.sqrt(2) * np.cos(angles)  # cosine transform without the sum: (channel, column but first)
+        columns = np.arange(self.nb_channels)
+        cosines = (np.sqrt(2) * np.cos(np.pi / self.nb_channels * np.outer(columns, columns + 0.5))).round(15)
+        cosines[0] = 1
+        self.combinations = cosines  # (column, channel): exactly the sum and the difference for stereo
 
     @property
     def nb_columns(self) -> int:
@@ -82,14 +84,7 @@ class Signals:
         for source, signal in enumerate(self.signals):
             part = np.asarray(signal[start:stop]).astype(np.float64)
             own = columns[source * self.nb_channels : (source + 1) * self.nb_channels]
-            if self.nb_channels == 2:
-                np.add(part[:, 0], part[:, 1], out=own[0, : len(part)])
-                np.subtract(part[:, 0], part[:, 1], out=own[1, : len(part)])
-            elif self.nb_channels > 2:
-                np.sum(part, axis=1, out=own[0, : len(part)])
-                own[1:, : len(part)] = (part @ self.combinations).T
-            else:
-                own[0, : len(part)] = part.reshape(-1)
+            np.matmul(self.combinations, part.reshape(len(part), -1).T, out=own[:, : len(part)])
             own[:, len(part) :] = 0
         return columns
 
