@@ -23,7 +23,7 @@ from rnnsep.app.sources import OTHER, Options, Source, merged, open_song, score_
 from rnnsep.corpora.musdb18 import VALIDATION
 from rnnsep.params import parse
 from rnnsep.running import files
-from rnnsep.running.errors import UserError
+from rnnsep.running.errors import UserError, failure
 from rnnsep.running.workers import parallel_map
 from rnnsep.signal.corpus import MIXTURE, EvaluationParams
 from rnnsep.tables import reading, sheets, statistics
@@ -257,12 +257,8 @@ def _attempt(params: EvaluationParams, options: Options, job: _Job) -> Outcome:
         files.write_json(record, {"from": made_from, "scores": digest, "warnings": lines})
         files.write_text(path, text)
         return Outcome(name, "scored", tuple(lines), path)
-    except (UserError, ValueError) as error:
-        message = str(error)
-    except OSError as error:
-        message = f"{error.filename or path}: {error.strerror}"
-    except soundfile.SoundFileError as error:
-        message = f"{path.parent}: cannot be written: {' '.join(str(error).split())} Is the disk full?"
+    except (UserError, ValueError, OSError, soundfile.SoundFileError) as error:
+        message = failure(error, path.parent)
     if record.exists():
         path.unlink(missing_ok=True)
     return Outcome(name, "failed", (f"{name}: {message}",))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rnnsep.app.arrays import RATES, loaded, separation_params
 from rnnsep.app.places import MARK, Outcome, mark_of, places
 from rnnsep.network.model import model_digest
-from rnnsep.running.errors import UserError
+from rnnsep.running.errors import UserError, failure
 from rnnsep.running.files import file_digest, remove_partial
 from rnnsep.running.progress import Progress
 from rnnsep.running.workers import parallel_map
@@ -85,13 +85,8 @@ def _attempt(models: Path, digest: str, options: Options, song: Outcome) -> Outc
         return song
     try:
         return _separate_file(models, digest, options, song)
-    except UserError as error:
-        message = str(error)
-    except OSError as error:
-        message = f"{error.filename or song.folder}: {error.strerror}"
-    except soundfile.SoundFileError as error:
-        message = f"{song.folder}: cannot be written: {' '.join(str(error).split())} Is the disk full?"
-    return replace(song, state="failed", message=message)
+    except (UserError, OSError, soundfile.SoundFileError) as error:
+        return replace(song, state="failed", message=failure(error, song.folder))
 
 
 def _separate_file(models: Path, digest: str, options: Options, song: Outcome) -> Outcome:
