@@ -16,7 +16,7 @@ import difflib
 import math
 import reprlib
 import types
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
@@ -161,13 +161,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted keys of all values in a nested mapping."""
+def leaves(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All values in a nested mapping by dotted key."""
+    found: dict[str, Any] = {}
     for name, value in document.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
+        inner = isinstance(value, Mapping)
+        found |= leaves(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return found
 
 
 def check_declared(cls: type, entries: Sequence[str], document: Mapping[str, Any]) -> None:

@@ -81,12 +81,6 @@ def test_a_saved_model_is_loaded_unchanged_and_equal_weights_are_equal_bytes(tmp
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
 
 
-def test_ensembles_and_enhancement_networks_are_saved(tmp_path: Path) -> None:
-    model = make(nb_networks=2, enhanced=True)
-    save_model(tmp_path, model, {})
-    np.testing.assert_array_equal(load_model(tmp_path).masks(mixture(1)), model.masks(mixture(1)))
-
-
 class Trap:
     """An object that leaves a file where it is unpickled."""
 

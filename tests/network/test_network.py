@@ -6,8 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnnsep.network import local, network, recurrence
-from rnnsep.network.convolution import dilated
+from rnnsep.network import local, network
 from rnnsep.network.input import seen, with_context
 from rnnsep.network.mask import masked_channels, soft_mask
 from rnnsep.network.network import Architecture, NetworkParams
@@ -68,34 +67,6 @@ def test_reset_networks_restart_in_every_sequence() -> None:
         np.testing.assert_allclose(masks_of("reset", x[start : start + 4]), masks[:, start : start + 4], atol=1e-6)
 
 
-def test_each_cell_is_its_formula() -> None:
-    random = np.random.default_rng(0)
-    x = random.normal(size=(2, 5, 4)).astype(np.float32)
-
-    def sigmoid(y: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-y))
-
-    for cell in recurrence.CELLS:
-        shapes = recurrence.shapes(cell, 4, 3, True)
-        w = {path: random.normal(0, 0.5, shape).astype(np.float32) for path, shape in shapes.items()}
-        outputs = recurrence.recurrent(cell, w, x, True)
-        for direction, at in (("forward", 0), ("backward", 3)):
-            kernel, inner, bias = (w[f"{direction}/{name}"] for name in ("kernel", "recurrent_kernel", "bias"))
-            h = c = np.zeros((2, 3))
-            for t in range(5) if at == 0 else reversed(range(5)):
-                if cell == "gru":
-                    a, u = np.split(x[:, t] @ kernel + bias[0], 3, 1), np.split(h @ inner + bias[1], 3, 1)
-                    z, r = sigmoid(a[0] + u[0]), sigmoid(a[1] + u[1])
-                    h = z * h + (1 - z) * np.tanh(a[2] + r * u[2])
-                elif cell == "lstm":
-                    i, f, g, o = np.split(x[:, t] @ kernel + bias + h @ inner, 4, 1)
-                    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-                    h = sigmoid(o) * np.tanh(c)
-                else:
-                    h = np.maximum(x[:, t] @ kernel + bias + h @ inner, 0)
-                np.testing.assert_allclose(outputs[:, t, at : at + 3], h, atol=1e-6)
-
-
 @pytest.mark.parametrize("future", [False, True])
 def test_local_contrast_is_the_distance_to_means_of_neighbours(future: bool) -> None:
     x = np.random.default_rng(0).normal(size=(3, 6, 2, 9)).astype(np.float32)  # two channels and a side channel
@@ -109,19 +80,6 @@ def test_local_contrast_is_the_distance_to_means_of_neighbours(future: bool) -> 
             frames = level[band, :, max(0, frame - radius) : frame + radius * future + 1].mean(axis=1)
             np.testing.assert_allclose(features[3 + 2 * k, band, :, frame], level[band, :, frame] - bands, atol=1e-5)
             np.testing.assert_allclose(features[4 + 2 * k, band, :, frame], level[band, :, frame] - frames, atol=1e-5)
-
-
-@pytest.mark.parametrize("dilation", [1, 2, 4])
-def test_a_dilated_convolution_is_its_sum(dilation: int) -> None:
-    random = np.random.default_rng(0)
-    x, kernel = random.normal(size=(2, 35, 3, 11)), random.normal(size=(3, 3, 2, 4))  # more bands than one part has
-    y = dilated(x.astype(np.float32), kernel.astype(np.float32), dilation, 2 * dilation, 0)
-    padded = np.pad(x, ((0, 0), (dilation, dilation), (0, 0), (2 * dilation, 0)))
-    expected = np.zeros((4, 35, 3, 11))
-    for i, j in product(range(3), range(3)):
-        part = padded[:, j * dilation :][:, :35, :, i * dilation :][..., :11]
-        expected += np.einsum("cbst,cm->mbst", part, kernel[i, j])
-    np.testing.assert_allclose(y, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["softmax", "relu", "abs", "sigmoid"])

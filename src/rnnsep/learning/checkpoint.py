@@ -1,6 +1,7 @@
 """The checkpoint of a training, from which a killed run resumes."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import numpy as np
 from rnnsep.running import files
 
 
+@dataclass
 class Checkpoint:
     """All that the epochs after the last finished one depend on."""
 
-    def __init__(self) -> None:
-        self.epoch = self.best_epoch = 0
-        self.best_loss = float("inf")  # validation loss, or minus the validation SDR (see `criterion`)
-        self.best_weights: list[np.ndarray] = []
-        self.history: list[tuple[float, ...]] = []
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")  # validation loss, or minus the validation SDR (see `criterion`)
+    history: list[tuple[float, ...]] = field(default_factory=list)
+    best_weights: list[np.ndarray] = field(default_factory=list)
 
     @staticmethod
     def epochs_in(path: Path) -> int:
@@ -28,23 +30,20 @@ class Checkpoint:
 
     def write(self, path: Path, variables: list[Any]) -> None:
         """Write one npz with `state_i`, `best_i` and the rest as JSON, atomically."""
-        numbers = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best_loss": self.best_loss}
         arrays = {f"state_{i}": variable.numpy() for i, variable in enumerate(variables)}
         arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best_weights)}
-        text = json.dumps({**numbers, "history": self.history})
+        text = json.dumps({name: value for name, value in vars(self).items() if name != "best_weights"})
         with files.whole(path) as temporary:
             np.savez(temporary, json=np.frombuffer(text.encode(), np.uint8), **arrays)
 
     @classmethod
     def read(cls, path: Path, variables: list[Any]) -> "Checkpoint":
         """The stored state; sets `variables` to the stored values."""
-        state = cls()
         with np.load(path, allow_pickle=False) as stored:
             for i, variable in enumerate(variables):
                 variable.assign(stored[f"state_{i}"])
-            numbers = json.loads(stored["json"].tobytes())
+            state = cls(**json.loads(stored["json"].tobytes()))
             nb_best = sum(name.startswith("best_") for name in stored.files)
             state.best_weights = [stored[f"best_{i}"] for i in range(nb_best)]
-        state.epoch, state.best_epoch = numbers["epoch"], numbers["best_epoch"]
-        state.best_loss, state.history = numbers["best_loss"], [tuple(row) for row in numbers["history"]]
+        state.history = [tuple(row) for row in state.history]
         return state

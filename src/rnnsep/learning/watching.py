@@ -43,9 +43,10 @@ class Watch:
         for run, values in figures.items():
             for name, value in values.items():
                 self._write(run, f"epoch/{name}", value, epoch)
+        for writer in self._writers.values():
+            writer.flush()
         if self.live:
             _write_live(self.live, history)
-        self._flush()
 
     def close(self) -> None:
         """Close the event files and remove the live ones."""
@@ -60,24 +61,16 @@ class Watch:
         with self._writers[run].as_default(), tf.summary.record_if(True):
             tf.summary.scalar(tag, value, step=step)
 
-    def _flush(self) -> None:
-        for writer in self._writers.values():
-            writer.flush()
-
 
 def _write_live(folder: Path, history: Sequence[tuple[float, ...]]) -> None:
     """Write the losses of all epochs so far as DVCLive does."""
     epochs, train, valid, rate, *_ = map(list, zip(*history, strict=True))
-    columns = {"train/loss": train, "valid/loss": valid, "learning_rate": rate}
-    metrics: dict[str, object] = {}
-    for name, values in columns.items():
+    metrics: dict[str, object] = {"step": epochs[-1]}
+    for run, name, values in (("train", "loss", train), ("valid", "loss", valid), ("", "learning_rate", rate)):
         if np.isnan(values).any():
             continue  # there are no validation songs
         rows = "".join(f"{epoch}\t{value:.6g}\n" for epoch, value in zip(epochs, values, strict=True))
-        files.write_text(folder / "plots" / "metrics" / f"{name}.tsv", f"step\t{Path(name).name}\n{rows}")
-        section, key = metrics, Path(name).name
-        for part in Path(name).parts[:-1]:
-            section = section.setdefault(part, {})  # type: ignore[assignment]
-        section[key] = values[-1]
-    files.write_json(folder / "metrics.json", metrics | {"step": epochs[-1]})
+        files.write_text(folder / "plots" / "metrics" / run / f"{name}.tsv", f"step\t{name}\n{rows}")
+        metrics |= {run: {name: values[-1]}} if run else {name: values[-1]}
+    files.write_json(folder / "metrics.json", metrics)
     files.write_text(folder / "dvc.yaml", DVC_YAML)

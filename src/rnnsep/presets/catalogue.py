@@ -6,19 +6,20 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
-from rnnsep.params import read_yaml
+from rnnsep.params import leaves, read_yaml
 from rnnsep.running.errors import UserError
 from rnnsep.running.yaml12 import load_yaml
 
 BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+-]*")  # text that DVC's grammar takes as it is, in any shell
 BASE = "base.yaml"
+FOLDER = resources.files("rnnsep.presets")
 WORDS = ("null", "true", "false", "nan", "inf")  # what such text would stand for otherwise, in any case
 
 
 def names() -> list[str]:
     """All presets in the order of the alphabet."""
-    files = (path.name for path in _folder().iterdir())
-    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml") and name != BASE)
+    files = {path.name for path in FOLDER.iterdir()} - {BASE}
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 def about(name: str) -> str:
@@ -33,17 +34,17 @@ def changes(name: str) -> dict[str, Any]:
     """
     document = _read(name)
     inherited = changes(document["like"]) if "like" in document else base()
-    return inherited | dict(_flat({key: value for key, value in document.items() if key not in ("about", "like")}))
+    return inherited | leaves({key: value for key, value in document.items() if key not in ("about", "like")})
 
 
 def base() -> dict[str, Any]:
     """The values of base.yaml by dotted key."""
-    return dict(_flat(_file(BASE)))
+    return leaves(_file(BASE))
 
 
 def differing(changes: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `changes`, by dotted key, that would change the nested `document`."""
-    present = dict(_flat(document))
+    present = leaves(document)
     return {key: value for key, value in changes.items() if key not in present or present[key] != value}
 
 
@@ -66,10 +67,6 @@ def assignments(options: Iterable[str]) -> dict[str, Any]:
     return result
 
 
-def _folder() -> Any:
-    return resources.files("rnnsep.presets")
-
-
 def _read(name: str) -> dict[str, Any]:
     known = names()
     if name not in known:
@@ -78,16 +75,8 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _file(name: str) -> dict[str, Any]:
-    with resources.as_file(_folder() / name) as path:
+    with resources.as_file(FOLDER / name) as path:
         return read_yaml(path)
-
-
-def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in document.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _text(value: Any) -> str:

@@ -69,47 +69,32 @@ def examples(corpus: Corpus, estimates: Path, scores: pd.Series, split: str) -> 
 
 def example(corpus: Corpus, estimates: Path, song: Song, why: str, seconds: float) -> Example:
     """The excerpt of `song` whose quietest source is loudest."""
-    stems = {name: corpus.stem(song, name) for name in (MIXTURE, *corpus.sources)}
+    references = {name: corpus.stem(song, name) for name in corpus.sources}
     length = min(song.nb_samples, round(seconds * song.rate))
-    start = busiest([stems[name] for name in corpus.sources], length)
-    audio = [(MIXTURE, MIXTURE, stems[MIXTURE])]
-    for source in corpus.sources:
-        audio.append((source, "estimate", AudioFile(estimates / song.name / f"{source}.wav")))
-        audio.append((source, "reference", stems[source]))
-    excerpts = [file[start : start + length] for _, _, file in audio]
-    levels = [figures.level(excerpt, song.rate) for excerpt in excerpts]
-    top = float(levels[0].max())
-    free = corpus.name in FREE
-    tracks = [
-        Track(
-            source,
-            kind,
-            _data("image/png", figures.spectrogram(shown, top)),
-            _data("audio/mpeg", mp3(excerpt, song.rate)) if free else None,
-        )
-        for (source, kind, _), excerpt, shown in zip(audio, excerpts, levels, strict=True)
-    ]
-    for _, _, file in audio:
-        file.close()
-    highest = min(16000.0, song.rate / 2)
-    return Example(song.name, why, start / song.rate, length / song.rate, highest, tuple(tracks))
+    start = busiest(list(references.values()), length)
+    files = [(MIXTURE, MIXTURE, corpus.stem(song, MIXTURE))]
+    for source, reference in references.items():
+        estimate = AudioFile(estimates / song.name / f"{source}.wav")
+        files += [(source, "estimate", estimate), (source, "reference", reference)]
+    tracks, top = [], 0.0
+    for source, kind, file in files:
+        with file:
+            excerpt = file[start : start + length]
+        levels = figures.level(excerpt, song.rate)
+        top = float(levels.max()) if kind == MIXTURE else top
+        sound = _data("audio/mpeg", mp3(excerpt, song.rate)) if corpus.name in FREE else None
+        tracks.append(Track(source, kind, _data("image/png", figures.spectrogram(levels, top)), sound))
+    return Example(song.name, why, start / song.rate, length / song.rate, min(16000.0, song.rate / 2), tuple(tracks))
 
 
 def busiest(sources: Sequence[AudioFile], length: int) -> int:
     """First sample of the excerpt of `length` samples whose quietest source is loudest, in steps of `length` / 4."""
     step = max(1, length // 4)
     starts = range(0, max(1, sources[0].nb_samples - length + 1), step)
-    energy = np.array([[_energy(file[at : at + step]) for at in _steps(file, step)] for file in sources])
+    blocks = range(0, sources[0].nb_samples, step)
+    energy = np.array([[np.sum(np.square(file[at : at + step], dtype=float)) for at in blocks] for file in sources])
     windows = [energy[:, index : index + 4].sum(axis=1).min() for index in range(len(starts))]
     return starts[int(np.argmax(windows))]
-
-
-def _steps(file: AudioFile, step: int) -> range:
-    return range(0, file.nb_samples, step)
-
-
-def _energy(block: NDArray[np.float32]) -> float:
-    return float(np.sum(np.square(block, dtype=np.float64)))
 
 
 def mp3(audio: NDArray[np.float32], rate: int) -> bytes:

@@ -136,14 +136,9 @@ def spectrogram(levels: NDArray[np.float32], top: float) -> bytes:
     """PNG of the output of `level`, brightest at `top` dB, highest frequency in the first row."""
     shades = np.clip((levels[::-1] - top + RANGE) / RANGE, 0, 1) * 255
     image = Image.fromarray(shades.round().astype(np.uint8), mode="L").convert("P")
-    image.putpalette(_palette())
+    stops = np.array(PALETTE, float).T
+    colours = [np.interp(np.arange(256), stops[0], channel).round() for channel in stops[1:]]
+    image.putpalette(np.stack(colours, axis=1).astype(np.uint8).tobytes())
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True)
     return out.getvalue()
-
-
-def _palette() -> list[int]:
-    stops = np.array(PALETTE, float)
-    shades = np.arange(256)
-    colours = np.stack([np.interp(shades, stops[:, 0], stops[:, i]) for i in (1, 2, 3)], axis=1)
-    return [int(value) for value in colours.round().ravel()]

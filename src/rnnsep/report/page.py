@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rnnsep.report import figures, wording
-from rnnsep.report.examples import Example, examples
+from rnnsep.report.examples import examples
 from rnnsep.report.wording import SeparationShown
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
@@ -70,7 +70,7 @@ def write_page(
         least=least(pairs),
         noise=int(figures.NOISE),
         system=system,
-        examples=[(example, players(example)) for example in examples(about, estimates, ranking, evaluation.split)],
+        examples=examples(about, estimates, ranking, evaluation.split),
     )
     files.write_text(page, text)
 
@@ -128,10 +128,10 @@ def boxes(songs: pd.DataFrame, metrics: list[str], targets: list[str]) -> list[t
 def song_rows(songs: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
     """A row per song and target of the first system, with its distances (dB) to MIX and IRM1."""
     system = str(songs["system"].iloc[0])
-    own = songs[songs["system"] == system].copy()
+    own = songs[songs["system"] == system]
     for other in ("MIX", "IRM1"):
-        gaps = wording.distance(songs, system, other, metrics[0]).set_index(["track", "target"])["distance"]
-        own[other] = gaps.reindex(pd.MultiIndex.from_frame(own[["track", "target"]])).to_numpy()
+        gaps = wording.distance(songs, system, other, metrics[0]).rename(columns={"distance": other})
+        own = own.merge(gaps, "left", ["track", "target"])
     return [
         {
             "track": row["track"],
@@ -142,9 +142,3 @@ def song_rows(songs: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
         }
         for row in own.replace({np.nan: math.nan}).to_dict("records")
     ]
-
-
-def players(example: Example) -> list[tuple[str, list[Any]]]:
-    """The tracks of an example, grouped by source."""
-    sources = dict.fromkeys(track.source for track in example.tracks)
-    return [(source, [track for track in example.tracks if track.source == source]) for source in sources]

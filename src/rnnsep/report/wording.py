@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from rnnsep.network.model import words
+from rnnsep.params import leaves
 from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.tables import sheets, statistics
 
@@ -149,14 +150,4 @@ def network(model: dict[str, Any]) -> str:
 
 def settings(model: dict[str, Any]) -> list[tuple[str, str]]:
     """All values in model.json with their dotted keys."""
-
-    def leaves(content: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
-        return [
-            leaf
-            for key, value in content.items()
-            for leaf in (
-                leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, json.dumps(value))]
-            )
-        ]
-
-    return leaves(model, "")
+    return [(key, json.dumps(value)) for key, value in leaves(model).items()]
