@@ -246,6 +246,7 @@ def test_networks_of_an_ensemble_are_those_that_their_seeds_give_alone(
 def test_networks_trained_in_parallel_have_the_same_bytes(
     features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tf.config.run_functions_eagerly(False)  # as in the processes of a pool
     folders, changes = [], SHORT | {"training.epochs": 1, "training.networks": 2, "training.threads": 1}
     for workers in ("1", "2"):
         monkeypatch.setenv("RNNSEP_WORKERS", workers)

@@ -24,7 +24,7 @@ from tests.networks import document
 
 DEFAULT = "params.yaml"  # the training without a preset, with the values of base.yaml
 SIZES = {
-    "rnn.units": 6, "sampling.frames": 8, "sampling.batch": 2, "sampling.steps": 2, "training.epochs": 2,
+    "rnn.units": 6, "sampling.frames": 4, "sampling.batch": 16, "sampling.steps": 2, "training.epochs": 2,
     "training.warmup": 1,
 }  # fmt: skip
 SMALLER = {  # values for options that are on; the songs here are mono
