@@ -1,5 +1,6 @@
 """Alternating timings of two or more sides, each in a process of its own with pinned threads."""
 
+import argparse
 import multiprocessing
 import os
 import platform
@@ -120,6 +121,17 @@ def table(timings: Mapping[str, Timing], ours: str) -> str:
         advantage = "" if name == ours else f"{ratio(timings[ours], timing):.2f} x"
         lines.append(f"| {name} | {times} | {advantage} |")
     return "\n".join(lines)
+
+
+def begin(about: str, rounds: int, *packages: str, **positional: Any) -> argparse.Namespace:
+    """The command line of a benchmark, with `--rounds` and other arguments; prints the machine and the packages."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[1])
+    for name, options in positional.items():
+        parser.add_argument(name, **options)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    arguments = parser.parse_args()
+    print(machine(*packages), end="\n\n")
+    return arguments
 
 
 def machine(*packages: str) -> str:

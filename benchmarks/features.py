@@ -8,7 +8,6 @@ synchronised to disk.
 Run: OMP_NUM_THREADS=1 python -m benchmarks.features [--rounds 9]
 """
 
-import argparse
 import functools
 import shutil
 import tempfile
@@ -112,11 +111,7 @@ def run(rounds: int = 9) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=9)
-    arguments = parser.parse_args()
-    print(_timing.machine("numpy", "scipy", "librosa"), end="\n\n")
-    print(run(arguments.rounds), flush=True)
+    print(run(_timing.begin(__doc__, 9, "numpy", "scipy", "librosa").rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ The cost of a whole run: sampling, training step, growth with songs and their le
     python -m benchmarks.pipeline [--rounds N]
 """
 
-import argparse
 import functools
 import subprocess
 import sys
@@ -166,10 +165,7 @@ def nothing_to_do(rounds: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    print(_timing.machine("tensorflow", "numpy", "scipy", "dvc"), end="\n\n")
+    rounds = _timing.begin(__doc__, 3, "tensorflow", "numpy", "scipy", "dvc").rounds
     print(sampling(rounds), flush=True)
     print(growth("Features", features_side, rounds), flush=True)
     print(growth("Separation", separate_side, rounds), flush=True)

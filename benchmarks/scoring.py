@@ -9,7 +9,6 @@ are zero and their energies are computed twice. museval takes two minutes of CPU
 Run: OMP_NUM_THREADS=1 python -m benchmarks.scoring [60 240] [--rounds 3]
 """
 
-import argparse
 import functools
 import multiprocessing
 import tempfile
@@ -140,11 +139,8 @@ def growth(rounds: int = 3) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
-    parser.add_argument("seconds", nargs="*", type=int, default=LENGTHS)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    print(_timing.machine("museval", "numpy", "scipy"), end="\n\n")
+    seconds = {"nargs": "*", "type": int, "default": LENGTHS}
+    arguments = _timing.begin(__doc__, 3, "museval", "numpy", "scipy", seconds=seconds)
     for seconds in arguments.seconds:
         print(run(seconds, arguments.rounds), flush=True)
     print(growth(arguments.rounds), flush=True)

@@ -8,7 +8,6 @@ together the number of weights that ours has, the same STFT and band. Its filter
 Run: OMP_NUM_THREADS=1 python -m benchmarks.separation [--rounds 5]
 """
 
-import argparse
 import bisect
 import functools
 import multiprocessing
@@ -129,11 +128,7 @@ def run(rounds: int = 5) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    print(_timing.machine("tensorflow", "numpy", "scipy", "openunmix", "torch"), end="\n\n")
-    print(run(arguments.rounds), flush=True)
+    print(run(_timing.begin(__doc__, 5, "tensorflow", "numpy", "scipy", "openunmix", "torch").rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Our side has the memory allocator that training has; PyTorch and Keras have thei
 Run: OMP_NUM_THREADS=1 python -m benchmarks.training_step [gru lstm blstm relu] [--rounds 9]
 """
 
-import argparse
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -170,11 +169,8 @@ def run(cell: str, rounds: int = 9) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1] if __doc__ else None)
-    parser.add_argument("cells", nargs="*", metavar="|".join(CELLS))
-    parser.add_argument("--rounds", type=int, default=9)
-    arguments = parser.parse_args()
-    print(_timing.machine("tensorflow", "keras", "torch", "numpy"), end="\n\n")
+    cells = {"nargs": "*", "metavar": "|".join(CELLS)}
+    arguments = _timing.begin(__doc__, 9, "tensorflow", "keras", "torch", "numpy", cells=cells)
     for cell in arguments.cells or CELLS:
         print(run(cell, arguments.rounds), flush=True)
 
