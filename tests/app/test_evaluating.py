@@ -304,6 +304,9 @@ def test_other_and_accompaniment_depend_on_the_other_sources(
     for name, own in (("4a", four), ("5a", four | rest)):
         found = scored_songs(tmp_path / name, own, vocals[1] | no_vocals, "--accompaniment")
         assert found == pytest.approx(both, abs=1e-4)
+    (folders[0] / "a/drums.wav").unlink()
+    assert evaluate(folders, tmp_path / "alone", "--songs", "a", "--accompaniment") == 1
+    assert "--accompaniment needs references of the vocals and of other sources" in capsys.readouterr().err
 
 
 def scored_songs(
