@@ -35,6 +35,7 @@ from rnnsep.corpora.location import FontParams, LocationParams, link_songs
 from rnnsep.network.model import Model, save_model
 from rnnsep.params import changed
 from rnnsep.running.links import make_link
+from rnnsep.running.stage import sections
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.stft import StftParams
@@ -116,7 +117,8 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
                 for (key, _), value in zip(changes, values, strict=True):
                     put(document, key, value)
                 for name in PIPELINE:
-                    params.select(next(iter(load_script(name).main.__annotations__.values())), document)
+                    script = load_script(name)
+                    params.select(script.Recipe if name == "train" else sections(script.main), document)
     elif program == "dask":
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
     elif program == "pip":
