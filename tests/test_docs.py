@@ -6,7 +6,6 @@ not run but checked: arguments, parameters and their values, stages, extras. Whe
 in a fresh clone, too.
 """
 
-import importlib.util
 import itertools
 import os
 import re
@@ -16,7 +15,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,7 +33,6 @@ from rnnsep.corpora.location import FontParams, LocationParams, link_songs
 from rnnsep.network.model import Model, save_model
 from rnnsep.params import changed
 from rnnsep.running.links import make_link
-from rnnsep.running.stage import sections
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.stft import StftParams
@@ -43,6 +40,7 @@ from rnnsep.signal.writing import write_wav
 from rnnsep.tables.outputs import TablesParams, aggregate
 from tests import repository
 from tests.networks import SMALL, random_network
+from tests.test_pipeline import sections_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -117,8 +115,7 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
                 for (key, _), value in zip(changes, values, strict=True):
                     put(document, key, value)
                 for name in PIPELINE:
-                    script = load_script(name)
-                    params.select(script.Recipe if name == "train" else sections(script.main), document)
+                    params.select(sections_of(name), document)
     elif program == "dask":
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
     elif program == "pip":
@@ -153,15 +150,6 @@ def put(document: dict[str, Any], key: str, value: str) -> None:
         document = document[section]
     assert name in document, f"params.yaml has no {key}"
     document[name] = yaml.safe_load(value)
-
-
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"documented_{name}", ROOT / "stages" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
