@@ -58,7 +58,7 @@ def _pool(
     """`measure` of the estimates of each draw and song, (nb_draws, nb_songs, …)."""
     described = json.dumps([variant.described, names_of(excerpts), kind])
     path = folder / "pools" / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.npy"
-    found = list(np.load(path)) if path.exists() else []
+    found = list(np.load(path, allow_pickle=False)) if path.exists() else []
     songs = [Spectrum.of(excerpt, variant.stft) for excerpt in excerpts] if len(found) < nb_draws else []
     while len(found) < nb_draws:
         network = variant.draw(len(found), songs)
