@@ -50,6 +50,7 @@ def musdb() -> ModuleType:
     stempeg = ModuleType("stempeg")
     vars(stempeg).update(Info=Info, read_stems=lambda filename, **_: soundfile.read(filename, always_2d=True))
     with patch.dict(sys.modules, stempeg=stempeg):
-        sys.modules.pop("musdb", None)
+        for name in [name for name in sys.modules if name.split(".")[0] == "musdb"]:
+            del sys.modules[name]
         import musdb as module
     return module

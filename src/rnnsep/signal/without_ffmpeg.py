@@ -20,5 +20,6 @@ def museval() -> ModuleType:
         sys.modules["stempeg"] = ModuleType("stempeg")
         import museval as module
 
-        del sys.modules["stempeg"], sys.modules["musdb"]  # another import of these gets the error
+        for name in [name for name in sys.modules if name.split(".")[0] in ("stempeg", "musdb")]:
+            del sys.modules[name]  # another import of these gets the error
     return cast(ModuleType, module)
