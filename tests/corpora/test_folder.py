@@ -1,6 +1,5 @@
 """A user's own folder of songs, in the layouts that people have."""
 
-import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from rnnsep.corpora import folder
 from rnnsep.running.errors import UserError
@@ -109,17 +106,16 @@ def test_these_are_the_same_songs(tmp_path: Path, change: int) -> None:
     same_songs(plain, folder.recordings(root))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=5, deadline=None)
-@given(st.lists(st.sampled_from(SAME[:8]), max_size=4, unique=True), st.sampled_from([linked, deeper, hide]))
-def test_any_of_these_changes_together_are_the_same_songs(
-    tmp_path: Path, changes: list[Callable[[Path], object]], last: Callable[[Path], object]
+@pytest.mark.parametrize("last", [linked, deeper, hide])
+@pytest.mark.parametrize("change", range(1, 7))
+def test_two_of_these_changes_together_are_the_same_songs(
+    tmp_path: Path, change: int, last: Callable[[Path], object]
 ) -> None:
     plain = folder.recordings(lay(tmp_path / "plain", PLAIN))
     root = lay(tmp_path / "songs", PLAIN)
-    for change in [*changes, last] if last not in changes else changes:
-        change(root)
+    SAME[change](root)
+    last(root)
     same_songs(plain, folder.recordings(root))
-    shutil.rmtree(root)
 
 
 def same_songs(expected: list[folder.Recording], songs: list[folder.Recording]) -> None:
