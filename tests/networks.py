@@ -82,10 +82,10 @@ ARCHITECTURES = {
 
 
 def random_weights(architecture: Architecture, seed: int = 0) -> dict[str, np.ndarray]:
-    """Normally distributed weights that keep the size of what passes through them."""
+    """Normal weights, small enough that states of ReLU layers, and so their rounding errors, do not grow."""
     random = np.random.default_rng(seed)
     return {
-        path: random.normal(0, 1 / np.sqrt(shape[-2] if len(shape) > 1 else 4), shape).astype(np.float32)
+        path: random.normal(0, 0.7 / np.sqrt(shape[-2] if len(shape) > 1 else 4), shape).astype(np.float32)
         for path, shape in architecture.shapes.items()
     }
 
