@@ -127,6 +127,7 @@ IMPOSSIBLE = [
     ({"rnn.recurrent": [3]}, r"^rnn\.recurrent: has layer 3, but layers is 2"),
     ({"rnn.recurrent": []}, r"^rnn\.recurrent: must name a layer"),
     ({"mask.local": []}, r"^mask\.local: must name a radius"),
+    ({"rnn.cell": "lstm", "defects.lost_checkpoint": True}, r"^defects\.lost_checkpoint: needs rnn\.cell: gru"),
     ({"rnn.cell": "qrnn"}, r"^rnn\.cell: must be one of gru, lstm, vanilla"),
 ]
 

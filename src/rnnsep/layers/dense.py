@@ -9,17 +9,20 @@ import tensorflow as tf
 from rnnsep.network import dense
 
 
+def glorot(shape: tuple[int, ...]) -> Any:
+    """Glorot's initializer of a kernel (nb_sources, width, nb_outputs), with the fans of a single dense layer."""
+    limit = float(np.sqrt(6 / (shape[1] + shape[2])))
+    return keras.initializers.RandomUniform(-limit, limit, seed=keras.random.SeedGenerator())
+
+
 class Layer(keras.layers.Layer):
     """A dense layer per source on the hidden state."""
 
     def __init__(self, head: dense.DenseHead, **kwargs: Any):
         super().__init__(**kwargs)
         self.head = head
-        sizes, shapes = head.sizes, head.shapes
-        # Glorot's fans are those of a single dense layer
-        limit = float(np.sqrt(6 / (sizes.width + shapes["kernel"][2])))
-        uniform = keras.initializers.RandomUniform(-limit, limit, seed=keras.random.SeedGenerator())
-        self.kernel = self.add_weight(shape=shapes["kernel"], initializer=uniform, name="kernel")
+        shapes = head.shapes
+        self.kernel = self.add_weight(shape=shapes["kernel"], initializer=glorot(shapes["kernel"]), name="kernel")
         self.bias = self.add_weight(shape=shapes["bias"], initializer="zeros", name="bias")
         self.built = True
 

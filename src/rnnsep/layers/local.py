@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from rnnsep.layers.dense import glorot
 from rnnsep.network import local
 from rnnsep.network.local import GROUP
 
@@ -29,12 +29,10 @@ class Layer(keras.layers.Layer):
     def __init__(self, head: local.LocalHead, **kwargs: Any):
         super().__init__(**kwargs)
         self.head = head
-        shapes, width = head.shapes, head.sizes.width
+        shapes = head.shapes
         self.weight = self.add_weight(shape=shapes["weight"], initializer="zeros", name="weight")
-        # Glorot's fans are those of a single dense layer
-        limit = float(np.sqrt(6 / (width + shapes["gate_kernel"][2])))
-        uniform = keras.initializers.RandomUniform(-limit, limit, seed=keras.random.SeedGenerator())
-        self.kernel = self.add_weight(shape=shapes["gate_kernel"], initializer=uniform, name="gate_kernel")
+        kernel = shapes["gate_kernel"]
+        self.kernel = self.add_weight(shape=kernel, initializer=glorot(kernel), name="gate_kernel")
         self.bias = self.add_weight(shape=shapes["gate_bias"], initializer="zeros", name="gate_bias")
         self.built = True
 

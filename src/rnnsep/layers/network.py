@@ -96,10 +96,9 @@ class MaskNetwork(keras.Model):
             found["/".join([*inner, name])] = weight
         return {path: found[path] for path in self.architecture.shapes}
 
-    def trained(self, weights: Mapping[str, NDArray[np.float32]] | None = None) -> Network:
-        """The network with these weights, by default its current ones, in NumPy."""
-        current = {path: weight.numpy() for path, weight in self.named_weights().items()}
-        return Network(self.architecture, current if weights is None else weights)
+    def trained(self) -> Network:
+        """The network with its current weights, in NumPy."""
+        return Network(self.architecture, {path: weight.numpy() for path, weight in self.named_weights().items()})
 
     def assign(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
         """Set the weights, by path."""

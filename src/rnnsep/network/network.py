@@ -55,6 +55,8 @@ class NetworkParams:
             raise ParamError("mask.local", "must be null with mel bands (input.mel)")
         if self.input.mel and self.mask.convolution:
             raise ParamError("mask.convolution", "must be 0 with mel bands (input.mel)")
+        if self.defects.lost_checkpoint and self.rnn.cell != "gru":
+            raise ParamError("defects.lost_checkpoint", "needs rnn.cell: gru, whose first weights it draws")
 
     @property
     def words(self) -> str:
