@@ -76,9 +76,9 @@ def our_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
 def museval_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
     import soundfile
 
-    from rnnsep.signal import without_ffmpeg
+    from tests.sound import museval as imported
 
-    museval, paths = without_ffmpeg.museval(), _paths(folder, kind)
+    museval, paths = imported(), _paths(folder, kind)
 
     def score() -> Any:
         references, estimates = ([soundfile.read(path)[0] for path in side] for side in next(paths))

@@ -25,7 +25,6 @@ from distributed.cli import dask_scheduler, dask_worker
 from dvc.cli import main as dvc
 from dvc.cli.parser import get_main_parser
 
-from benchmarks import quality
 from experiments.hel1 import __main__ as hel1
 from rnnsep import params
 from rnnsep.app import cli
@@ -51,7 +50,7 @@ ELSEWHERE = (  # needs more than a clone, or runs in the background
 )  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
-    ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.quality"], ["python", "-m", "benchmarks.scale"],
+    ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.scale"],
     ["python", "-m", "benchmarks.training_step"],
     ["pytest"], ["uv"], ["tensorboard"], ["docker"], ["pip"],
 ]  # fmt: skip
@@ -127,8 +126,6 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
         assert arguments[0] in ("build", "run")
     elif program == "tensorboard":
         assert arguments == ["--logdir", ".cache/train"]
-    elif arguments[:2] == ["-m", "benchmarks.quality"]:
-        quality.parser().parse_args(arguments[2:])
     elif arguments[:2] == ["-m", "experiments.hel1"]:
         hel1.parser().parse_args(arguments[2:])
     elif [program, *arguments][:2] == ["python", "stages/train.py"]:
@@ -177,7 +174,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     link_songs(place, root / "data/songs", root / "data/songs.txt")
     make_link(None, root / "data/start", root / "data/start.txt", "training.start: None")
     scores = root / "data/scores"
-    params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
+    params = EvaluationParams(window=1.0, hop=1.0, version="v4", split="test")
     score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", params)
     for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
         shutil.copytree(scores / "RNN", other)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rnnsep"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # parts of the package that only the pipeline uses
-PIPELINE_PARTS = {"layers", "learning", "report", "running/stage.py", "signal/without_ffmpeg.py"}
+PIPELINE_PARTS = {"layers", "learning", "report", "running/stage.py"}
 
 
 def python(code: str, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:

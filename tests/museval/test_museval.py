@@ -15,7 +15,7 @@ import soundfile
 
 from rnnsep import museval
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import song_scores
+from tests import sound
 
 RATE = 2000
 TAPS = 24
@@ -24,7 +24,7 @@ TARGETS = ["vocals", "accompaniment", "drums", "bass", "other"]
 
 @pytest.fixture(scope="module")
 def original():
-    return song_scores.museval()
+    return sound.museval()
 
 
 def signals(seed=0, nb_sources=2, nb_samples=3000, nb_channels=2):

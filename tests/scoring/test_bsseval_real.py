@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rnnsep.scoring import song_scores
 from rnnsep.scoring.bsseval.bss_eval import bss_eval
 from rnnsep.signal.decoding import decode
+from tests.sound import museval
 
 RATE = 44100
 TAPS = 128
@@ -30,7 +30,7 @@ def excerpt(shared_data, song, wordlength=None):
 def differences(references, estimates):
     """Largest difference to museval in SDR, ISR, SIR, SAR."""
     ours = bss_eval(references, estimates, RATE, RATE, nb_taps=TAPS)
-    theirs = song_scores.museval().metrics.bss_eval(references, estimates, window=RATE, hop=RATE, filters_len=TAPS)
+    theirs = museval().metrics.bss_eval(references, estimates, window=RATE, hop=RATE, filters_len=TAPS)
     assert not np.isnan(ours[:4]).any()
     return [np.abs(mine - their).max() for mine, their in zip(ours[:4], theirs, strict=False)]
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal import without_ffmpeg
 from rnnsep.tables import reading, statistics
+from tests.sound import museval
 from tests.tables.systems import NAN, SONG_METRICS, document, random_system, write
 
 
@@ -125,7 +125,7 @@ json_values = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_what_is_read_is_valid_by_musevals_schema(data, tmp_path_factory):
-    schema = json.loads((Path(without_ffmpeg.museval().__file__).parent / "musdb.schema.json").read_text())
+    schema = json.loads((Path(museval().__file__).parent / "musdb.schema.json").read_text())
     content = good()
     place, key = data.draw(
         st.sampled_from(

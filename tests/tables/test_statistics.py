@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from rnnsep.signal import without_ffmpeg
 from rnnsep.tables import reading, statistics
+from tests.sound import museval
 from tests.tables.systems import NAN, random_system, row, write
 
 patterns = st.lists(
@@ -46,8 +46,7 @@ def test_medians_for_any_pattern_of_nan(songs):
 
 
 def test_medians_are_musevals(three):
-    museval = without_ffmpeg.museval()
-    store = museval.MethodStore()
+    store = museval().MethodStore()
     for folder in three:
         store.add_eval_dir(folder)
     songs = statistics.song_medians(reading.read_systems(three))

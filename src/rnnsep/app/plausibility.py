@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from rnnsep.scoring.bsseval.frames import Signal
+from rnnsep.signal.streams import Audio
 
 NB_PARTS = 12  # of a song, evenly spaced, that are looked at
 LENGTH = 1 << 15  # samples of a part
@@ -18,7 +18,7 @@ NB_BANDS = 40  # between 0 Hz and half the rate
 CLIFF = 10**3.5  # by which the density falls within three bands where a codec or a filter ends
 
 
-def delay(reference: Signal, estimate: Signal) -> int:
+def delay(reference: Audio, estimate: Audio) -> int:
     """Samples by which the estimate is late (negative: early); 0 unless the error is 1 dB lower without the delay.
 
     The error is that after the best gain, over all channels, at the lag of highest correlation.
@@ -38,7 +38,7 @@ def delay(reference: Signal, estimate: Signal) -> int:
     return best - REACH if error > max(GAIN * error_without, SMALL) else 0
 
 
-def bandwidth(reference: Signal, rate: int) -> float | None:
+def bandwidth(reference: Audio, rate: int) -> float | None:
     """Hz above which a reference ends, if there is even less than the noise of rounding to 16 bits; else None."""
     window = np.hanning(LENGTH)
     power, nb = np.zeros(LENGTH // 2 + 1), 0
@@ -54,14 +54,14 @@ def bandwidth(reference: Signal, rate: int) -> float | None:
     return float((falls.argmax() + 2) / NB_BANDS * rate / 2)
 
 
-def _parts(signal: Signal) -> Iterator[tuple[int, NDArray[np.float64]]]:
+def _parts(signal: Audio) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Starts and samples of `NB_PARTS` parts, or of the whole signal if it is shorter."""
     last = max(signal.shape[0] - LENGTH, 0)
     for start in sorted({last * k // (NB_PARTS - 1) for k in range(NB_PARTS)}):
         yield start, _mono(signal, start, min(start + LENGTH, signal.shape[0]))
 
 
-def _mono(signal: Signal, start: int, stop: int) -> NDArray[np.float64]:
+def _mono(signal: Audio, start: int, stop: int) -> NDArray[np.float64]:
     """Samples (stop - start,): the first channel plus the rest, with zeros where there are none."""
     samples = np.zeros(stop - start)
     first = max(start, 0)

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from rnnsep.app import plausibility
 from rnnsep.app.layouts import ACCOMPANIMENT, INSTRUMENTS, STEM_FILE, STREAMS, SongFiles, named
 from rnnsep.running.errors import UserError
-from rnnsep.scoring.bsseval.frames import Signal
 from rnnsep.scoring.song_scores import TAPS, as_json, song_targets
 from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.signal.decoding import decode
-from rnnsep.signal.streams import Decoded, WithChannels, open_audio
+from rnnsep.signal.streams import Audio, Decoded, WithChannels, open_audio
 from rnnsep.signal.writing import audio_sink
 from rnnsep.tables import statistics
 
@@ -49,7 +48,7 @@ class Source(NamedTuple):
 class _Sum:
     """The sum of `parts` from sample `start` of each on, (nb_samples, nb_channels); zeros where a part has none."""
 
-    def __init__(self, parts: Sequence[Signal], shape: tuple[int, int], start: int = 0):
+    def __init__(self, parts: Sequence[Audio], shape: tuple[int, int], start: int = 0):
         self.parts, self.shape, self.start = parts, shape, start
 
     def __getitem__(self, part: slice, /) -> NDArray[np.float64]:
@@ -132,7 +131,7 @@ def score_sources(
     shape, rate = _shape(references.values()), next(iter(references.values())).rate
     own = {name: _fitted(one, shape, "another reference", messages) for name, one in references.items()}
 
-    def like(reference: Signal, estimate: Source) -> Signal:
+    def like(reference: Audio, estimate: Source) -> Audio:
         aligned = _aligned(reference, estimate, rate, options.align, messages)
         return _fitted(aligned, shape, "the reference", messages)
 
@@ -202,9 +201,9 @@ def _same_sources(
     return own, those
 
 
-def _fitted(one: Source, shape: tuple[int, int], other: str, messages: list[str]) -> Signal:
+def _fitted(one: Source, shape: tuple[int, int], other: str, messages: list[str]) -> Audio:
     """A source with the samples and channels `shape` of `other`, the references."""
-    audio: Signal = one.audio
+    audio: Audio = one.audio
     nb_samples, nb_channels = audio.shape
     if nb_channels != shape[1]:
         if nb_channels != 1:
@@ -218,7 +217,7 @@ def _fitted(one: Source, shape: tuple[int, int], other: str, messages: list[str]
     return audio
 
 
-def _aligned(reference: Signal, estimate: Source, rate: int, align: bool, messages: list[str]) -> Source:
+def _aligned(reference: Audio, estimate: Source, rate: int, align: bool, messages: list[str]) -> Source:
     """The estimate without a constant delay, if `align`; raises `UserError` for another rate."""
     if estimate.rate != rate:
         raise UserError(f"{estimate.title}: {estimate.rate} Hz, but the reference has {rate} Hz; resample it")
@@ -234,8 +233,8 @@ def _aligned(reference: Signal, estimate: Source, rate: int, align: bool, messag
 
 def _doubts(
     references: Mapping[str, Source],
-    own: Mapping[str, Signal],
-    those: Mapping[str, Signal],
+    own: Mapping[str, Audio],
+    those: Mapping[str, Audio],
     rate: int,
     params: EvaluationParams,
     messages: list[str],
@@ -261,7 +260,7 @@ def _doubts(
         )
 
 
-def _is_silent(audio: Signal) -> bool:
+def _is_silent(audio: Audio) -> bool:
     nb_samples = audio.shape[0]
     return not any(np.any(audio[start : min(start + BLOCK, nb_samples)]) for start in range(0, nb_samples, BLOCK))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
-from rnnsep.scoring.song_scores import evaluate_song
+from rnnsep.scoring.song_scores import as_json, song_targets
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import MIXTURE, Corpus, EvaluationParams, Song
 from rnnsep.signal.streams import Audio
@@ -43,8 +43,8 @@ def _score_song(corpus: Corpus, folder: Path, estimate: Estimate, params: Evalua
     with ExitStack() as stack:
         references = {source: stack.enter_context(corpus.stem(song, source)) for source in corpus.sources}
         mixture = stack.enter_context(corpus.stem(song, MIXTURE))
-        scores = evaluate_song(references, estimate(corpus, song, stack), song.rate, params, mixture)
-        files.write_text(path, scores)
+        scores = song_targets(references, estimate(corpus, song, stack), song.rate, params, mixture)
+        files.write_text(path, as_json(scores, params))
 
 
 def _estimates(folder: Path, corpus: Corpus, song: Song, stack: ExitStack) -> dict[str, Audio]:

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from rnnsep.scoring.bsseval.frames import Signal
+from rnnsep.signal.streams import Audio
 
 CHUNK = 1 << 16  # samples read at a time
 DOUBTFUL = 1e-8  # share of the energies that are subtracted; smaller differences are summed directly
 
 
-def song_ratios(reference: Signal, estimate: Signal) -> dict[str, float]:
+def song_ratios(reference: Audio, estimate: Audio) -> dict[str, float]:
     """{"uSDR", "SI-SDR"} of one source of a song in dB; higher is better.
 
     With the samples s of the reference and e of the estimate, and sums over all samples and channels:
@@ -27,7 +27,7 @@ def song_ratios(reference: Signal, estimate: Signal) -> dict[str, float]:
 
     .. [1] Y. Luo, J. Yu, "Music source separation with band-split RNN", IEEE/ACM Transactions on Audio, Speech, and
        Language Processing 31, 2023.
-    .. [2] Y. Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in Signal Processing 1, 2022.
+    .. [2] Y. Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in Audio Processing 1, 2022.
     .. [3] G. Fabbro et al., "The Sound Demixing Challenge 2023 - Music Demixing Track", Transactions of the
        International Society for Music Information Retrieval 7(1), 2024.
     .. [4] J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done?", ICASSP 2019.
@@ -43,7 +43,7 @@ def song_ratios(reference: Signal, estimate: Signal) -> dict[str, float]:
     return {"uSDR": _decibels(signal, error), "SI-SDR": _decibels(gain**2 * signal, orthogonal)}
 
 
-def _sums(reference: Signal, estimate: Signal, gain: float) -> tuple[float, float, float]:
+def _sums(reference: Audio, estimate: Audio, gain: float) -> tuple[float, float, float]:
     """Sums over samples and channels of s^2, d^2 and s d, with d = e - gain s."""
     signal = error = crossed = 0.0
     nb_samples = reference.shape[0]

@@ -1,36 +1,22 @@
-"""Scores of one song as JSON in museval's format. BSS Eval is computed by museval or a faster implementation."""
+"""Scores of one song as JSON in museval's format."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from math import inf
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.scoring import museval_format
-from rnnsep.scoring.bsseval.bss_eval import bss_eval, frame_spans
-from rnnsep.scoring.bsseval.frames import Signal, Signals
+from rnnsep.scoring.bsseval.bss_eval import bss_eval
 from rnnsep.scoring.ratios import song_ratios
 from rnnsep.signal.corpus import EvaluationParams
+from rnnsep.signal.streams import Audio
 
 TAPS = {"v4": 512, "v3": 512, "v2": 1}  # of the filters that a source may have passed through
 
-Pairs = Mapping[str, tuple[Signal, Signal]]  # references and estimates
-Scores = tuple[NDArray[Any], ...]
-
-
-def evaluate_song(
-    references: Mapping[str, Signal],
-    estimates: Mapping[str, Signal],
-    rate: int,
-    params: EvaluationParams,
-    mixture: Signal | None = None,
-) -> str:
-    """JSON of a song's scores (see `song_targets`)."""
-    return as_json(song_targets(references, estimates, rate, params, mixture), params)
+Pairs = Mapping[str, tuple[Audio, Audio]]  # references and estimates
 
 
 def as_json(targets: Sequence[dict[str, Any]], params: EvaluationParams) -> str:
@@ -40,18 +26,18 @@ def as_json(targets: Sequence[dict[str, Any]], params: EvaluationParams) -> str:
 
 
 def song_targets(
-    references: Mapping[str, Signal],
-    estimates: Mapping[str, Signal],
+    references: Mapping[str, Audio],
+    estimates: Mapping[str, Audio],
     rate: int,
     params: EvaluationParams,
-    mixture: Signal | None = None,
+    mixture: Audio,
     targets: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """The scores of each target in dB, as in the JSON.
 
     `references` and `estimates` map source names to signals (nb_samples, nb_channels), which are read in slices.
-    `rate` is in Hz. BSS Eval v3 and v2 need the `mixture`. Only the `targets` (default: all) are scored, in the order
-    of the references, but all references count. Raises `UserError` if the estimate of a target is missing.
+    `rate` is in Hz. BSS Eval v3 and v2 compare with the `mixture`. Only the `targets` (default: all) are scored, in the
+    order of the references, but all references count. Raises `UserError` if the estimate of a target is missing.
 
     Estimates are trimmed or zero-padded to the length of the references. All scores of a frame with a silent source are
     NaN, and so are all of a song with a source that is silent throughout, where museval raises.
@@ -79,23 +65,18 @@ def _frames(pairs: Pairs, rate: int, params: EvaluationParams) -> list[dict[str,
     window, hop = int(params.window * rate), int(params.hop * rate)
     if min(window, hop) < 1:
         raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
-    sdr, isr, sir, sar, *_ = ENGINES[params.engine](*zip(*pairs.values(), strict=True), window, hop)
-    return [
-        museval_format.target(
-            name, {"SDR": sdr[k], "SIR": sir[k], "ISR": isr[k], "SAR": sar[k]}, params.window, params.hop
-        )
-        for k, name in enumerate(pairs)
-    ]
+    found = bss_eval(*zip(*pairs.values(), strict=True), window, hop)
+    scores = [dict(zip(("SDR", "ISR", "SIR", "SAR"), one, strict=True)) for one in zip(*found[:4], strict=True)]
+    return [museval_format.target(*one, params.window, params.hop) for one in zip(pairs, scores, strict=True)]
 
 
-def _whole(pairs: Pairs, mixture: Signal | None, rate: int, params: EvaluationParams) -> list[dict[str, Any]]:
-    if mixture is None:
-        raise ValueError(f"BSS Eval {params.version} needs the mixture")
+def _whole(pairs: Pairs, mixture: Audio, rate: int, params: EvaluationParams) -> list[dict[str, Any]]:
     references, estimates = zip(*pairs.values(), strict=True)
-    whole = {"window": inf, "hop": inf, "nb_taps": TAPS[params.version], "framewise": True, "filtered": True}
-    score = partial(ENGINES[params.engine], references, **whole)
-    sdr, _, sir, sar, *_ = score(estimates)
-    before, *_ = score([mixture] * len(pairs))
+    score = partial(
+        bss_eval, references, window=inf, hop=inf, nb_taps=TAPS[params.version], framewise=True, filtered=True
+    )
+    sdr, _, sir, sar, _ = score(estimates)
+    before = score([mixture] * len(pairs)).sdr
     duration = round(references[0].shape[0] / rate, 6)
     rows = np.hstack([sdr, sir, sar, sdr - before]).tolist()
     scores = [_rounded(dict(zip(("SDR", "SIR", "SAR", "NSDR"), row, strict=True))) for row in rows]
@@ -108,40 +89,3 @@ def _whole(pairs: Pairs, mixture: Signal | None, rate: int, params: EvaluationPa
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
     """Scores with five decimals, as in museval; infinite scores become NaN."""
     return {metric: round(float(score), 5) if np.isfinite(score) else np.nan for metric, score in scores.items()}
-
-
-def _museval(
-    references: Sequence[Signal],
-    estimates: Sequence[Signal],
-    window: float,
-    hop: float,
-    nb_taps: int = 512,
-    framewise: bool = False,
-    filtered: bool = False,
-) -> Scores:
-    """Like `bss_eval`, by museval; NaN if a source is silent, where museval raises."""
-    signals = Signals(references, estimates)
-    audio = np.zeros((2 * signals.nb_sources, signals.nb_samples, signals.nb_channels))
-    for whole, signal in zip(audio, signals.signals, strict=True):
-        part = np.asarray(signal[: signals.nb_samples])
-        whole[: len(part)] = part.reshape(len(part), -1)
-    if not audio.sum(axis=2).any(axis=1).all():
-        nb_frames = len(frame_spans(signals.nb_samples, window, hop))
-        return tuple(np.full((4, signals.nb_sources, nb_frames), np.nan))
-    scores: Scores = museval().metrics.bss_eval(*np.split(audio, 2), window, hop, False, nb_taps, framewise, filtered)
-    return scores
-
-
-ENGINES: dict[str, Callable[..., Scores]] = {"fast": bss_eval, "museval": _museval}
-
-
-def museval() -> ModuleType:
-    """museval, which finds `np.linalg.linalg.LinAlgError`, a name that NumPy 2.3 removed; NumPy stays as it is."""
-    from rnnsep.signal import without_ffmpeg
-
-    module = without_ffmpeg.museval()
-    numpy, linalg = ModuleType("numpy"), ModuleType("linalg")
-    vars(numpy).update(__getattr__=partial(getattr, np), linalg=linalg)
-    vars(linalg).update(__getattr__=partial(getattr, np.linalg), linalg=np.linalg)
-    module.metrics.np = numpy
-    return module

@@ -19,7 +19,6 @@ MIXTURE = "mixture"
 class EvaluationParams:
     """Section `evaluation` of params.yaml; some stages read a `part` of it."""
 
-    engine: Literal["fast", "museval"]
     window: Annotated[float, Range(0.01)]  # seconds
     hop: Annotated[float, Range(0.01)]  # seconds
     version: Literal["v4", "v3", "v2"]

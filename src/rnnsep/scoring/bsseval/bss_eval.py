@@ -19,7 +19,6 @@ from rnnsep.scoring.bsseval.frames import (
     Blocks,
     Energies,
     Frames,
-    Signal,
     Signals,
     Span,
     Term,
@@ -27,6 +26,7 @@ from rnnsep.scoring.bsseval.frames import (
     measure,
 )
 from rnnsep.scoring.bsseval.toeplitz import projection_filters
+from rnnsep.signal.streams import Audio
 
 Pair = tuple[int, int]  # a reference and an estimate
 
@@ -48,8 +48,8 @@ class Scores(NamedTuple):
 
 
 def bss_eval(
-    references: Sequence[Signal],
-    estimates: Sequence[Signal],
+    references: Sequence[Audio],
+    estimates: Sequence[Audio],
     window: float,
     hop: float,
     *,

@@ -6,30 +6,20 @@ So each frame is transformed once, in short blocks, and every energy is a scalar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from scipy import fft
 
+from rnnsep.signal.streams import Audio
+
 Array = NDArray[np.float64]
 Span = tuple[int, int]
 
 CHUNK = 32  # blocks transformed at a time
-READ = 1 << 16  # samples compared at a time
-GAIN_STEPS = 1 << 20  # of a gain of 1
 DOUBTFUL = 1e-8  # relative to the terms of an energy; smaller energies are recomputed from the samples
-
-
-class Signal(Protocol):
-    """Audio (nb_samples, nb_channels) or (nb_samples,), read in slices: an array, a memory map, an open file."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, part: slice, /) -> Any: ...
 
 
 class Signals:
@@ -43,7 +33,7 @@ class Signals:
     sources or channels, or lengths of references, differ, and for signals with more channels than samples.
     """
 
-    def __init__(self, references: Sequence[Signal], estimates: Sequence[Signal]):
+    def __init__(self, references: Sequence[Audio], estimates: Sequence[Audio]):
         if len(references) != len(estimates) or len(references) == 0:
             raise ValueError(f"{len(references)} references and {len(estimates)} estimates: numbers must be equal")
         self.signals = [*references, *estimates]
@@ -228,44 +218,10 @@ class Energies:
                 result[:, q] += own
                 summed[:, q] += own
         doubtful = (result < DOUBTFUL * summed) & ~self.signals.silent(frames.energies)[:, None]
-        sums = np.zeros_like(doubtful)
         for t in np.flatnonzero(doubtful.any(axis=1)):
-            span, numbers = frames.spans[t], np.flatnonzero(doubtful[t])
-            sums[t, numbers] = _are_sums(self.signals, span, [self.terms[q] for q in numbers])
-            rest = np.flatnonzero(doubtful[t] & ~sums[t])
-            if rest.size:
-                result[t, rest] = _filtered(self.signals, span, [self.terms[q] for q in rest], self.blocks)
-        if sums.any():
-            result[sums] = self._differences(frames)[sums]
+            terms = [self.terms[q] for q in np.flatnonzero(doubtful[t])]
+            result[t, doubtful[t]] = _filtered(self.signals, frames.spans[t], terms, self.blocks)
         return result
-
-    @cached_property
-    def _differences(self) -> "Energies":
-        """The energies that remain of all terms where the estimate is the sum of references that `_are_sums` finds."""
-        filters = [term.filters.copy() for term in self.terms]
-        for rest, term in zip(filters, self.terms, strict=True):
-            rest[0] -= _gains(term)
-        return Energies(self.signals, [Term(rest) for rest in filters], self.blocks)
-
-
-def _gains(term: Term) -> Array:
-    """The gains (nb_columns, nb_channels) that filters have if they do not filter, free of rounding."""
-    gains: Array = np.round(term.filters[0] * GAIN_STEPS) / GAIN_STEPS
-    return gains
-
-
-def _are_sums(signals: Signals, span: Span, terms: list[Term]) -> NDArray[np.bool_]:
-    """Whether each term's estimate is exactly the sum of references times its gains, as the mixture is."""
-    result = np.array([term.estimate is not None for term in terms])
-    for start in range(span[0], span[1], READ):
-        if not result.any():
-            break
-        samples = signals.read(start, stop := min(start + READ, span[1]), stop - start)
-        for q, term in enumerate(terms):
-            if result[q] and term.estimate is not None:
-                image = _gains(term).T @ samples[: signals.nb_columns]
-                result[q] = np.array_equal(image, samples[signals.image(term.estimate)])
-    return result
 
 
 def _filtered(signals: Signals, span: Span, terms: list[Term], blocks: Blocks) -> Array:
