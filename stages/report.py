@@ -6,15 +6,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import rnnsep.running.stage as stage
-from rnnsep.params import part
 from rnnsep.report.page import write_page
 from rnnsep.report.wording import SeparationShown
 from rnnsep.signal.corpus import EvaluationParams
 
-Shown = part(EvaluationParams, "window", "hop", "version", "split")
 
-
-def main(separation: SeparationShown, evaluation: Shown, *paths: Path) -> None:  # type: ignore[valid-type]
+def main(separation: SeparationShown, evaluation: EvaluationParams, *paths: Path) -> None:
     corpus, estimates, tables, models, page = paths
     write_page(page, corpus, estimates, tables, models, separation, evaluation)
     print(f"page: reports/{page.name}")

@@ -139,7 +139,7 @@ def score_sources(
     _doubts(references, own, those, rate, params, messages)
     backing = next((name for name in ACCOMPANIMENT if name in own), None)
     audio = {name: one for name, one in own.items() if name != backing or len(own) < 3}
-    mixture = None if params.version == "v4" else _Sum(list(audio.values()), shape)
+    mixture = _Sum(list(audio.values()), shape)
     targets = [name for name in audio if not options.targets or any(named(name, one) for one in options.targets)]
     if len(audio) < len(own) and not options.accompaniment:
         messages.append(f"{backing} overlaps with other references; not scored (see --accompaniment)")

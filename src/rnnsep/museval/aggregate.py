@@ -41,7 +41,8 @@ class TrackStore:
 
     def add_target(self, target_name: str, values: Mapping[str, Sequence[float]]) -> None:
         """Add a target. `values` maps SDR, SIR, SAR and ISR to one score in dB per frame."""
-        self.scores["targets"].append(museval_format.target(target_name, values, self.win, self.hop))
+        frames = museval_format.frames(values, self.win, self.hop)
+        self.scores["targets"].append({"name": target_name, "frames": frames})
 
     @property
     def json(self) -> str:

@@ -12,9 +12,9 @@ STORED = ("SDR", "SIR", "SAR", "ISR")  # the metrics in the order of the JSON
 STEP = Decimal("0.00001")
 
 
-def target(name: str, scores: Mapping[str, Sequence[float]], window: float, hop: float) -> dict[str, Any]:
-    """A target of the JSON; `scores` maps `STORED` to one score in dB per frame, `window` and `hop` are in s."""
-    frames = [
+def frames(scores: Mapping[str, Sequence[float]], window: float, hop: float) -> list[dict[str, Any]]:
+    """The frames of a target; `scores` maps `STORED` to one score in dB per frame, `window` and `hop` are in s."""
+    return [
         {
             "time": index * hop,
             "duration": window,
@@ -22,7 +22,6 @@ def target(name: str, scores: Mapping[str, Sequence[float]], window: float, hop:
         }
         for index in range(len(scores["SDR"]))
     ]
-    return {"name": name, "frames": frames}
 
 
 def text(content: Any) -> str:

@@ -16,8 +16,6 @@ from rnnsep.signal.streams import Audio
 
 TAPS = {"v4": 512, "v3": 512, "v2": 1}  # of the filters that a source may have passed through
 
-Pairs = Mapping[str, tuple[Audio, Audio]]  # references and estimates
-
 
 def as_json(targets: Sequence[dict[str, Any]], params: EvaluationParams) -> str:
     """JSON of the scores of `song_targets`; museval's, for version 4."""
@@ -53,37 +51,36 @@ def song_targets(
         if name not in estimates:
             raise UserError(f"no estimate of {name}; found {', '.join(estimates) or 'none'}")
     # what is not a target need not have been estimated; its estimate has no effect but where it is silent
-    pairs = {name: (own, estimates.get(name, own)) for name, own in references.items()}
-    entries = _frames(pairs, rate, params) if params.version == "v4" else _whole(pairs, mixture, rate, params)
-    found = [entry for entry in entries if entry["name"] in chosen]
-    for entry in found:
-        entry["metrics"] = _rounded(song_ratios(references[entry["name"]], estimates[entry["name"]]))
-    return found
+    sides = list(references.values()), [estimates.get(name, own) for name, own in references.items()]
+    frames = _frames(*sides, rate, params) if params.version == "v4" else _whole(*sides, mixture, rate, params)
+    return [
+        {"name": name, "frames": own, "metrics": _rounded(song_ratios(references[name], estimates[name]))}
+        for name, own in zip(references, frames, strict=True)
+        if name in chosen
+    ]
 
 
-def _frames(pairs: Pairs, rate: int, params: EvaluationParams) -> list[dict[str, Any]]:
+def _frames(
+    references: Sequence[Audio], estimates: Sequence[Audio], rate: int, params: EvaluationParams
+) -> list[list[dict[str, Any]]]:
     window, hop = int(params.window * rate), int(params.hop * rate)
     if min(window, hop) < 1:
         raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
-    found = bss_eval(*zip(*pairs.values(), strict=True), window, hop)
-    scores = [dict(zip(("SDR", "ISR", "SIR", "SAR"), one, strict=True)) for one in zip(*found[:4], strict=True)]
-    return [museval_format.target(*one, params.window, params.hop) for one in zip(pairs, scores, strict=True)]
+    found = zip(*bss_eval(references, estimates, window, hop)[:4], strict=True)
+    scores = [dict(zip(("SDR", "ISR", "SIR", "SAR"), one, strict=True)) for one in found]
+    return [museval_format.frames(one, params.window, params.hop) for one in scores]
 
 
-def _whole(pairs: Pairs, mixture: Audio, rate: int, params: EvaluationParams) -> list[dict[str, Any]]:
-    references, estimates = zip(*pairs.values(), strict=True)
-    score = partial(
-        bss_eval, references, window=inf, hop=inf, nb_taps=TAPS[params.version], framewise=True, filtered=True
-    )
-    sdr, _, sir, sar, _ = score(estimates)
-    before = score([mixture] * len(pairs)).sdr
+def _whole(
+    references: Sequence[Audio], estimates: Sequence[Audio], mixture: Audio, rate: int, params: EvaluationParams
+) -> list[list[dict[str, Any]]]:
+    score = partial(bss_eval, nb_taps=TAPS[params.version], framewise=True, filtered=True)
+    sdr, _, sir, sar, _ = score(references, estimates, inf, inf)
+    before = score(references, [mixture] * len(references), inf, inf).sdr
     duration = round(references[0].shape[0] / rate, 6)
     rows = np.hstack([sdr, sir, sar, sdr - before]).tolist()
     scores = [_rounded(dict(zip(("SDR", "SIR", "SAR", "NSDR"), row, strict=True))) for row in rows]
-    return [
-        {"name": name, "frames": [{"time": 0.0, "duration": duration, "metrics": metrics}]}
-        for name, metrics in zip(pairs, scores, strict=True)
-    ]
+    return [[{"time": 0.0, "duration": duration, "metrics": metrics}] for metrics in scores]
 
 
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
