@@ -19,7 +19,7 @@ import soundfile
 from numpy.typing import ArrayLike
 
 from rnnsep.app.layouts import INSTRUMENTS, SUBSETS, SongFiles, find_songs, named, pair, plainly
-from rnnsep.app.sources import OTHER, Options, Source, merged, open_song, score_sources
+from rnnsep.app.sources import OTHER, Options, SongScorer, Source
 from rnnsep.corpora.musdb18 import VALIDATION
 from rnnsep.params import parse
 from rnnsep.running import files
@@ -100,19 +100,16 @@ def evaluate(
     ValueError
         For arrays that do not match.
     """
-    params = evaluation_params(window, hop, version)
-    messages: list[str] = []
+    scorer = SongScorer(evaluation_params(window, hop, version), Options(align=align))
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        sides = [
-            _opened(given, rate, scratch / str(k), stack, messages) for k, given in enumerate((references, estimates))
-        ]
+        sides = [_opened(scorer, side, rate, scratch / str(k), stack) for k, side in enumerate((references, estimates))]
         rates = {one.rate for side in sides for one in side.values() if one.rate} | ({rate} if rate else set())
         if len(rates) != 1:
             raise UserError(f"rates differ or are unknown ({', '.join(map(str, rates)) or 'none'}); give one rate")
         own, those = ({name: one._replace(rate=max(rates)) for name, one in side.items()} for side in sides)
-        text = score_sources(own, those, params, Options(align=align), messages)
-    for message in merged(messages):
+        text = scorer.score(own, those)
+    for message in scorer.lines:
         warnings.warn(message, stacklevel=2)
     frames = reading.long_form({"song": reading.parse_song(text, Path("scores"))}, "estimates")
     return Evaluation(frames.drop(columns="duration"), statistics.song_medians(frames), text)
@@ -139,8 +136,10 @@ def evaluate_folders(
         if len(truth) == len(estimated) == 1 and (truth[0].place, estimated[0].place) == (references, estimates):
             pairs, extra = [estimated], []  # two songs, of any names
         shared = Counter(id(one) for found in pairs for one in found)
-        twice = [any(shared[id(one)] > 1 for one in found) for found in pairs]
-        jobs = [_Job(*each, scores) for each in zip(truth, pairs, twice, strict=True)]
+        jobs = [
+            _Job(song, found, any(shared[id(one)] > 1 for one in found), scores)
+            for song, found in zip(truth, pairs, strict=True)
+        ]
         jobs = _selected(jobs, options, references)
         _check_options(scores, params, options)
         files.remove_partial(scores)
@@ -250,9 +249,15 @@ def _attempt(params: EvaluationParams, options: Options, job: _Job) -> Outcome:
             return Outcome(name, "failed", (f"{path}: is not by rnnsep evaluate; give another --output",))
         if kept and kept["from"] == made_from and path.exists() and kept["scores"] == files.file_digest(path):
             return Outcome(name, "kept", tuple(kept["warnings"]), path)
-        messages = _repeated(estimate, made_from[1])
-        text = _score(job.song, estimate, params, options, path.parent, messages)
-        lines = [f"{name}: {message}" for message in merged(messages)]
+        scorer = SongScorer(params, options, _repeated(estimate, made_from[1]))
+        if plainly(estimate.name) != plainly(name):
+            scorer.messages.append(f"scored with the estimates of {estimate.place}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=files.PARTIAL, dir=path.parent)))
+            references = scorer.open(job.song, scratch, stack)
+            text = scorer.score(references, scorer.open(estimate, scratch / "estimates", stack))
+        lines = [f"{name}: {message}" for message in scorer.lines]
         digest = hashlib.sha256(text.encode()).hexdigest()
         files.write_json(record, {"from": made_from, "scores": digest, "warnings": lines})
         files.write_text(path, text)
@@ -291,22 +296,8 @@ def _repeated(song: SongFiles, digests: Mapping[str, Sequence[str]]) -> list[str
     return [f"the estimates of {', '.join(same)} are the same"] if same and len(same) < len(sources) else []
 
 
-def _score(
-    song: SongFiles, estimate: SongFiles, params: EvaluationParams, options: Options, folder: Path, messages: list[str]
-) -> str:
-    """JSON of a song's scores. `folder` is for scratch files; one line on each doubt is added to `messages`."""
-    if plainly(estimate.name) != plainly(song.name):
-        messages.append(f"scored with the estimates of {estimate.place}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=files.PARTIAL, dir=folder)))
-        references = open_song(song, scratch, stack, messages)
-        estimates = open_song(estimate, scratch / "estimates", stack, messages)
-        return score_sources(references, estimates, params, options, messages)
-
-
 def _opened(
-    given: Mapping[str, ArrayLike] | Path | str, rate: int | None, scratch: Path, stack: ExitStack, messages: list[str]
+    scorer: SongScorer, given: Mapping[str, ArrayLike] | Path | str, rate: int | None, scratch: Path, stack: ExitStack
 ) -> dict[str, Source]:
     if isinstance(given, Mapping):
         arrays = {name: np.asarray(audio) for name, audio in given.items()}
@@ -319,4 +310,4 @@ def _opened(
     songs = find_songs(Path(given))
     if len(songs) != 1:
         raise UserError(f"{given}: holds {len(songs)} songs; give the folder of one, with a file per source")
-    return open_song(songs[0], scratch, stack, messages)
+    return scorer.open(songs[0], scratch, stack)

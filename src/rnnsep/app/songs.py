@@ -27,8 +27,8 @@ from rnnsep.running.progress import Progress
 from rnnsep.running.workers import parallel_map
 from rnnsep.separation import filters
 from rnnsep.separation.blocks import Separator, separate
-from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.streams import Decoded, open_audio
+from rnnsep.signal.audio import Stream
+from rnnsep.signal.streams import open_audio
 from rnnsep.signal.writing import BITS, audio_sink, steps
 
 RESIDUAL = "residual"
@@ -113,7 +113,7 @@ def _separate_file(models: Path, digest: str, options: Options, song: Outcome) -
         if options.format == "flac" and mixture.shape[1] > 8:
             raise UserError(f"{path}: FLAC holds at most 8 channels, not {mixture.shape[1]}; use --format wav")
         peaks = _write(model, mixture, sources, targets, mark, options)
-        warnings = [mixture.warning] if isinstance(mixture, Decoded) and mixture.warning else []
+        warnings = [mixture.warning] if mixture.warning else []
     clipped = [f"{name} ({20 * np.log10(peak):+.1f} dB)" for name, peak in peaks.items() if peak > 1]
     if clipped and options.subtype != "FLOAT":
         warnings.append(f"{path}: above full scale and clipped: {', '.join(clipped)}; use --subtype FLOAT")
@@ -122,7 +122,7 @@ def _separate_file(models: Path, digest: str, options: Options, song: Outcome) -
 
 def _write(
     model: Separator,
-    mixture: AudioFile | Decoded,
+    mixture: Stream,
     sources: list[str],
     targets: list[Path],
     mark: str,
@@ -181,6 +181,6 @@ def with_residual(mixture: NDArray[np.int32], estimates: NDArray[np.int32], bits
     return np.concatenate([parts, residual[None]]).astype(np.int32)
 
 
-def _seconds(mixture: AudioFile | Decoded) -> Progress:
+def _seconds(mixture: Stream) -> Progress:
     """Progress over the seconds of a song, for a terminal."""
     return Progress(mixture.path.name, mixture.shape[0] // mixture.rate, lines=False)

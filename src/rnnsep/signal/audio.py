@@ -5,8 +5,9 @@ Audio is float32 (nb_samples, nb_channels), in [-1, 1) unless a file exceeds ful
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import soundfile
@@ -29,7 +30,46 @@ class TruncatedError(UserError):
     """A file is shorter than its header says."""
 
 
-class AudioFile:
+class Stream:
+    """Audio of a file, which is read in slices `stream[start:stop]` (nb, nb_channels) of step 1.
+
+    `rate` is in Hz, `subtype` the format of the samples, such as PCM_16, PCM_24 or FLOAT, `warning` one line about
+    damage, empty if there is none.
+    """
+
+    path: Path
+    rate: int
+    shape: tuple[int, int]
+    subtype: str
+    warning: str = ""
+
+    @property
+    def nb_samples(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nb_channels(self) -> int:
+        return self.shape[1]
+
+    def __getitem__(self, part: slice, /) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """The whole stream in blocks (nb, nb_channels)."""
+        for start in range(0, self.nb_samples, BLOCK):
+            yield self[start : start + BLOCK]
+
+    def close(self) -> None:
+        """Close the file, which opens again for the next slice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AudioFile(Stream):
     """A WAV or FLAC file that reads like an array of shape (nb_samples, nb_channels).
 
     `audio[start:stop]` and `np.asarray(audio)` are float32, or `dtype`. The file is opened when first needed, so that
@@ -39,41 +79,27 @@ class AudioFile:
 
     def __init__(self, path: Path, dtype: Literal["float32", "float64"] = "float32"):
         self.path, self.dtype = Path(path), dtype
-        self._opened: soundfile.SoundFile | None = None
 
-    @property
+    @cached_property
     def _file(self) -> soundfile.SoundFile:
-        if self._opened is None:
-            self._opened = _open(self.path)
-        return self._opened
+        return _open(self.path)
 
     @property
-    def rate(self) -> int:
-        """Sampling rate in Hz."""
+    def rate(self) -> int:  # type: ignore[override]
         return int(self._file.samplerate)
 
     @property
-    def nb_samples(self) -> int:
-        return int(self._file.frames)
+    def shape(self) -> tuple[int, int]:  # type: ignore[override]
+        return int(self._file.frames), int(self._file.channels)
 
     @property
-    def nb_channels(self) -> int:
-        return int(self._file.channels)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.nb_samples, self.nb_channels
-
-    @property
-    def subtype(self) -> str:
-        """The sample format, such as PCM_16, PCM_24 or FLOAT."""
+    def subtype(self) -> str:  # type: ignore[override]
         return str(self._file.subtype)
 
     def __len__(self) -> int:
         return self.nb_samples
 
-    def __getitem__(self, part: slice) -> NDArray[Any]:
-        """Samples `part`, of step 1, as `dtype` (nb, nb_channels)."""
+    def __getitem__(self, part: slice, /) -> NDArray[Any]:
         start, stop, step = part.indices(self.nb_samples)
         if step != 1:
             raise ValueError("audio is read forwards, with step 1")
@@ -100,25 +126,13 @@ class AudioFile:
         block *= FULL_SCALE  # the same samples as from libsndfile, whose conversion takes four times as long
         return block
 
-    def blocks(self, nb_samples: int = BLOCK) -> Iterator[NDArray[Any]]:
-        """The whole file in blocks (nb, nb_channels) of at most `nb_samples`."""
-        for start in range(0, self.nb_samples, nb_samples):
-            yield self[start : start + nb_samples]
-
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         audio = self[:]
         return audio if dtype is None else audio.astype(dtype, copy=False)
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def __enter__(self) -> "AudioFile":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        if "_file" in vars(self):
+            vars(self).pop("_file").close()
 
     def __reduce__(self) -> tuple[type, tuple[Path, str]]:
         return type(self), (self.path, self.dtype)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.audio import AGAIN, INTEGERS, AudioFile, TruncatedError
+from rnnsep.signal.audio import AGAIN, INTEGERS, AudioFile, Stream, TruncatedError
 from rnnsep.signal.ogg import is_single
 from rnnsep.signal.wav import has_parts
 
@@ -79,7 +79,7 @@ class Scaled:
         return np.asarray(self.gain * self.audio[key])
 
 
-class Decoded:
+class Decoded(Stream):
     """
     The first audio stream of any container, (nb_samples, nb_channels), for slices that move forwards.
 
@@ -107,17 +107,8 @@ class Decoded:
             raise UserError(f"{path}: empty: holds no samples")
         return cls(path, rate, (nb_samples, nb_channels), "; ".join(warnings))
 
-    @property
-    def nb_samples(self) -> int:
-        return self.shape[0]
-
-    @property
-    def nb_channels(self) -> int:
-        return self.shape[1]
-
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """The whole stream in blocks (nb, nb_channels)."""
-        return _forwards(self.path, _silent)[1]
+        return _forwards(self.path, lambda _: None)[1]
 
     def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
         """Samples `part` as float32 (nb, nb_channels)."""
@@ -141,17 +132,11 @@ class Decoded:
     def close(self) -> None:
         self._blocks, self._held, self._begin = None, self._held[:0], 0
 
-    def __enter__(self) -> "Decoded":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __copy__(self) -> "Decoded":
         return Decoded(self.path, self.rate, self.shape, self.warning)
 
 
-def open_audio(path: Path) -> AudioFile | Decoded:
+def open_audio(path: Path) -> Stream:
     """
     The audio of any file as a stream.
 
@@ -195,7 +180,3 @@ def _forwards(path: Path, report: Callable[[str], object]) -> tuple[int, Iterato
     from rnnsep.signal.decoding import decode  # its import takes 0.1 s, and most files need no decoder
 
     return decode(path, report=report)
-
-
-def _silent(_: str) -> None:
-    """Drop a warning that has been given before."""

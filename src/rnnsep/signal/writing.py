@@ -67,8 +67,10 @@ def audio_sink(
             _remove_date(temporary)
 
 
-def write_wav(path: Path, blocks: Iterable[NDArray[Any]], rate: int, subtype: str = "PCM_16") -> None:
-    """Write `blocks` (nb, nb_channels) of int16 or floats to a WAV file atomically (see `AudioSink.write`).
+def write_wav(
+    path: Path, blocks: Iterable[NDArray[Any]], rate: int, subtype: str = "PCM_16", nb_samples: int = 0
+) -> None:
+    """Write `blocks` (nb, nb_channels) of int16 or floats to a WAV file atomically (see `audio_sink`).
 
     What `AudioFile` reads from a file of the same `subtype` is written unchanged. Raises ValueError for NaN, infinity
     or no block at all, and `UserError` if the file cannot be written.
@@ -78,7 +80,7 @@ def write_wav(path: Path, blocks: Iterable[NDArray[Any]], rate: int, subtype: st
     if first is None:
         raise ValueError(f"{path}: no audio to write")
     try:
-        with audio_sink(path, rate, first.shape[1], subtype) as sink:
+        with audio_sink(path, rate, first.shape[1], subtype, nb_samples=nb_samples) as sink:
             sink.write(first)
             for block in iterator:
                 sink.write(block)
