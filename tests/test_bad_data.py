@@ -27,7 +27,7 @@ from rnnsep.scoring.baselines import mixture_share
 from rnnsep.scoring.evaluation import score_corpus
 from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.signal.stft import StftParams
-from rnnsep.tables.outputs import TablesParams, aggregate
+from rnnsep.tables.outputs import aggregate
 from tests.corpora.test_collect import made
 from tests.sound import encode, tone
 
@@ -51,7 +51,7 @@ def through(folder: Path, root: Path) -> dict[str, Any]:
     for system in ("RNN", "MIX"):
         score_corpus(root / "corpus", root / system, mixture_share, SCORES, system)
     systems = [root / "RNN", root / "MIX"]
-    aggregate(systems, root / "tables", root / "metrics.json", TablesParams(shared_array=False))
+    aggregate(systems, root / "tables", root / "metrics.json")
     content = json.loads((root / "metrics.json").read_text())
     assert isinstance(content, dict)
     return content

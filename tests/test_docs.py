@@ -2,8 +2,7 @@
 
 Commands are the lines of fenced `sh` blocks, one command each, without pipes; Python code is in `python` blocks. They
 run in a copy of the repository in which a run has left everything that they may ask for. What takes long (`LONG`) is
-not run but checked: arguments, parameters and their values, stages, extras. Where RNNSEP_DOCS is set, all of them run
-in a fresh clone, too.
+not run but checked: arguments, parameters and their values, stages, extras.
 """
 
 import itertools
@@ -36,18 +35,13 @@ from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.writing import write_wav
-from rnnsep.tables.outputs import TablesParams, aggregate
-from tests import repository
+from rnnsep.tables.outputs import aggregate
 from tests.networks import SMALL, random_network
 from tests.test_pipeline import sections_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
-ELSEWHERE = (  # needs more than a clone, or runs in the background
-    "musdb18", "/path/to/", "--extra", "uv sync", "uv run pytest", "10.0.0.", "bucket", "--queue", "queue start",
-    "--run", "tensorboard", "seed-", "docker", "--group", "pip install",
-)  # fmt: skip
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
     ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.scale"],
@@ -68,18 +62,12 @@ def commands(page: Path) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def without_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Variables that a command sets, and what is left of it."""
+def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
+    """Variables that a command sets, extras and groups that it asks for, and what is left of it."""
     variables = {}
     while re.fullmatch(r"[A-Z_]+=.*", words[0]):
         name, value = words[0].split("=", 1)
         variables[name], words = value, words[1:]
-    return variables, words
-
-
-def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
-    """Variables that a command sets, extras and groups that it asks for, and what is left of it."""
-    variables, words = without_variables(words)
     extras = [words[at + 1] for at, word in enumerate(words) if word in ("--extra", "--group")]
     if words[:2] == ["uv", "run"]:
         words = words[2:]
@@ -179,7 +167,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
         shutil.copytree(scores / "RNN", other)
     systems = [scores / name for name in ("RNN", "MIX", "IRM1")]
-    aggregate(systems, root / "reports/tables", root / "reports/metrics.json", TablesParams(shared_array=False))
+    aggregate(systems, root / "reports/tables", root / "reports/metrics.json")
     (root / "reports/index.html").write_text("the page")
 
     params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
@@ -246,40 +234,6 @@ def test_quick_commands_run_in_order(
         exec(compile(code, page.name, "exec"), {"__name__": "__main__"})  # noqa: S102  # our own
 
 
-@pytest.mark.skipif("RNNSEP_DOCS" not in os.environ, reason="takes half an hour; runs where RNNSEP_DOCS is set")
-def test_all_commands_run_in_a_fresh_clone(tmp_path: Path) -> None:
-    """As they are written, but for smaller parameters in params.yaml and for what lies `ELSEWHERE`."""
-    root, own = tmp_path / "rnnsep", tmp_path / "own"
-    run(tmp_path, ["git", "clone", "--quiet", str(ROOT), str(root)])
-    document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    small = yaml.safe_dump(repository.merge(document, repository.SMALL), sort_keys=False)
-    (root / "params.yaml").write_text(small, encoding="utf-8")
-    for key, value in (("user.name", "Nobody"), ("user.email", "nobody@example.com")):
-        run(root, ["git", "config", key, value])
-    run(root, ["git", "commit", "--quiet", "--all", "--message=small"])
-    write_songs(root)
-    for page in PAGES:  # README.md comes first, and trains
-        for words in commands(page):
-            line = " ".join(words)
-            if any(part in line for part in ELSEWHERE):
-                print(f"{page.name}: not run: {line}")
-                continue
-            print(f"{page.name}: {line}", flush=True)
-            variables, plain = without_variables(words)
-            run(root, [re.sub(r"/my/\w+", str(own), word) for word in plain], **variables)
-            if not own.exists():  # after the first run
-                run(root, ["git", "commit", "--quiet", "--all", "--message=a run"])
-                shutil.copytree(root / "data/corpus", own, ignore=shutil.ignore_patterns("corpus.json"))
-                shutil.copytree(root / "data/estimates", root / "other/estimates")
-                shutil.copytree(root / "data/scores/RNN", root / "other/scores/UMX")
-        for code in blocks(page, "python"):
-            run(root, ["uv", "run", "python", "-c", code])
-        run(root, ["git", "checkout", "--quiet", "."])
-        run(root, ["dvc", "checkout", "--quiet"])
-        for folder in ("separated", "voice", "studio", "karaoke"):  # another page's model may be another
-            shutil.rmtree(root / folder, ignore_errors=True)
-
-
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
@@ -294,25 +248,6 @@ def anchors(text: str) -> list[str]:
     """What GitHub calls the headings of a page: lower case, hyphens for spaces, no other punctuation."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
-
-
-@pytest.mark.parametrize("name", ["results.md", "network.md", "hel1.md"])
-def test_every_table_of_results_follows_a_command(name: str) -> None:
-    """In each section of level two or three, the first table comes after a block of commands."""
-    command, text = "```sh\nuv run dvc repro\n```\n", (ROOT / "docs" / name).read_text(encoding="utf-8")
-    assert unexplained_tables(text) == []
-    assert unexplained_tables(f"## A\n\n{command}\n| a |\n\n## B\n\ntext\n\n| b |\n\n{command}") == ["B"]
-    assert "sketch" not in text, "numbers need a command in this repository"
-
-
-def unexplained_tables(text: str) -> list[str]:
-    """Headings of the sections in which a table comes before any block of commands."""
-    found = []
-    for section in re.split(r"^##+ ", text, flags=re.MULTILINE)[1:]:
-        table = re.search(r"^\|", section, re.MULTILINE)
-        if table and "```sh\n" not in section[: table.start()]:
-            found.append(section.splitlines()[0])
-    return found
 
 
 EXTEND = ROOT / "docs" / "extend.md"

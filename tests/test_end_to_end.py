@@ -100,7 +100,7 @@ def test_a_change_of_the_network_trains_and_two_workers_give_the_bytes_of_one(re
 
 
 SPOILT = "raise RuntimeError('the code of the workspace')\n"
-CHANGE = ("-S", "tables.shared_array=true")
+CHANGE = ("-S", "evaluation.hop=0.9")
 
 
 @pytest.fixture

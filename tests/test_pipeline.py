@@ -83,7 +83,7 @@ def test_declared_code_is_what_the_stage_imports(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_declared_params_are_what_the_stage_reads(name: str) -> None:
-    entries, cls = STAGES[name]["params"], sections_of(name)
+    entries, cls = STAGES[name].get("params", []), sections_of(name)
     params.check_declared(cls, entries, PARAMS)
     read = set(params.leaf_keys(cls))
     for section, values in PARAMS.items():
@@ -91,7 +91,7 @@ def test_declared_params_are_what_the_stage_reads(name: str) -> None:
 
 
 def test_every_parameter_is_read_by_a_stage() -> None:
-    entries = {entry for stage in STAGES.values() for entry in stage["params"]}
+    entries = {entry for stage in STAGES.values() for entry in stage.get("params", [])}
     params.refuse_unknown(PARAMS, entries, Path("params.yaml"))
 
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import soundfile
@@ -27,11 +26,11 @@ from rnnsep.corpora.synthetic.render import render
 from rnnsep.network import packaged
 from rnnsep.network.model import Model, load_model, save_model
 from rnnsep.params import changed
-from rnnsep.signal import writing
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.streams import Decoded, open_audio
 from tests.networks import SMALL, random_network
+from tests.sound import encode
 
 SOURCES = ("vocals", "drums", "rest")
 OPTIONS = Options(
@@ -61,16 +60,6 @@ def music(seconds: float, rate: int, nb_channels: int, seed: int = 0) -> NDArray
     return (0.3 * tones + 0.05 * random.normal(size=tones.shape)).astype(np.float32)
 
 
-def encode(path: Path, codec: str, audio: NDArray[np.float32], rate: int, layout: str = "stereo") -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        # (nb_samples, nb_channels) -> planes (nb_channels, nb_samples)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio.T), format="fltp", layout=layout)
-        frame.sample_rate = rate
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
-
-
 def listed(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
@@ -84,8 +73,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a user's folder may hold."""
     root = tmp_path_factory.mktemp("songs") / "Überraschungen"
     (root / "album" / "disc 1").mkdir(parents=True)
-    encode(root / "song.mp3", "libmp3lame", music(1.5, 44100, 2), 44100)
-    encode(root / "album" / "song.m4a", "aac", music(3.2, 48000, 2), 48000)
+    encode(root / "song.mp3", music(1.5, 44100, 2), codec="libmp3lame")
+    encode(root / "album" / "song.m4a", music(3.2, 48000, 2), codec="aac", rate=48000)
     soundfile.write(root / "mono.wav", music(1, 22050, 1), 22050)
     soundfile.write(root / "album" / "disc 1" / "fine.flac", music(0.5, 96000, 2), 96000, subtype="PCM_24")
     soundfile.write(root / "surround.wav", music(0.5, 48000, 6), 48000)
@@ -143,9 +132,7 @@ def test_a_folder_of_everything(folder: Path, models: Path, tmp_path: Path, caps
     ("form", "subtype", "sources"),
     [
         ("wav", "PCM_16", ()),
-        ("wav", "PCM_24", ("rest", "drums")),
-        ("flac", "PCM_16", ("vocals",)),
-        ("flac", "PCM_24", ()),
+        ("flac", "PCM_24", ("rest", "drums")),
     ],
 )
 def test_with_the_residual_all_files_sum_to_the_song_to_the_last_bit(
@@ -192,24 +179,17 @@ def test_files_and_arrays_agree(models: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(AudioFile(tmp_path / "out/song/drums.wav")), estimates["drums"])
     loaded = rnnsep.separate(song, 8000, load_model(models), temperature=2.0)
     np.testing.assert_array_equal(loaded["rest"], estimates["rest"])
-
-
-@pytest.mark.parametrize(("nb_samples", "rate"), [(1, 44100), (999, 8000), (30000, 22050)])
-def test_arrays_of_one_dimension(models: Path, nb_samples: int, rate: int) -> None:
-    song = music(nb_samples / rate, rate, 1)[:, 0].astype(np.float64)
-    estimates = rnnsep.separate(song, rate, models)
-    assert {estimate.shape for estimate in estimates.values()} == {(nb_samples,)}
-    two = rnnsep.separate(song[:, None], rate, models)
-    np.testing.assert_array_equal(estimates["vocals"], two["vocals"][:, 0])
+    for nb_samples, rate in ((1, 44100), (999, 8000)):
+        mono = music(nb_samples / rate, rate, 1).astype(np.float64)
+        one, two = rnnsep.separate(mono[:, 0], rate, models), rnnsep.separate(mono, rate, models)
+        np.testing.assert_array_equal(one["vocals"], two["vocals"][:, 0])
 
 
 @pytest.mark.parametrize(
     ("audio", "rate", "message"),
     [
         (np.zeros((2, 1000)), 44100, r"\(2, 1000\): transpose it"),
-        (np.zeros((1, 44100)), 44100, r"\(1, 44100\): transpose it"),
         (np.zeros(0), 44100, "must be floats"),
-        (np.zeros((1, 2, 3)), 44100, "must be floats"),
         (np.zeros(10, np.int16), 44100, "must be floats"),
         (np.array([0.1, np.nan]), 44100, "NaN"),
         (np.array([1e39, 0]), 44100, "beyond float32"),
@@ -263,20 +243,15 @@ def test_a_model_is_loaded_once_for_many_arrays_and_again_if_its_files_change(mo
     np.testing.assert_array_equal(second, rnnsep.separate(audio, 8000, load_model(folder))["vocals"])
 
 
-@pytest.mark.parametrize(("model", "nb_songs"), [("synthetic", 1), (None, 2)])
-def test_packaged_models_separate_songs_that_they_have_not_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str | None, nb_songs: int
-) -> None:
+def test_packaged_models_separate_a_song_that_they_have_not_heard(tmp_path: Path) -> None:
     """They were trained on songs of seed 0 or real ones."""
-    monkeypatch.chdir(tmp_path)
-    error = without = 0.0
-    for index in range(nb_songs):
-        song = {name: stem / 32768 for name, stem in render(seed=1, index=index, seconds=6.0).items()}
-        mixture = song.pop("mixture")
-        for source, estimate in rnnsep.separate(mixture, 44100, model).items():
-            error += float(np.sum(np.square(estimate - song[source])))
-            without += float(np.sum(np.square(mixture / len(song) - song[source])))
-    assert error < 0.6 * without
+    song = {name: stem / 32768 for name, stem in render(seed=1, index=1, seconds=6.0).items()}
+    mixture = song.pop("mixture")
+    without = sum(float(np.sum(np.square(mixture / len(song) - stem))) for stem in song.values())
+    for card in packaged.cards():
+        estimates = rnnsep.separate(mixture, 44100, card.folder)
+        error = sum(float(np.sum(np.square(estimate - song[name]))) for name, estimate in estimates.items())
+        assert error < 0.7 * without
 
 
 def test_files_made_with_other_options_are_not_replaced(models: Path, tmp_path: Path) -> None:
@@ -291,37 +266,30 @@ def test_files_made_with_other_options_are_not_replaced(models: Path, tmp_path: 
         return outcome
 
     assert attempt("song.wav", sources=("vocals",)).state == "written"
-    before = (out / "song" / "vocals.wav").read_bytes()
-    for path, changes in (
-        ("b/song.wav", {}),
-        ("song.wav", {"subtype": "PCM_24"}),
-        ("song.wav", {"residual": True}),
-        ("song.wav", {"temperature": 1.5}),
-    ):
+    target = out / "song" / "vocals.wav"
+    before = target.read_bytes()
+    for path, changes in (("b/song.wav", {}), ("song.wav", {"subtype": "PCM_24"}), ("song.wav", {"temperature": 1.5})):
         outcome = attempt(path, **changes)
-        assert outcome.message == (
-            f"{out / 'song' / 'vocals.wav'}: is of another song or other options; --overwrite replaces it"
-        )
+        assert outcome.message == f"{target}: is of another song or other options; --overwrite replaces it"
     assert listed(out) == ["song/vocals.wav"]
     assert attempt("song.wav").state == "written"  # the other sources
     assert attempt("song.wav", sources=("drums",)).state == "kept"
-    assert (out / "song" / "vocals.wav").read_bytes() == before
+    assert target.read_bytes() == before
     assert attempt("b/song.wav", overwrite=True).state == "written"
-    assert (out / "song" / "vocals.wav").read_bytes() != before
-    (out / "song" / "rest.wav").write_bytes(b"a user's own")
+    assert target.read_bytes() != before
+    target.write_bytes(b"a user's own")
     assert attempt("b/song.wav").state == "failed"
-    assert (out / "song" / "rest.wav").read_bytes() == b"a user's own"
+    assert target.read_bytes() == b"a user's own"
 
 
-@pytest.mark.parametrize(("subtype", "workers"), [("PCM_16", "1"), ("FLOAT", "2")])
 def test_bytes_depend_on_the_song_only_and_outputs_are_no_songs(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtype: str, workers: str
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed, name in enumerate("ab"):
         soundfile.write(tmp_path / f"{name}.wav", music(0.3, 8000, 2, seed), 8000)
-    options = replace(OPTIONS, subtype=subtype)  # type: ignore[arg-type]
+    options = replace(OPTIONS, subtype="FLOAT")
     separate_files([tmp_path / "b.wav"], tmp_path / "one", models, options)
-    monkeypatch.setenv("RNNSEP_WORKERS", workers)
+    monkeypatch.setenv("RNNSEP_WORKERS", "2")
     for state in ("written", "kept"):
         outcomes = separate_files([tmp_path], tmp_path, models, options)
         assert [(outcome.path.name, outcome.state) for outcome in outcomes] == [("a.wav", state), ("b.wav", state)]
@@ -331,24 +299,8 @@ def test_bytes_depend_on_the_song_only_and_outputs_are_no_songs(
         assert str(tmp_path).encode() not in data
 
 
-def test_a_truncated_song_is_separated_as_far_as_it_goes(
-    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "song.wav"
-    soundfile.write(path, music(1, 8000, 1), 8000)
-    path.write_bytes(path.read_bytes()[: 44 + 2 * 6000])
-    arguments = ["separate", str(path), "-o", str(tmp_path / "out"), "--model", str(models), "--residual"]
-    assert cli.main(arguments) == 0
-    message = f"rnnsep: warning: {path}: damaged or truncated: 0.25 s of audio are lost"
-    assert messages(capsys.readouterr().err) == [message]
-    expected = np.frombuffer(path.read_bytes()[44:], "<i2")[:, None] / 32768
-    np.testing.assert_array_equal(total(tmp_path / "out" / "song"), expected)
-
-
-@pytest.mark.parametrize("interrupts", [pytest.param(1, marks=pytest.mark.long), 3])
-def test_an_interrupt_stops_at_once_says_what_is_finished_and_a_repeat_resumes(
-    models: Path, tmp_path: Path, interrupts: int
-) -> None:
+def test_an_interrupt_stops_at_once_and_says_what_is_finished(models: Path, tmp_path: Path) -> None:
+    """However often the key is pressed."""
     for name in "abc":
         soundfile.write(tmp_path / f"{name}.wav", music(0.2 if name == "a" else 300, 8000, 1), 8000)
     arguments = [str(tmp_path), "-o", str(tmp_path / "out"), "--model", str(models)]
@@ -364,7 +316,7 @@ def test_an_interrupt_stops_at_once_says_what_is_finished_and_a_repeat_resumes(
     ) as process:
         while len(list(tmp_path.glob("out/a/[!.]*.wav"))) < 3 or not list(tmp_path.glob("out/[bc]/.partial-*")):
             time.sleep(0.02)
-        for _ in range(interrupts):
+        for _ in range(3):
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.02)
         _, said = process.communicate(timeout=30)
@@ -397,9 +349,7 @@ def test_estimates_above_full_scale_are_reported_or_kept_in_float(
         (["song.wav", "--source", "voice"], "MODELS: separates vocals, drums, rest, but not voice"),
         (["song.wav", "--model", "void"], "void: no model; give a folder with model.json, or one of "),
         (["song.wav", "--model", "broken"], "broken/weights.npz: not the weights of "),
-        (["song.wav", "--model", "undescribed"], "undescribed/model.json: not the description of a model"),
         (["song.wav", "--temperature", "0"], "temperature: must be from 0.1 to 10, not 0.0"),
-        (["song.wav", "--temperature", "nan"], "temperature: must be a number, not nan"),
         (["song.wav", "--format", "flac", "--subtype", "FLOAT"], "FLAC has no floating point; use"),
         (["song.wav", "--residual", "--subtype", "FLOAT"], "--residual is exact to the last bit"),
         (["nine.wav", "--format", "flac"], "nine.wav: FLAC holds at most 8 channels, not 9; use --format wav"),
@@ -418,9 +368,8 @@ def test_errors_of_the_user_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "void").mkdir()
-    for name, spoilt in (("broken", "weights.npz"), ("undescribed", "model.json")):
-        shutil.copytree(models, name)
-        (tmp_path / name / spoilt).write_text("{}")
+    shutil.copytree(models, "broken")
+    Path("broken/weights.npz").write_text("{}")
     soundfile.write("song.wav", music(0.1, 8000, 1), 8000)
     soundfile.write("nine.wav", music(0.1, 8000, 9), 8000)
     soundfile.write("slow.wav", music(1, 50, 1), 50)
@@ -451,15 +400,3 @@ def test_blocks_of_a_long_compressed_song_are_joined(
     (outcome,) = separate_files([folder / "album" / "song.m4a"], tmp_path, models, options)
     song = open_audio(folder / "album" / "song.m4a")[:]
     np.testing.assert_array_equal(total(outcome.folder), np.rint(song.astype(np.float64) * 2**23) / 2**23)
-
-
-def test_a_song_of_more_than_4_gb_gets_a_header_that_can_tell(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writing, "LARGEST_WAV", 100)
-    soundfile.write(tmp_path / "song.wav", music(0.1, 8000, 1), 8000)
-    for state in ("written", "kept"):
-        (outcome,) = separate_files([tmp_path / "song.wav"], tmp_path / "out", models, OPTIONS)
-        assert outcome.state == state
-    with AudioFile(tmp_path / "out" / "song" / "vocals.wav") as file:
-        assert (soundfile.info(file.path).format, file.nb_samples) == ("RF64", 800)

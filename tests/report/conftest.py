@@ -12,7 +12,7 @@ from rnnsep.report.page import write_page
 from rnnsep.report.wording import SeparationShown
 from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.writing import write_wav
-from rnnsep.tables.outputs import TablesParams, aggregate
+from rnnsep.tables.outputs import aggregate
 from rnnsep.tables.statistics import METRICS
 from tests.networks import DEFAULT
 from tests.tables.systems import SONG_METRICS
@@ -51,7 +51,7 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"targets": targets}))
     systems = [root / "scores" / system for system in ("RNN", "MIX", "IRM1")]
-    aggregate(systems, root / "tables", root / "metrics.json", TablesParams(shared_array=False))
+    aggregate(systems, root / "tables", root / "metrics.json")
     (root / "models").mkdir()
     history = {"epoch": [1, 2, 3], "train_loss": [1.0, 0.5, 0.4], "valid_loss": [1.2, 0.7, 0.8], "learning_rate": 0.001}
     pd.DataFrame(history).to_csv(root / "models" / "history.tsv", sep="\t", index=False)

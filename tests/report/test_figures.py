@@ -42,7 +42,7 @@ def test_learning_curves_have_the_losses_that_there_are_and_the_best_epoch(valid
     assert len(re.findall(r"aria-roledescription=\"point\"", svg)) == (3 if best is None else 6)
 
 
-@pytest.mark.parametrize("rate", [8000, 22050, 96000])
+@pytest.mark.parametrize("rate", [8000, 96000])
 def test_a_tone_is_at_its_frequency_and_a_click_at_its_time(rate):
     highest = min(16000, rate / 2)
     seconds = np.arange(rate * 2) / rate
@@ -50,15 +50,11 @@ def test_a_tone_is_at_its_frequency_and_a_click_at_its_time(rate):
         levels = figures.level(0.1 * np.sin(2 * np.pi * frequency * seconds)[:, None].astype(np.float32), rate)
         expected = math.log(frequency / figures.LOWEST) / math.log(highest / figures.LOWEST) * len(levels)
         assert abs(int(levels.mean(axis=1).argmax()) + 0.5 - expected) < 3
+    assert figures.level(np.ones((7, 1), np.float32), rate).shape == figures.IMAGE[::-1]
     click = np.zeros((2 * rate, 2), np.float32)
     click[3 * rate // 2] = 1
     levels = figures.level(click, rate)
     assert abs(int(levels.mean(axis=0).argmax()) - 0.75 * levels.shape[1]) < 10
-
-
-@pytest.mark.parametrize("nb_samples", [1, 7, 500])
-def test_very_short_excerpts_have_a_spectrogram(nb_samples):
-    assert figures.level(np.ones((nb_samples, 1), np.float32), 44100).shape == figures.IMAGE[::-1]
 
 
 def test_spectrogram_lightness_increases_with_level_and_high_frequencies_are_at_the_top():

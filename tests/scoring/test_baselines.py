@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import ideal_ratio_masks, mixture_share, score_baselines
 from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
-from rnnsep.signal.decoding import decode
 from rnnsep.signal.writing import write_wav
 
 PARAMS = EvaluationParams(window=1.0, hop=1.0, version="v4", split="test")
@@ -84,14 +82,7 @@ def test_irm1_is_the_ratio_of_magnitudes_by_scipys_plain_calls(corpus: Corpus, t
             inner = slice(2048, -2048)  # SciPy pads the ends otherwise
             assert found[source].shape == (song.nb_samples, song.nb_channels)
             np.testing.assert_allclose(found[source][inner], expected[inner], atol=2e-5)
-
-
-def test_irm1_sums_to_the_mixture_and_leaves_no_file(corpus: Corpus, tmp_path: Path) -> None:
-    song = corpus.of("test")[0]
-    with ExitStack() as stack:
-        estimates = ideal_ratio_masks(tmp_path / "scores", corpus, song, stack)
-        total = sum(estimate[:] for estimate in estimates.values())
-        np.testing.assert_allclose(total, audio_of(corpus, song, "mixture"), atol=1e-5)
+        np.testing.assert_allclose(sum(found.values()), audio_of(corpus, song, "mixture"), atol=1e-5)
     assert list((tmp_path / "scores").iterdir()) == []
 
 
@@ -133,25 +124,3 @@ def test_missing_estimates_and_no_test_songs_are_one_line(corpus: Corpus, tmp_pa
     replace(corpus, songs=corpus.of("train")).write()
     with pytest.raises(UserError, match="no songs in the split test"):
         score_baselines(corpus.root, tmp_path / "MIX", tmp_path / "IRM1", PARAMS)
-
-
-@pytest.mark.real
-def test_excerpts_of_musdb18_score_as_measured(shared_data: Path, tmp_path: Path) -> None:
-    """What all 50 excerpts have as medians (IRM1 8.6, 7.2, 5.6, 5.8 dB) two of them have within wide limits."""
-    songs = []
-    names = ("mixture", "drums", "bass", "other", "vocals")
-    for path in sorted((shared_data / "musdb18-7s" / "test").glob("*.stem.mp4"))[:2]:
-        song = path.name.removesuffix(".stem.mp4")
-        for stream, name in enumerate(names):
-            rate, blocks = decode(path, stream)
-            write_wav(tmp_path / "corpus" / "test" / song / f"{name}.wav", blocks, rate)
-        with AudioFile(tmp_path / "corpus" / "test" / song / "mixture.wav") as mixture:
-            songs.append(Song(song, "test", "test", mixture.rate, *mixture.shape))
-    corpus = Corpus(tmp_path / "corpus", "musdb18-7s", names[1:], tuple(songs))
-    corpus.write()
-    score_baselines(corpus.root, tmp_path / "MIX", tmp_path / "IRM1", PARAMS)
-    for song in songs:
-        for source in corpus.sources:
-            irm1, mix = (median(tmp_path / system / "test" / f"{song.name}.json", source) for system in ("IRM1", "MIX"))
-            assert 1 < irm1 < 20
-            assert irm1 > mix + 2

@@ -25,16 +25,11 @@ def si_sdr(reference, estimate):
     return 10 * np.log10(np.sum(target**2) / np.sum((target - estimate) ** 2))
 
 
-@pytest.fixture(params=[None, 64, 4999])
-def chunk(request, monkeypatch):
-    """The length in which signals are read."""
-    if request.param:
-        monkeypatch.setattr(ratios, "CHUNK", request.param)
-
-
 @pytest.mark.parametrize("nb_channels", [1, 2])
 @pytest.mark.parametrize("noise", [3.0, 0.3, 1e-5, 1e-9])
-def test_formulas(chunk, nb_channels, noise):
+@pytest.mark.parametrize("chunk", [1 << 16, 64])
+def test_formulas(monkeypatch, chunk, nb_channels, noise):
+    monkeypatch.setattr(ratios, "CHUNK", chunk)
     reference, estimate = signals(nb_channels=nb_channels, noise=noise)
     expected = {"uSDR": usdr(reference, estimate), "SI-SDR": si_sdr(reference, estimate)}
     assert song_ratios(reference, estimate) == pytest.approx(expected, abs=1e-5)
@@ -48,15 +43,8 @@ def test_si_sdr_ignores_a_gain_of_the_song_but_not_of_a_channel():
     assert song_ratios(reference, panned)["SI-SDR"] < si_sdr(reference, estimate) - 1
 
 
-def test_known_values():
-    reference = np.array([[3.0], [4.0]])
-    assert song_ratios(reference, np.array([[3.5], [4.0]]))["uSDR"] == pytest.approx(20.0)  # 25 / 0.25
-    assert song_ratios(reference, reference / 2)["uSDR"] == pytest.approx(10 * math.log10(4))
-    assert song_ratios(reference, np.array([[7.0], [-1.0]]))["SI-SDR"] == pytest.approx(10 * math.log10(11.56 / 38.44))
-
-
 @pytest.mark.parametrize("length", [3000, 7000])
-def test_the_estimate_is_trimmed_or_padded(chunk, length):
+def test_the_estimate_is_trimmed_or_padded(length):
     reference, estimate = signals()
     changed = np.concatenate((estimate, np.ones((2000, 2))))[:length]
     wanted = np.concatenate((changed, np.zeros((2000, 2))))[:5000]

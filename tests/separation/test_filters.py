@@ -41,17 +41,8 @@ def test_estimates_sum_to_the_mixture(
     assert estimates.shape == (nb_sources, *mixture.shape)
     assert estimates.dtype == np.complex64
     np.testing.assert_allclose(estimates.sum(axis=0), mixture, atol=2e-3 * gain)  # 2-norm condition 1 / SHARE
-
-
-def test_mask_is_the_mask_times_the_mixture() -> None:
-    mixture, masks = mixture_and_masks(3, 7, 5, 2, 2)
-    np.testing.assert_array_equal(make_filter("mask", mixture, masks)(2, 5), masks[:, 2:5] * mixture[2:5])
-
-
-def test_wiener_on_one_channel_is_the_mask() -> None:
-    mixture, masks = mixture_and_masks(3, 7, 5, 1, 1)
-    np.testing.assert_allclose(Wiener(mixture, masks, np.asarray)(0, 7), masks * mixture, atol=1e-3)
-    np.testing.assert_array_equal(make_filter("wiener", mixture, masks)(0, 7), masks * mixture)
+    if name == "mask" or nb_channels == 1:
+        np.testing.assert_array_equal(estimates, masks * mixture)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 1.5, 10.0])
@@ -82,21 +73,6 @@ def test_wiener_is_norberts(mask_channels: int) -> None:
     ours = Wiener(mixture, masks, np.asarray)(0, 60)
     error = np.linalg.norm(ours - peer.transpose(3, 0, 1, 2)) / np.linalg.norm(mixture)
     assert error < 20 * SHARE  # what separates the two is the noise term
-
-
-def test_wiener_uses_the_sources_places() -> None:
-    """A source left and one right, which the masks take for half and half: the spatial covariances know better."""
-    random = np.random.default_rng(0)
-    sources = random.standard_normal((2, 200, 9)) + 1j * random.standard_normal((2, 200, 9))
-    active = random.random((2, 200, 9)) < 0.5
-    left, right = sources * active
-    mixture = np.stack([left, right], axis=-1).astype(np.complex64)
-    masks = np.stack([active[0], active[1]]).astype(np.float32)[..., None] + 0.3
-    masks /= masks.sum(axis=0)
-    truth = np.zeros((2, *mixture.shape), np.complex64)
-    truth[0, ..., 0], truth[1, ..., 1] = left, right
-    error = {name: np.linalg.norm(make_filter(name, mixture, masks)(0, 200) - truth) for name in ("mask", "wiener")}
-    assert error["wiener"] < 0.7 * error["mask"]
 
 
 @pytest.mark.parametrize("nb_channels", [2, 3])

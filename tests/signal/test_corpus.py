@@ -53,11 +53,6 @@ def test_musdb_reads_any_corpus(corpus: Corpus) -> None:
     np.testing.assert_allclose(track.targets["accompaniment"].audio, others)
 
 
-def test_a_missing_corpus_names_the_stage(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"corpus\.json.*dvc repro download"):
-        Corpus.read(tmp_path)
-
-
 @pytest.mark.parametrize(
     "change",
     [

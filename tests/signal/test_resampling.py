@@ -65,9 +65,3 @@ def test_only_what_a_slice_needs_is_read_and_a_stream_sends_what_it_can() -> Non
     assert audio.read < 1000 * 44100 / 16000 + 4 * 441  # a period has 441 samples
     blocks = resampled_blocks((noise(1000) for _ in range(50)), 44100, 16000, 18000)
     assert max(len(block) for block in blocks) < 2000 * 16000 / 44100
-
-
-def test_the_same_rate_is_the_same_audio() -> None:
-    audio = noise(10)
-    assert resampled(audio, 44100, 44100) is audio
-    assert next(resampled_blocks(iter([audio]), 44100, 44100, 10)) is audio

@@ -52,25 +52,15 @@ def test_perfect_reconstruction_in_any_blocks(
 @settings(max_examples=100, deadline=None)
 @given(params=transforms(), nb_samples=st.integers(1, 300), data=st.data())
 def test_frames_alone_are_those_of_the_whole(params: StftParams, nb_samples: int, data: st.DataObject) -> None:
+    """And only their samples are read."""
     audio = noise(nb_samples, 2)
     whole = stft(audio, params)
     start = data.draw(st.integers(0, len(whole) - 1))
     stop = data.draw(st.integers(start + 1, len(whole)))
-    np.testing.assert_allclose(stft(audio, params, start, stop), whole[start:stop], atol=1e-6)
-
-
-def test_only_the_samples_of_the_frames_are_read() -> None:
-    class Recording:
-        shape = (100_000, 2)
-        read: tuple[int, int] = (0, 0)
-
-        def __getitem__(self, part: slice) -> NDArray[np.float32]:
-            self.read = (part.start, part.stop)
-            return noise(part.stop - part.start, 2)
-
-    audio = Recording()
-    stft(audio, parse(StftParams, SECTION), 10, 12)
-    assert audio.read == (10 * 256 - 256, 11 * 256 + 256)
+    first = start * params.hop - params.window // 2
+    read = audio.copy()
+    read[: max(first, 0)] = read[max(first + (stop - 1 - start) * params.hop + params.window, 0) :] = np.nan
+    np.testing.assert_allclose(stft(read, params, start, stop), whole[start:stop], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["hann", "sine"])
@@ -87,14 +77,6 @@ def test_frames_are_scipys(name: str) -> None:
     np.testing.assert_allclose(stft(audio, params), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("window", [256, 1024, 8192])
-def test_spectra_have_the_level_of_the_waveform(window: int) -> None:
-    audio = noise(10 * window, 1)
-    spectra = stft(audio, StftParams(sample_rate=8000, window=window, hop=window // 4, channels="mono", taper="hann"))
-    power = np.abs(spectra[4:-4]) ** 2
-    assert power.mean() == pytest.approx(np.mean(audio**2), rel=0.05)
-
-
 def test_modified_spectra_give_the_nearest_waveform() -> None:
     """The inverse is the least-squares one: what it leaves out is orthogonal to every waveform's spectrogram."""
     params = StftParams(sample_rate=8000, window=64, hop=16, channels="mono", taper="sine")
@@ -102,8 +84,10 @@ def test_modified_spectra_give_the_nearest_waveform() -> None:
     shape = (params.nb_frames(500), params.nb_bins, 1)
     wanted = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(np.complex64)
     wanted[:, [0, -1]] = wanted[:, [0, -1]].real
-    residue = wanted - stft(Inverse(params, 500)(wanted), params)
-    other = stft(noise(500, 1, seed=2), params)
+    inverse = Inverse(params, 500)
+    residue = wanted - stft(inverse(wanted), params)
+    with pytest.raises(ValueError, match="only 0 left"):
+        inverse(wanted[:1])
     weights = np.full((params.nb_bins, 1), 2.0)  # bins other than the first and last stand for two
     weights[[0, -1]] = 1
     # the frames' parts outside of the signal are not the waveform's to choose: take inner frames' waveforms only
@@ -112,15 +96,6 @@ def test_modified_spectra_give_the_nearest_waveform() -> None:
     other = stft(inner, params)
     product = np.sum(weights * (residue * other.conj()).real)
     assert abs(product) < 1e-4 * np.linalg.norm(residue) * np.linalg.norm(other)
-
-
-def test_more_frames_than_the_signal_has_are_rejected() -> None:
-    params = parse(StftParams, SECTION)
-    spectra = stft(noise(1000, 1), params)
-    inverse = Inverse(params, 1000)
-    inverse(spectra)
-    with pytest.raises(ValueError, match="only 0 left"):
-        inverse(spectra[:1])
 
 
 @pytest.mark.parametrize(
@@ -138,11 +113,6 @@ def test_more_frames_than_the_signal_has_are_rejected() -> None:
 def test_impossible_parameters_are_one_line(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ParamError, match=message):
         parse(StftParams, SECTION | changes, "stft")
-
-
-@given(window=st.integers(2, 2000), divisor=st.integers(2, 9), name=st.sampled_from(["hann", "sine"]))
-def test_half_a_window_always_works(window: int, divisor: int, name: str) -> None:
-    StftParams(sample_rate=8000, window=window, hop=max(1, window // divisor), channels="mono", taper=name).check()
 
 
 def test_channels() -> None:

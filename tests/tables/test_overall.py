@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnnsep.tables import reading, sheets
-from rnnsep.tables.outputs import TablesParams, aggregate
+from rnnsep.tables.outputs import aggregate
 from rnnsep.tables.overall import overall_table
 
 DURATIONS = (4.0, 10.0, 7.0)
@@ -32,9 +32,9 @@ def write_system(folder: Path, seed: int, metrics: tuple[str, ...] = ("SDR", "SI
     return scores
 
 
-def overall(folder: Path, shared_array: bool = False) -> dict[str, dict[str, float]]:
+def overall(folder: Path) -> dict[str, dict[str, float]]:
     """{target: {GNSDR, GSIR, GSAR}} of one system."""
-    table = overall_table(reading.read_systems([folder]), shared_array)
+    table = overall_table(reading.read_systems([folder]))
     assert set(table["system"]) == {folder.name}
     return table.drop(columns="system").set_index("target").to_dict("index")
 
@@ -42,9 +42,6 @@ def overall(folder: Path, shared_array: bool = False) -> dict[str, dict[str, flo
 def test_means_are_weighted_by_the_lengths_of_songs(tmp_path: Path) -> None:
     scores = write_system(tmp_path / "RNN", 0)
     means = np.average(scores, axis=0, weights=DURATIONS)
-    shared = overall(tmp_path / "RNN", shared_array=True)  # all scores are added to one array
-    for name, mean in zip(TARGETS, means, strict=True):
-        assert list(shared[name].values()) == pytest.approx([mean[1:].sum()] * 3, abs=1e-9)
     assert overall(tmp_path / "RNN") == {
         name: pytest.approx({"GNSDR": mean[3], "GSIR": mean[1], "GSAR": mean[2]}, abs=1e-9)
         for name, mean in zip(TARGETS, means, strict=True)
@@ -62,17 +59,16 @@ def test_a_missing_score_is_left_out_of_its_mean(tmp_path: Path) -> None:
     for other in ("song 0", "song 2"):
         (path.parent / f"{other}.json").unlink()
     assert np.isnan(overall(tmp_path / "RNN")["vocals"]["GSIR"])
-    aggregate([tmp_path / "RNN"], tmp_path / "tables", tmp_path / "metrics.json", TablesParams(shared_array=False))
+    aggregate([tmp_path / "RNN"], tmp_path / "tables", tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text())["GSIR"]["vocals"] is None
 
 
-@pytest.mark.parametrize("shared_array", [False, True])
-def test_tables_and_metrics_have_them(tmp_path: Path, shared_array: bool) -> None:
+def test_tables_and_metrics_have_them(tmp_path: Path) -> None:
     for seed, name in enumerate(("RNN", "MIX")):
         write_system(tmp_path / name, seed)
     folders, path = [tmp_path / "RNN", tmp_path / "MIX"], tmp_path / "metrics.json"
-    found = aggregate(folders, tmp_path / "tables", path, TablesParams(shared_array=shared_array))
-    table, metrics = overall_table(reading.read_systems(folders), shared_array), json.loads(path.read_text())
+    found = aggregate(folders, tmp_path / "tables", path)
+    table, metrics = overall_table(reading.read_systems(folders)), json.loads(path.read_text())
     assert list(metrics) == ["SDR", "GNSDR", "GSIR", "GSAR"]
     for name in ("GNSDR", "GSIR", "GSAR"):
         assert list(metrics[name]) == list(TARGETS)
@@ -83,10 +79,3 @@ def test_tables_and_metrics_have_them(tmp_path: Path, shared_array: bool) -> Non
     text = (tmp_path / "tables" / "overall.md").read_text()
     assert text == sheets.markdown(found)
     assert f"| {sheets.number(metrics['GSAR']['vocals'])} |" in text
-
-
-def test_scores_of_v4_have_none(tmp_path: Path) -> None:
-    write_system(tmp_path / "RNN", 0, ("SDR", "ISR", "SIR", "SAR"))
-    aggregate([tmp_path / "RNN"], tmp_path / "tables", tmp_path / "metrics.json", TablesParams(shared_array=False))
-    assert not list((tmp_path / "tables").glob("overall.*"))
-    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["SDR"]

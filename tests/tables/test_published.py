@@ -1,9 +1,7 @@
 """The systems of SiSEC 2018."""
 
 import pandas as pd
-import pytest
 
-from rnnsep.running.errors import UserError
 from rnnsep.tables import published, reading, sheets, statistics
 from tests.tables.systems import SOURCES, row
 
@@ -16,8 +14,6 @@ def test_hel1_scored_below_the_mixture():
         assert hel1["songs"] == 50
         assert pd.isna(hel1["valid_frames"])
         assert hel1["high"] < row(summary, system="MIX", target=target, metric="SDR")["median"]
-    (line,) = [line for line in sheets.markdown(sheets.summary_sheets(summary)).splitlines() if "HEL1" in line][:1]
-    assert [cell.strip() for cell in line.strip("|").split("|")] == ["HEL1", "0.09", "0.08", "-0.33", "0.26", "—", "50"]
 
 
 def test_published_scores_are_complete():
@@ -26,18 +22,6 @@ def test_published_scores_are_complete():
     assert songs["track"].nunique() == 50
     assert songs["score"].notna().all()
     assert not songs.duplicated(["system", "track", "target", "metric"]).any()
-    with pytest.raises(UserError, match="unknown published scores sisec2016; known: sisec2018"):
-        published.published_songs("sisec2016")
-
-
-def test_published_systems_follow_own_ones(three):
-    own = statistics.song_medians(reading.read_systems(three))
-    songs = published.with_published(own, "sisec2018")
-    systems = statistics.systems_of(songs)
-    assert systems[:3] == ["RNN", "MIX", "IRM1"]
-    assert {"HEL1", "MIX (SiSEC 2018)", "IRM1 (SiSEC 2018)"} < set(systems)
-    assert len(systems) == 34
-    pd.testing.assert_frame_equal(songs.head(len(own)), own)
 
 
 def test_systems_with_an_accompaniment_estimate_are_footnoted(three):

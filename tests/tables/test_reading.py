@@ -2,18 +2,13 @@
 
 import json
 import math
-from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rnnsep.running.errors import UserError
 from rnnsep.tables import reading, statistics
-from tests.sound import museval
 from tests.tables.systems import NAN, SONG_METRICS, document, random_system, write
 
 
@@ -110,65 +105,6 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path, message, text):
         reading.read_scores(tmp_path / "S")
     assert str(caught.value).startswith(f"{path}: {message}")
     assert "\n" not in str(caught.value)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False) | st.sampled_from(["name", "SDR", "vocals"]),
-    lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["name", "frames", "metrics", "targets", "SDR"]), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.data())
-def test_what_is_read_is_valid_by_musevals_schema(data, tmp_path_factory):
-    schema = json.loads((Path(museval().__file__).parent / "musdb.schema.json").read_text())
-    content = good()
-    place, key = data.draw(
-        st.sampled_from(
-            [
-                (content, "targets"),
-                (content["targets"], 0),
-                (content["targets"][0], "name"),
-                (content["targets"][0], "frames"),
-                (content["targets"][0], "metrics"),
-                (content["targets"][0]["frames"], 1),
-                (content["targets"][0]["frames"][1], "metrics"),
-                (content["targets"][0]["frames"][1]["metrics"], "SDR"),
-            ]
-        )
-    )
-    place[key] = data.draw(json_values)
-    path = tmp_path_factory.mktemp("scores") / "song.json"
-    path.write_text(json.dumps(content))
-    try:
-        reading.read_scores(path.parent)
-    except UserError:
-        return
-    jsonschema.validate(content, schema)
-
-
-def test_folders_without_scores_are_rejected(tmp_path, three):
-    with pytest.raises(UserError, match="nowhere: no such folder"):
-        reading.read_scores(tmp_path / "nowhere")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty: holds no scores"):
-        reading.read_scores(tmp_path / "empty")
-    with pytest.raises(UserError, match=r"its folders do, give these: \S+/IRM1 \S+/MIX \S+/RNN$"):
-        reading.read_scores(tmp_path)
-
-
-def test_songs_with_other_targets_or_metrics_are_rejected(tmp_path):
-    write(tmp_path / "S", "a", {"vocals": {"SDR": [1.0]}, "bass": {"SDR": [1.0]}})
-    path = write(tmp_path / "S", "b", {"vocals": {"SDR": [1.0]}})
-    with pytest.raises(UserError, match="b.json: has vocals: SDR, but a.json has bass: SDR; vocals: SDR"):
-        reading.read_scores(tmp_path / "S")
-    path.write_text(json.dumps(document({"bass": {"SDR": [1.0], "SIR": [1.0]}, "vocals": {"SDR": [1.0]}})))
-    with pytest.raises(UserError, match="b.json: has bass: SDR, SIR; vocals: SDR, but"):
-        reading.read_scores(tmp_path / "S")
 
 
 def test_systems_without_a_common_target_are_rejected(tmp_path):

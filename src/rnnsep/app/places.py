@@ -3,8 +3,9 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -44,8 +45,12 @@ def places(inputs: Sequence[Path], output: Path) -> list[Outcome]:
         for file in found:
             above = (file.parent if is_mixture(file) and file.parent != path else file).relative_to(path).parent
             songs.setdefault(file.resolve(), Outcome(file, output / above / song_name(file), "written"))
-    wanted = list(songs.values())
-    return _without_clashes(_distinct(_distinct(wanted, _with_ending), _by_folder(wanted)))
+    placed = list(songs.values())
+    together = Counter(song.path.parent for song in placed)
+    for better in (_with_extension, partial(_by_folder, together)):
+        number = Counter(song.folder for song in placed)
+        placed = [replace(song, folder=better(song)) if number[song.folder] > 1 else song for song in placed]
+    return _without_clashes(placed)
 
 
 def song_name(path: Path) -> str:
@@ -116,27 +121,16 @@ def is_utf8(path: Path) -> bool:
     return True
 
 
-def _distinct(songs: list[Outcome], better: Callable[[Outcome], Path]) -> list[Outcome]:
-    """Songs that share a folder get the `better` one."""
-    number = Counter(song.folder for song in songs)
-    return [replace(song, folder=better(song)) if number[song.folder] > 1 else song for song in songs]
-
-
-def _with_ending(song: Outcome) -> Path:
+def _with_extension(song: Outcome) -> Path:
     name = song_name(song.path)
     extension = song.path.suffix if is_mixture(song.path) else song.path.name.removeprefix(name)
     return song.folder.with_name(name + extension)
 
 
-def _by_folder(songs: list[Outcome]) -> Callable[[Outcome], Path]:
+def _by_folder(together: Mapping[Path, int], song: Outcome) -> Path:
     """The folder of a song's file instead of its name, or in addition if other songs lie there too."""
-    number = Counter(song.path.parent for song in songs)
-
-    def place(song: Outcome) -> Path:
-        name = "" if number[song.path.parent] == 1 else song_name(song.path)
-        return song.folder.parent / _parent(song.path) / name
-
-    return place
+    name = "" if together[song.path.parent] == 1 else song_name(song.path)
+    return song.folder.parent / _parent(song.path) / name
 
 
 def _without_clashes(songs: list[Outcome]) -> list[Outcome]:

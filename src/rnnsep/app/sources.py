@@ -66,13 +66,20 @@ class _Sum:
 
 
 def _form(sources: Mapping[str, Source]) -> tuple[tuple[int, int], int]:
-    """The most samples and channels of the sources, and their rate. Raises `UserError` if their rates differ."""
-    rates = {one.rate for one in sources.values()}
-    if len(rates) > 1:
-        each = ", ".join(f"{name} {one.rate} Hz" for name, one in sources.items())
+    """The most samples and channels of the sources, and their rate.
+
+    Raises `UserError` if rates differ, or numbers of channels other than one.
+    """
+    rates = {name: one.rate for name, one in sources.items()}
+    channels = {name: one.audio.shape[1] for name, one in sources.items()}
+    if len(set(rates.values())) > 1:
+        each = ", ".join(f"{name} {rate} Hz" for name, rate in rates.items())
         raise UserError(f"files differ in rate: {each}; resample them")
-    nb_samples, nb_channels = (max(sizes) for sizes in zip(*(one.audio.shape for one in sources.values()), strict=True))
-    return (nb_samples, nb_channels), rates.pop()
+    if len(set(channels.values()) - {1}) > 1:
+        each = ", ".join(f"{name} {number}" for name, number in channels.items())
+        raise UserError(f"files differ in channels: {each}; convert them")
+    nb_samples = max(one.audio.shape[0] for one in sources.values())
+    return (nb_samples, max(channels.values())), max(rates.values())
 
 
 def _added(sources: Mapping[str, Source]) -> Source:

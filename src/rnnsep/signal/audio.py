@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -72,13 +72,13 @@ class Stream:
 class AudioFile(Stream):
     """A WAV or FLAC file that reads like an array of shape (nb_samples, nb_channels).
 
-    `audio[start:stop]` and `np.asarray(audio)` are float32, or `dtype`. The file is opened when first needed, so that
+    `audio[start:stop]` and `np.asarray(audio)` are float32. The file is opened when first needed, so that
     objects are cheap and can be sent to another process. Raises `UserError`, naming the file, if it is empty,
     truncated, not audio, or holds NaN or infinity.
     """
 
-    def __init__(self, path: Path, dtype: Literal["float32", "float64"] = "float32"):
-        self.path, self.dtype = Path(path), dtype
+    def __init__(self, path: Path):
+        self.path = Path(path)
 
     @cached_property
     def _file(self) -> soundfile.SoundFile:
@@ -120,9 +120,9 @@ class AudioFile(Stream):
 
     def _read(self, nb_samples: int) -> NDArray[Any]:
         if self.subtype != "PCM_16":
-            block: NDArray[Any] = self._file.read(nb_samples, dtype=self.dtype, always_2d=True)
+            block: NDArray[Any] = self._file.read(nb_samples, dtype="float32", always_2d=True)
             return block
-        block = self._file.read(nb_samples, dtype="int16", always_2d=True).astype(self.dtype)
+        block = self._file.read(nb_samples, dtype="int16", always_2d=True).astype(np.float32)
         block *= FULL_SCALE  # the same samples as from libsndfile, whose conversion takes four times as long
         return block
 
@@ -134,8 +134,8 @@ class AudioFile(Stream):
         if "_file" in vars(self):
             vars(self).pop("_file").close()
 
-    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
-        return type(self), (self.path, self.dtype)
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return type(self), (self.path,)
 
 
 def _open(path: Path) -> soundfile.SoundFile:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,7 @@ from rnnsep.running import files
 from rnnsep.tables import overall, reading, sheets, statistics
 
 
-@dataclass(frozen=True, kw_only=True)
-class TablesParams:
-    """Section `tables` of params.yaml."""
-
-    shared_array: bool
-
-
-def aggregate(scores: Sequence[Path], tables: Path, metrics: Path, params: TablesParams) -> list[sheets.Sheet]:
+def aggregate(scores: Sequence[Path], tables: Path, metrics: Path) -> list[sheets.Sheet]:
     """Write the tables of several systems to the folder `tables` and the first system's metrics to the file `metrics`.
 
     The systems' scores are read from the folders `scores`. The tables are songs.csv (a row per system, song and
@@ -36,7 +28,7 @@ def aggregate(scores: Sequence[Path], tables: Path, metrics: Path, params: Table
     files.write_text(tables / "summary.tex", sheets.latex(sheets.summary_sheets(summary)))
     files.write_text(tables / "tests.csv", sheets.csv(tests))
     files.write_text(tables / "tests.md", sheets.markdown(sheets.pair_sheets(tests)))
-    means = overall.overall_table(frames, params.shared_array)
+    means = overall.overall_table(frames)
     if not means.empty:
         files.write_text(tables / "overall.csv", sheets.csv(means))
         files.write_text(tables / "overall.md", sheets.markdown([overall.overall_sheet(means)]))

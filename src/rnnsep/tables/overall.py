@@ -11,12 +11,11 @@ from rnnsep.tables import sheets, statistics
 GLOBAL = {"NSDR": "GNSDR", "SIR": "GSIR", "SAR": "GSAR"}
 
 
-def overall_table(scores: pd.DataFrame, shared_array: bool) -> pd.DataFrame:
+def overall_table(scores: pd.DataFrame) -> pd.DataFrame:
     """A row per system and target with the columns system, target, GNSDR, GSIR and GSAR (dB).
 
     `scores` are those of frames (see `reading.read_systems`). Systems scored by BSSEval v4 have no NSDR and are left
-    out. Songs with a missing score are left out of that mean. With `shared_array` all three are their sum: in
-    andabi/music-source-separation they are three names for one array, to which all scores are added.
+    out. Songs with a missing score are left out of that mean.
     """
     systems = scores.loc[scores["metric"] == "NSDR", "system"].unique()
     scores = scores[scores["metric"].isin(list(GLOBAL)) & scores["system"].isin(systems)]
@@ -24,8 +23,6 @@ def overall_table(scores: pd.DataFrame, shared_array: bool) -> pd.DataFrame:
     weighted = scores.assign(weight=weights, score=weights * scores["score"])
     sums = weighted.groupby(["system", "target", "metric"])[["score", "weight"]].sum(min_count=1)
     means = (sums["score"] / sums["weight"]).unstack().reindex(columns=list(GLOBAL)).rename(columns=GLOBAL)
-    if shared_array:
-        means[:] = means.sum(axis=1, skipna=False).to_numpy()[:, None]
     means = means.rename_axis(columns=None).astype(float)
     return statistics.in_order(means, list(systems), statistics.targets_of(scores))
 
