@@ -83,7 +83,6 @@ def scored(path: Path) -> dict[str, list[float]]:
 AUDIO = sound(1)
 NAN = np.where(np.arange(len(AUDIO))[:, None] == 5, np.float32(np.nan), AUDIO)
 DRUMS, OWN = Path("estimates/b/drums.wav"), Path("references/b/drums.wav")
-ROOTS = Path("references"), Path("estimates")
 
 
 def low_passed() -> None:
@@ -96,8 +95,8 @@ def low_passed() -> None:
 
 def repeated() -> None:
     shutil.copy(DRUMS, DRUMS.with_stem("vocals"))
-    for root, song in itertools.product(ROOTS, "ab"):
-        write(root / song / "bass.wav", sound(5))
+    for root, song in itertools.product(("references", "estimates"), "ab"):
+        write(Path(root) / song / "bass.wav", sound(5))
 
 
 @pytest.mark.parametrize(

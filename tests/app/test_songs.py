@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import rnnsep
 from rnnsep.app import arrays, cli, songs
-from rnnsep.app.songs import Options, separate_files, with_residual
+from rnnsep.app.songs import Options, separate_files
 from rnnsep.corpora.synthetic.render import render
 from rnnsep.network import packaged
 from rnnsep.network.model import Model, load_model, save_model
@@ -129,43 +129,25 @@ def test_a_folder_of_everything(folder: Path, models: Path, tmp_path: Path, caps
 
 
 @pytest.mark.parametrize(
-    ("form", "subtype", "sources"),
+    ("form", "subtype", "sources", "step"),
     [
-        ("wav", "PCM_16", ()),
-        ("flac", "PCM_24", ("rest", "drums")),
+        ("wav", "PCM_16", (), 2**-15),
+        ("flac", "PCM_24", ("rest", "drums"), 2**-23),
+        ("wav", "FLOAT", ("vocals",), 2**-23),
     ],
 )
-def test_with_the_residual_all_files_sum_to_the_song_to_the_last_bit(
-    models: Path, tmp_path: Path, form: str, subtype: str, sources: tuple[str, ...]
+def test_with_the_residual_all_files_sum_to_the_song(
+    models: Path, tmp_path: Path, form: str, subtype: str, sources: tuple[str, ...], step: float
 ) -> None:
-    """Also for a song that leaves no headroom, and is of another rate than the model's."""
-    song = np.clip(8 * music(0.7, 11025, 2), -1, 1)
-    soundfile.write(tmp_path / "loud.wav", song, 11025, subtype=subtype)
+    """Also of another rate than the model's; each file is rounded."""
+    song = music(0.7, 11025, 2)
+    soundfile.write(tmp_path / "song.wav", song, 11025, subtype="FLOAT")
     options = replace(OPTIONS, sources=sources, filter="wiener", format=form, subtype=subtype, residual=True)  # type: ignore[arg-type]
-    (outcome,) = separate_files([tmp_path / "loud.wav"], tmp_path / "out", models, options)
+    (outcome,) = separate_files([tmp_path / "song.wav"], tmp_path / "out", models, options)
     assert outcome.state == "written", outcome.message
     assert listed(outcome.folder) == sorted(f"{name}.{form}" for name in (*(sources or SOURCES), "residual"))
-    np.testing.assert_array_equal(total(outcome.folder), np.asarray(AudioFile(tmp_path / "loud.wav")))
+    np.testing.assert_allclose(total(outcome.folder), song, rtol=0, atol=3 * step)
     assert {soundfile.info(path).subtype for path in outcome.folder.iterdir()} == {subtype}
-
-
-@settings(max_examples=200, deadline=None)
-@given(bits=st.sampled_from([16, 24]), nb_sources=st.integers(1, 5), seed=st.integers(0, 10**6), loud=st.booleans())
-def test_residual_sums_exactly_and_fits_the_format(bits: int, nb_sources: int, seed: int, loud: bool) -> None:
-    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    random = np.random.default_rng(seed)
-    mixture = random.integers(low, high, (50, 2), np.int32, endpoint=True)
-    estimates = random.integers(low, high, (nb_sources, 50, 2), np.int32, endpoint=True)
-    if loud:
-        estimates[:] = random.choice([low, high], estimates.shape)
-    before = estimates.copy()
-    parts = with_residual(mixture, estimates, bits)
-    assert parts.shape == (nb_sources + 1, 50, 2)
-    assert low <= parts.min() and parts.max() <= high
-    np.testing.assert_array_equal(parts.sum(axis=0, dtype=np.int64), mixture)
-    np.testing.assert_array_equal(estimates, before)
-    fits = np.abs(mixture - before.sum(axis=0, dtype=np.int64)) < high
-    np.testing.assert_array_equal(parts[:-1, fits], before[:, fits])  # estimates change only where they must
 
 
 def test_files_and_arrays_agree(models: Path, tmp_path: Path) -> None:
@@ -351,7 +333,6 @@ def test_estimates_above_full_scale_are_reported_or_kept_in_float(
         (["song.wav", "--model", "broken"], "broken/weights.npz: not the weights of "),
         (["song.wav", "--temperature", "0"], "temperature: must be from 0.1 to 10, not 0.0"),
         (["song.wav", "--format", "flac", "--subtype", "FLOAT"], "FLAC has no floating point; use"),
-        (["song.wav", "--residual", "--subtype", "FLOAT"], "--residual is exact to the last bit"),
         (["nine.wav", "--format", "flac"], "nine.wav: FLAC holds at most 8 channels, not 9; use --format wav"),
         (["song.wav", "-o", "song.wav"], "song.wav/song: Not a directory"),
         (["slow.wav"], "slow.wav: the rate is 50 Hz; 100 to 1000000 Hz can be separated"),
@@ -399,4 +380,4 @@ def test_blocks_of_a_long_compressed_song_are_joined(
     options = replace(OPTIONS, subtype="PCM_24", residual=True)
     (outcome,) = separate_files([folder / "album" / "song.m4a"], tmp_path, models, options)
     song = open_audio(folder / "album" / "song.m4a")[:]
-    np.testing.assert_array_equal(total(outcome.folder), np.rint(song.astype(np.float64) * 2**23) / 2**23)
+    np.testing.assert_allclose(total(outcome.folder), song, rtol=0, atol=2**-21)

@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     add("-o", "--output", metavar="DIR", required=True, **path, help="folder for the sources")
     add("--source", **repeatable, help="only this source, e.g. vocals; repeatable")
     add("--residual", **flag,
-        help="also write the rest of the song, so that all files sum to the song to the last bit")
+        help="also write the rest of the song, for example the accompaniment")
     add("--model", metavar="MODEL",
         help="folder of a trained model, or name of a packaged one, see rnnsep models (default: models, else the first"
         " packaged one)")
@@ -119,8 +119,8 @@ def parser() -> argparse.ArgumentParser:
     add("references", metavar="REFERENCES", **path, help="folder of songs, a song, or a musdb root")
     add("estimates", metavar="ESTIMATES", **path, help="folder of estimates, with the same names")
     add("-o", "--output", metavar="SCORES", required=True, **path, help="folder for the scores")
-    add("--subset", choices=["train", "test"], help="only this subset")
-    add("--split", choices=["train", "valid", "test"], help="only this split (musdb's for MUSDB18)")
+    add("--subset", choices=["train", "valid", "test"],
+        help="only this subset; train includes valid, which are musdb's validation songs for MUSDB18")
     add("--songs", **repeatable, help="only this song; may be a pattern; repeatable")
     add("--targets", **repeatable, help="only this source, e.g. vocals; repeatable")
     add("--window", "--win", metavar="S", type=float, default=1.0, help="frame length (default: 1 s)")
@@ -200,7 +200,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from rnnsep.app.sources import Options
 
     params = evaluation_params(options.window, options.hop, options.version)
-    names = ("subset", "split", "accompaniment", "align")
+    names = ("subset", "accompaniment", "align")
     given = {name: getattr(options, name) for name in names}
     chosen = Options(songs=tuple(options.songs), targets=tuple(options.targets), **given)
     outcomes = evaluate_folders(options.references, options.estimates, options.output, params, chosen)

@@ -29,7 +29,7 @@ from rnnsep.signal.corpus import MIXTURE, EvaluationParams
 from rnnsep.tables import reading, sheets, statistics
 
 SETTINGS = ".evaluation.json"  # hidden, so that it is not taken for scores
-OF_SUBSET = {"train": {"train", "valid"}, "test": {"test"}, None: set(SUBSETS.values())}  # by option --subset
+OF_SUBSET = {None: set(SUBSETS.values()), "train": {"train", "valid"}, "valid": {"valid"}, "test": {"test"}}
 
 Version = Literal["v4", "v3", "v2"]
 
@@ -191,17 +191,15 @@ def _selected(jobs: Sequence[_Job], options: Options, references: Path) -> list[
     sources = {name for job in jobs for name in job.song.sources}
     _check_names("--songs", options.songs, {job.song.name for job in jobs}, references)
     _check_names("--targets", options.targets, sources | ({OTHER} if sources & set(INSTRUMENTS) else set()), references)
-    own_split = any(job.subset == "valid" for job in jobs)
+    musdb = VALIDATION if not any(job.subset == "valid" for job in jobs) else ()
 
-    def split(job: _Job) -> str:
-        musdb = not own_split and job.song.subset != "test" and job.song.name in VALIDATION
-        return "valid" if musdb else job.subset
+    def subsets(job: _Job) -> set[str]:
+        return {job.subset} | ({"valid"} if job.song.name in musdb and job.song.subset != "test" else set())
 
     kept = [
         job
         for job in jobs
-        if job.subset in OF_SUBSET[options.subset]
-        and options.split in (None, split(job))
+        if subsets(job) & OF_SUBSET[options.subset]
         and (not options.songs or any(named(job.song.name, one) for one in options.songs))
         and (not options.targets or any(named(name, one) for name in job.song.sources for one in options.targets))
     ]

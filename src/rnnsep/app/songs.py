@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from rnnsep.app.arrays import RATES, loaded, separation_params
 from rnnsep.app.places import MARK, Outcome, mark_of, places
@@ -29,7 +28,7 @@ from rnnsep.separation import filters
 from rnnsep.separation.blocks import Separator, separate
 from rnnsep.signal.audio import Stream
 from rnnsep.signal.streams import open_audio
-from rnnsep.signal.writing import BITS, audio_sink, steps
+from rnnsep.signal.writing import audio_sink
 
 RESIDUAL = "residual"
 
@@ -53,8 +52,6 @@ class Options:
         separation_params(self.filter, self.temperature)
         if self.format == "flac" and self.subtype == "FLOAT":
             raise UserError("FLAC has no floating point; use --subtype PCM_24 or --format wav")
-        if self.residual and self.subtype == "FLOAT":
-            raise UserError("--residual is exact to the last bit and needs integers; use --subtype PCM_24")
 
 
 def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: Options) -> list[Outcome]:
@@ -133,52 +130,28 @@ def _write(
     All files are written block by block at the same time.
     """
     chosen = [model.sources.index(source) for source in sources]
-    bits, kind = BITS[options.subtype], options.format.upper()
     nb_samples, nb_channels = mixture.shape
-    peaks = np.zeros(len(sources) + 1)
+    form = options.subtype, options.format.upper(), mark, nb_samples
+    peaks = np.zeros(len(targets))
     with ExitStack() as stack:
-        again = copy(mixture)  # for peak and residual; opened when first read
+        again = copy(mixture)  # for the residual; opened when first read
         stack.callback(again.close)
-        sinks = [
-            stack.enter_context(audio_sink(path, mixture.rate, nb_channels, options.subtype, kind, mark, nb_samples))
-            for path in targets
-        ]
+        sinks = [stack.enter_context(audio_sink(path, mixture.rate, nb_channels, *form)) for path in targets]
         progress = stack.enter_context(_seconds(mixture)) if multiprocessing.parent_process() is None else None
         position, params = 0, separation_params(options.filter, options.temperature)
         for block in separate(mixture, mixture.rate, model, params):
             stop = position + block.shape[1]
-            parts: NDArray[np.float32] | NDArray[np.int32] = block[chosen]
-            peaks[:-1] = np.maximum(peaks[:-1], np.abs(parts).max(axis=(1, 2), initial=0))
+            parts = block[chosen]
             if options.residual:
-                song = again[position:stop]
-                peaks[-1] = max(peaks[-1], np.abs(song).max(initial=0))
-                parts = with_residual(steps(song, bits), steps(parts, bits), bits)
+                parts = np.concatenate([parts, (again[position:stop] - parts.sum(axis=0))[None]])
+            peaks = np.maximum(peaks, np.abs(parts).max(axis=(1, 2), initial=0))
             for sink, part in zip(sinks, parts, strict=True):
                 sink.write(part)
             if progress is not None:
                 for _ in range(position // mixture.rate, stop // mixture.rate):
                     progress.advance()
             position = stop
-    return dict(zip([*sources, "the song"], peaks.tolist(), strict=True))
-
-
-def with_residual(mixture: NDArray[np.int32], estimates: NDArray[np.int32], bits: int) -> NDArray[np.int32]:
-    """
-    `estimates` (nb_sources, nb, nb_channels) followed by the rest of `mixture` (nb, nb_channels).
-
-    All are steps of `bits` bits and sum to the mixture exactly. Where the residual exceeds the format, the excess is
-    added to the first estimates that have room for it.
-    """
-    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    left = mixture.astype(np.int64) - estimates.sum(axis=0, dtype=np.int64)
-    residual = left.clip(low, high)
-    excess = left - residual
-    parts = estimates.astype(np.int64)
-    for part in parts if excess.any() else ():
-        more = (part + excess).clip(low, high) - part
-        part += more
-        excess -= more
-    return np.concatenate([parts, residual[None]]).astype(np.int32)
+    return dict(zip((path.stem for path in targets), peaks.tolist(), strict=True))
 
 
 def _seconds(mixture: Stream) -> Progress:

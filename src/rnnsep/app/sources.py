@@ -28,8 +28,7 @@ VOCALS, OTHER = "vocals", "other"
 class Options:
     """What is scored. Empty `songs` and `targets` stand for all; `align` removes constant delays of estimates."""
 
-    subset: Literal["train", "test"] | None = None
-    split: Literal["train", "valid", "test"] | None = None
+    subset: Literal["train", "valid", "test"] | None = None
     songs: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     accompaniment: bool = False

@@ -25,8 +25,8 @@ class AudioSink:
     def write(self, block: NDArray[Any]) -> None:
         """Append a block (nb, nb_channels).
 
-        Floats are rounded to the nearest step of 2**(1 - bits) and clipped; int32 values are steps already; int16 is
-        what a 16-bit file holds. Raises ValueError for NaN or infinity.
+        Floats are rounded to the nearest step of 2**(1 - bits) and clipped; int16 is what a 16-bit file holds. Raises
+        ValueError for NaN or infinity.
         """
         if block.dtype == np.int16 and self.subtype != "PCM_16":
             block = block / np.float32(32768)
