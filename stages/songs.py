@@ -1,4 +1,4 @@
-"""Link the user's songs or SoundFont so that DVC tracks them."""
+"""Link the user's songs or sounds so that DVC tracks them."""
 
 import sys
 from pathlib import Path

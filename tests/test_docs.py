@@ -27,7 +27,7 @@ from dvc.cli.parser import get_main_parser
 from experiments.hel1 import __main__ as hel1
 from rnnsep import params
 from rnnsep.app import cli
-from rnnsep.corpora.location import FontParams, LocationParams, link_songs
+from rnnsep.corpora.location import LocationParams, SoundsParams, link_songs
 from rnnsep.network.model import Model, save_model
 from rnnsep.params import changed
 from rnnsep.running.links import make_link
@@ -158,7 +158,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for folder in ("data/estimates", "other/estimates"):
                 write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
-    place = LocationParams(name="synthetic", path=None, synthetic=FontParams(soundfont=None))
+    place = LocationParams(name="synthetic", path=None, synthetic=SoundsParams(sounds=None))
     link_songs(place, root / "data/songs", root / "data/songs.txt")
     make_link(None, root / "data/start", root / "data/start.txt", "training.start: None")
     scores = root / "data/scores"

@@ -20,7 +20,7 @@ from rnnsep.signal.corpus import Corpus
 from rnnsep.signal.writing import write_wav
 
 Noise = Callable[..., NDArray[np.int16]]
-SYNTHETIC = {"seed": 0, "train_songs": 1, "valid_songs": 1, "test_songs": 1, "seconds": 1.0, "soundfont": None}
+SYNTHETIC = {"seed": 0, "train_songs": 1, "valid_songs": 1, "test_songs": 1, "seconds": 1.0, "sounds": None}
 SECTION = {"name": "folder", "path": None, "sources": None, "lengths": "exact", "mixing": "published"}
 SECTION |= {"validation": "own", "synthetic": SYNTHETIC}
 
@@ -184,7 +184,7 @@ def test_validation_songs_can_be_chosen_or_done_without() -> None:
         ({"path": ".", "validation": "fold-0/3"}, r"corpus\.validation: must be a fold .*, not fold-0/3"),
         ({"path": ".", "validation": "fold-1/1"}, r"corpus\.validation: must be a fold .*, not fold-1/1"),
         ({"path": ".", "mixing": "unit-norm"}, r"corpus\.mixing: must be published"),
-        ({"synthetic": SYNTHETIC | {"soundfont": "x.sf2"}}, "corpus.name is folder, not synthetic"),
+        ({"synthetic": SYNTHETIC | {"sounds": "x.sf2"}}, "corpus.name is folder, not synthetic"),
         ({"synthetic": SYNTHETIC | {"seconds": 0.5}}, r"corpus\.synthetic\.seconds"),
         ({"synthetic": SYNTHETIC | {"test_songs": 0}}, r"corpus\.synthetic\.test_songs"),
     ],

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rnnsep.corpora import folder, mir1k, musdb18
-from rnnsep.corpora.location import LocationParams, songs_folder, soundfont_file
+from rnnsep.corpora.location import LocationParams, songs_folder, sounds_path
 from rnnsep.corpora.original import Original
 from rnnsep.corpora.sources import choose
 from rnnsep.corpora.synthetic.corpus import SyntheticParams, compositions
@@ -80,7 +80,7 @@ def _make_corpus(params: CorpusParams, root: Path) -> None:
 
 def _originals(params: CorpusParams) -> Sequence[Original]:
     if params.name == "synthetic":
-        return compositions(params.synthetic, soundfont_file(params))
+        return compositions(params.synthetic, sounds_path(params))
     path = songs_folder(params)
     if params.name in ("musdb18-7s", "musdb18", "musdb18-hq"):
         return musdb18.recordings(params.name, path, DOWNLOADS)

@@ -1,4 +1,4 @@
-"""The location of the user's songs or SoundFont, and a link so that DVC tracks them."""
+"""The location of the user's songs or sounds, and a link so that DVC tracks them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,10 @@ from rnnsep.running.links import existing, make_link
 
 
 @dataclass(frozen=True, kw_only=True)
-class FontParams:
-    """The key of section `corpus.synthetic` that names a file."""
+class SoundsParams:
+    """The key of section `corpus.synthetic` that names a file or folder."""
 
-    soundfont: str | None
+    sounds: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +21,11 @@ class LocationParams:
 
     name: Literal["synthetic", "musdb18-7s", "musdb18", "musdb18-hq", "mir-1k", "folder"]
     path: str | None
-    synthetic: FontParams
+    synthetic: SoundsParams
 
     def check(self) -> None:
-        if self.synthetic.soundfont is not None and self.name != "synthetic":
-            raise ParamError("synthetic.soundfont", f"must be null, since corpus.name is {self.name}, not synthetic")
+        if self.synthetic.sounds is not None and self.name != "synthetic":
+            raise ParamError("synthetic.sounds", f"must be null, since corpus.name is {self.name}, not synthetic")
         if self.path is None and self.name in ("mir-1k", "folder"):
             raise ParamError("path", f"must be the folder of the songs, since corpus.name is {self.name}")
 
@@ -41,17 +41,21 @@ def songs_folder(location: LocationParams) -> Path | None:
     return existing("corpus.path", location.path, Path.is_dir, "give the folder of the songs")
 
 
-def soundfont_file(location: LocationParams) -> Path | None:
-    """The user's SoundFont; None if the instruments are synthesised. Raises `ParamError` if there is no such file."""
-    font = location.synthetic.soundfont
-    return existing("corpus.synthetic.soundfont", font, Path.is_file, "give a SoundFont (.sf2)") if font else None
+def sounds_path(location: LocationParams) -> Path | None:
+    """The user's SoundFont or folder of sounds; None if all is synthesised. Raises `ParamError` if there is none."""
+    sounds = location.synthetic.sounds
+    return (
+        existing("corpus.synthetic.sounds", sounds, Path.exists, "give a SoundFont (.sf2) or a folder")
+        if sounds
+        else None
+    )
 
 
 def link_songs(location: LocationParams, link: Path, record: Path) -> None:
-    """Link the user's songs or SoundFont at `link`, or write a file there that says that there are none.
+    """Link the user's songs or sounds at `link`, or write a file there that says that there are none.
 
     Writes the setting to `record`. Raises `UserError` if something else is at `link`.
     """
-    target, font = songs_folder(location) or soundfont_file(location), location.synthetic.soundfont
-    setting = f"corpus.synthetic.soundfont: {font}" if font else f"corpus.path: {location.path if target else None}"
+    target, sounds = songs_folder(location) or sounds_path(location), location.synthetic.sounds
+    setting = f"corpus.synthetic.sounds: {sounds}" if sounds else f"corpus.path: {location.path if target else None}"
     make_link(target, link, record, setting)

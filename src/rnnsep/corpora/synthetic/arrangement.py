@@ -9,9 +9,14 @@ from rnnsep.corpora.synthetic.score import Hit, Note
 from rnnsep.corpora.synthetic.styles import FILLS, RHYTHMS, ROLES, STEPS, Style
 
 
-def drum_part(rng: np.random.Generator, grid: Grid, bars: list[Bar], style: Style) -> list[Hit]:
-    """Hits of the drum kit: a groove for the verse and one for the chorus, with fills and crashes."""
+def drum_part(rng: np.random.Generator, grid: Grid, bars: list[Bar], style: Style, free: bool) -> list[Hit]:
+    """Hits of the drum kit: a groove for the verse and one for the chorus, with fills and crashes.
+
+    The parts of a `free` groove may be of different ones.
+    """
     grooves = [pick(rng, style.grooves) for _ in range(2)]
+    if free and rng.random() < 0.5:
+        grooves = [(pick(rng, style.grooves)[0], snare, pick(rng, style.grooves)[2]) for _, snare, _ in grooves]
     if rng.random() < 0.6:  # the same beat, with another cymbal in the chorus
         ride = "t.t.t.t.t.t.t.t." if rng.random() < 0.5 else "o...o...o...o..."
         grooves[1] = (grooves[0][0], grooves[0][1], ride)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rnnsep.corpora.location import FontParams
+from rnnsep.corpora.location import SoundsParams
 from rnnsep.corpora.original import Original, Split
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE
 from rnnsep.corpora.synthetic.render import SOURCES, render
@@ -30,7 +30,7 @@ PLACES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyntheticParams(FontParams):
+class SyntheticParams(SoundsParams):
     """Section `corpus.synthetic`: how many songs, how long (s), from which seed, on which instruments."""
 
     seed: Annotated[int, Range(0)]
@@ -46,24 +46,24 @@ class Composition(Original):
 
     index: int
     params: SyntheticParams
-    soundfont: Path | None
+    sounds: Path | None
 
     @property
     def names(self) -> tuple[str, ...]:
         return (*SOURCES, MIXTURE)
 
     def write(self, folder: Path, names: Collection[str]) -> None:
-        stems = render(self.params.seed, self.index, self.params.seconds, self.soundfont)
+        stems = render(self.params.seed, self.index, self.params.seconds, self.sounds)
         for name in names:
             write_wav(folder / f"{name}.wav", [stems[name]], SAMPLE_RATE)
 
 
-def compositions(params: SyntheticParams, font: Path | None) -> list[Composition]:
+def compositions(params: SyntheticParams, sounds: Path | None) -> list[Composition]:
     """All songs. Test songs have the first indices, so that they do not depend on the number of training songs."""
     counts: dict[Split, int] = {"test": params.test_songs, "valid": params.valid_songs, "train": params.train_songs}
     splits = [split for split, count in counts.items() for _ in range(count)]
     return [
-        Composition(song_name(index), "test" if split == "test" else "train", split, index, params, font)
+        Composition(song_name(index), "test" if split == "test" else "train", split, index, params, sounds)
         for index, split in enumerate(splits)
     ]
 

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from rnnsep.corpora.synthetic.instruments import production
 from rnnsep.corpora.synthetic.instruments.bass import render_bass
 from rnnsep.corpora.synthetic.instruments.chords import render_other
 from rnnsep.corpora.synthetic.instruments.drums import render_drums
 from rnnsep.corpora.synthetic.instruments.effects import BANDS, decibels, fade, peaks, rms, room, strip, upsample
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
-from rnnsep.corpora.synthetic.instruments.sampled import SoundFont, open_soundfont
+from rnnsep.corpora.synthetic.instruments.sampled import Sounds, open_sounds
 from rnnsep.corpora.synthetic.instruments.voice import render_vocals
 from rnnsep.corpora.synthetic.score import Score
 from rnnsep.corpora.synthetic.song import compose, generator
@@ -42,24 +43,34 @@ DESKS = {
     "bass": _Desk((-7.4, 2.4), (-23, -4, -4, -13, -27, -33, -39, -49, -61, -68), 5.0, (0.2, 0.4), (0.0, 0.08)),
     "other": _Desk((-6.0, 2.0), (-42, -25, -10, -6, -7, -9, -10, -16, -30, -46), 3.5, (0.5, 2.2), (0.08, 0.35)),
 }
-SAMPLED = 0.75  # share of stems that a SoundFont plays, if there is one; the others add variety
+# What the octave spectra of recorded instruments (dB) need to come near those medians.
+RECORDED = {
+    "vocals": np.array((0, 0, -4, -1, -1, 1, 2, 1, 8, 5)),
+    "drums": np.array((0, 0, 1, 2, -2, -7, -7, 0, 3, 1)),
+    "bass": np.array((-8, 0, 2, -2, -9, -10, -9, -8, -4, 4)),
+    "other": np.array((0, 0, 4, 0, 0, -1, -1, -1, -4, -4)),
+}
+WANDER = {"vocals": 2.0, "drums": 1.7, "bass": 1.8, "other": 2.8}  # factors on `_Desk.wander` for them
 EQUALISATION = 0.8
+ENDING = 4.0  # s of a recorded song after its excerpt
 PEAK = decibels(-1.0)
 
 
-def _stems(song: Score, seed: int, index: int, nb_samples: int, font: SoundFont | None) -> dict[str, Audio]:
+def _stems(song: Score, seed: int, index: int, nb_samples: int, sounds: Sounds | None) -> dict[str, Audio]:
     """The four stems, each with its room and spectral balance, at their levels in the mixture."""
 
     def rng(part: str) -> np.random.Generator:
         return generator(seed, index, part)
 
-    sampled = rng("players").random(len(SOURCES)) < SAMPLED
-    fonts = {source: font if one else None for source, one in zip(SOURCES, sampled, strict=True)}
+    beat = 60.0 / song.tempo
+    rap = rng("rap").random() < (0.6 if song.style == "hip hop" else 0.06)
     dry = {
-        "vocals": render_vocals(song.melody, song.backing, song.voice, song.tempo, rng("vocals"), nb_samples),
-        "drums": render_drums(song.drums, song.kit, rng("drums"), nb_samples, fonts["drums"]),
-        "bass": render_bass(song.bass, song.bass_tone, rng("bass"), nb_samples, fonts["bass"]),
-        "other": render_other(song.layers, rng("other"), nb_samples, fonts["other"]),
+        "vocals": render_vocals(
+            song.melody, song.backing, song.voice, song.tempo, rng("vocals"), nb_samples, sounds, rap
+        ),
+        "drums": render_drums(song.drums, song.kit, rng("drums"), nb_samples, sounds, beat),
+        "bass": render_bass(song.bass, song.bass_tone, rng("bass"), nb_samples, sounds),
+        "other": render_other(song.layers, rng("other"), nb_samples, sounds, beat),
     }
     stems = {}
     for source, x in dry.items():
@@ -69,12 +80,22 @@ def _stems(song: Score, seed: int, index: int, nb_samples: int, font: SoundFont 
         colour = np.concatenate([np.cumsum(steps[:4])[::-1], [0.0], np.cumsum(steps[5:])])
         response = room(r, r.uniform(*desk.reverberation), r.uniform(1500.0, 6000.0), r.uniform(0.6, 1.0))
         wet, delay = r.uniform(*desk.wet), r.uniform(0.0, 0.03)
-        if (x[:, 0] == x[:, 1]).all() and (source == "bass" or r.random() < 0.15):  # left stays equal to right
+        if (x[:, 0] == x[:, 1]).all() and (
+            r.random() < 0.5 if sounds and source == "bass" else source == "bass" or r.random() < 0.15
+        ):  # left stays equal to right
             x, response = x[:, :1], response[:, :1]
-        x = strip(x, np.array(desk.spectrum) + colour, EQUALISATION, response, wet, delay)
+        amount, limit = EQUALISATION, 1.5
+        if sounds:  # records differ more
+            amount, limit = r.uniform(0.2, 0.8), 2.5
+            wet, colour = wet * r.uniform(0.0, 1.6), colour * WANDER[source] + RECORDED[source]
+        x = strip(x, np.array(desk.spectrum) + colour, amount, response, wet, delay)
         x = np.broadcast_to(x, (nb_samples, 2))
-        spread = float(np.clip(r.standard_normal(), -1.5, 1.5)) * desk.level[1]
+        spread = float(np.clip(r.standard_normal(), -limit, limit)) * desk.level[1]
         stems[source] = x / (rms(x) + 1e-12) * decibels(desk.level[0] + spread)
+        if sounds:
+            stems[source] *= decibels(r.normal(0.0, 2.5 if source in ("drums", "bass") else 1.2))
+            if r.random() < 0.12:
+                stems[source] = stems[source] * production.gate(nb_samples, r, beat)
     return stems
 
 
@@ -89,17 +110,19 @@ def _limit(mixture: Audio, nb_samples: int) -> Audio:
     return upsample(gain, hop, nb_samples)
 
 
-def render(seed: int, index: int, seconds: float, soundfont: Path | None = None) -> dict[str, NDArray[np.int16]]:
+def render(seed: int, index: int, seconds: float, sounds: Path | None = None) -> dict[str, NDArray[np.int16]]:
     """Stems and mixture of song `index`, each int16 of shape (round(44100 seconds), 2).
 
-    A `soundfont` plays all but the vocals. The mixture is the exact sum of the stems, with its peak at -1 dB. A pure
-    function of its arguments. Raises `UserError` if the SoundFont cannot be used.
+    `sounds` are recorded instruments and speech (see `Sounds`). The mixture is the exact sum of the stems, with its
+    peak at -1 dB. A pure function of its arguments and the sounds. Raises `UserError` if these cannot be used.
     """
     nb_samples = round(seconds * SAMPLE_RATE)
-    font = open_soundfont(soundfont) if soundfont else None
-    stems = _stems(compose(seed, index, seconds), seed, index, nb_samples, font)
+    opened = open_sounds(sounds) if sounds else None
+    stems = _stems(
+        compose(seed, index, seconds + (ENDING if opened else 0.0), opened is not None), seed, index, nb_samples, opened
+    )
     gain = _limit(sum(stems.values(), np.zeros((nb_samples, 2))), nb_samples)
-    gain *= fade(nb_samples, 0.003, min(0.6, 0.2 * seconds))
+    gain *= fade(nb_samples, 0.003, 0.02 if opened else min(0.6, 0.2 * seconds))
     stems = {source: x * gain[:, None] for source, x in stems.items()}
     mixture = sum(stems.values(), np.zeros((nb_samples, 2)))
     peak = max(float(np.abs(x).max()) for x in (mixture, *stems.values()))

@@ -15,8 +15,11 @@ def generator(seed: int, index: int, part: str) -> np.random.Generator:
     return np.random.default_rng([seed, index, zlib.crc32(part.encode())])
 
 
-def compose(seed: int, index: int, seconds: float) -> Score:
-    """The score of song `index` with a length of `seconds`: whole bars, then the last chord."""
+def compose(seed: int, index: int, seconds: float, free: bool = False) -> Score:
+    """The score of song `index` with a length of `seconds`: whole bars, then the last chord.
+
+    A `free` song has more layers, also of other styles, and grooves put together from several.
+    """
     rng = generator(seed, index, "score")
     name = pick(rng, tuple(STYLES))
     style = STYLES[name]
@@ -31,8 +34,8 @@ def compose(seed: int, index: int, seconds: float) -> Score:
     voice = pick(rng, tuple(RANGES))
     bars = form(rng, nb_bars, key, mode)
     melody = lead_part(rng, grid, bars, key, mode, voice)
-    choices = list(dict.fromkeys(style.layers))
-    nb_layers = int(rng.integers(2, 5))
+    choices = list(dict.fromkeys(style.layers if not free or rng.random() < 0.6 else ROLES))
+    nb_layers = int(rng.integers(2, 6 if free else 5))
     names = [choices[i] for i in rng.permutation(len(choices))[:nb_layers]]
     if all(ROLES[n] in ("answer", "stab") for n in names[:2]):
         names[0] = next(n for n in choices if ROLES[n] not in ("answer", "stab"))
@@ -47,7 +50,7 @@ def compose(seed: int, index: int, seconds: float) -> Score:
         bass_tone=pick(rng, style.bass_tones),
         melody=tuple(melody),
         backing=tuple(backing_parts(rng, grid, bars, melody, voice)),
-        drums=tuple(drum_part(rng, grid, bars, style)),
+        drums=tuple(drum_part(rng, grid, bars, style, free)),
         bass=tuple(bass_part(rng, grid, bars, style)),
         layers=layers,
     )

@@ -6,8 +6,9 @@ import numpy as np
 
 from rnnsep.corpora.synthetic.instruments import effects as fx
 from rnnsep.corpora.synthetic.instruments import oscillators as osc
+from rnnsep.corpora.synthetic.instruments import production
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
-from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
+from rnnsep.corpora.synthetic.instruments.sampled import Sounds
 from rnnsep.corpora.synthetic.score import Note
 
 # (frequency, nb_samples, velocity) -> mono or stereo sound of one note, before its release
@@ -135,6 +136,7 @@ VOICES: dict[str, Callable[[np.random.Generator], Voice]] = {
 ENVELOPES = {"pad": (0.25, 0.4), "strings": (0.12, 0.25), "organ": (0.01, 0.05), "brass": (0.02, 0.08)}
 WOODEN = ("acoustic", "clean", "clavinet", "piano", "mallets", "arpeggio")
 STRUMMED = {"acoustic": 0.011, "clean": 0.006, "distorted": 0.004}
+AMPLIFIED = ("clean", "organ", "electric piano", "clavinet", "lead")
 
 
 def _play(notes: tuple[Note, ...], instrument: str, rng: np.random.Generator, nb_samples: int) -> Audio:
@@ -177,16 +179,10 @@ def _widen(x: Audio, rng: np.random.Generator) -> Audio:
     return np.stack([side + mix * fx.delayed(side, delay) for side, delay in zip(x.T, delays, strict=True)], axis=1)
 
 
-def _layer(
-    name: str, notes: tuple[Note, ...], where: float, rng: np.random.Generator, nb_samples: int, font: SoundFont | None
-) -> Audio:
+def _layer(name: str, notes: tuple[Note, ...], where: float, rng: np.random.Generator, nb_samples: int) -> Audio:
     """The notes of an instrument with its own effects, panned, shape (nb_samples, 2)."""
 
     def take() -> Audio:
-        if font:
-            strum = STRUMMED.get(name, 0.0) * rng.uniform(0.6, 1.5)
-            x = font.notes(notes, name, rng, nb_samples, strum)
-            return x.mean(axis=1) if name in STRUMMED else x
         x = _play(notes, name, rng, nb_samples)
         if name == "distorted":
             return _amplify(x, rng)
@@ -208,14 +204,68 @@ def _layer(
     return np.asarray(x * fx.pan(where))
 
 
-def render_other(
-    layers: Mapping[str, tuple[Note, ...]], rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+def _recorded_layer(
+    name: str, notes: tuple[Note, ...], rng: np.random.Generator, nb_samples: int, sounds: Sounds, beat: float
 ) -> Audio:
-    """The stem of all accompanying layers without its room, shape (nb_samples, 2); `font` plays it if there is one."""
+    """The notes of an instrument of SoundFonts or synthesis, once or twice, with effects, (nb_samples, 2)."""
+    recorded, amplified = rng.random() < 0.75, name == "distorted" or (name in AMPLIFIED and rng.random() < 0.2)
+    where, spread = rng.uniform(-0.8, 0.8), rng.uniform(1.0, 4.0)
+
+    def take() -> Audio:
+        if not recorded:
+            x = _play(notes, name, rng, nb_samples)
+            x = fx.body(x, rng, rng.uniform(0.2, 0.8)) if name in WOODEN and x.ndim == 1 else x
+            x = x if x.ndim == 2 else np.stack([x, x], axis=1)
+        else:
+            source = "clean" if name == "distorted" and rng.random() < 0.5 else name
+            strum = STRUMMED.get(name, 0.0) * rng.uniform(0.4, 2.0)
+            x = sounds.font(rng).notes(notes, source, rng, nb_samples, strum)
+        if amplified:
+            x = production.distort(np.repeat(x.mean(axis=1)[:, None], 2, axis=1), rng)
+        return production.tone(x, rng, spread)
+
+    if name in STRUMMED and rng.random() < 0.5:  # played twice, one take on each side
+        apart = rng.uniform(0.4, 1.0)
+        x = sum(one.mean(axis=1)[:, None] * fx.pan(side) for one, side in ((take(), -apart), (take(), apart)))
+    else:
+        x = take() * fx.pan(where * rng.random())
+    x = production.compressed(np.asarray(x), rng, 1.2, 5.0) if rng.random() < 0.6 else np.asarray(x)
+    return production.colour(x, rng, beat)
+
+
+def _recorded(
+    layers: Mapping[str, tuple[Note, ...]], rng: np.random.Generator, nb_samples: int, sounds: Sounds, beat: float
+) -> Audio:
+    buffer = np.zeros((nb_samples, 2))
+    for name, notes in layers.items():
+        if notes:
+            x = _recorded_layer(name, notes, rng, nb_samples, sounds, beat)
+            buffer += x / (fx.rms(x) + 1e-12) * np.exp(rng.uniform(np.log(0.25), 0.0))
+    if rng.random() < 0.15 and (found := sounds.sample("effect", rng)):
+        x = production.retune(found[1], 2.0 ** (rng.normal(0.0, 4.0) / 12.0))
+        x = production.colour(production.tone(x, rng, 3.0), rng, beat)
+        x *= rng.uniform(0.1, 0.6) * fx.rms(buffer) / (fx.rms(x) + 1e-12)
+        for start in np.cumsum(rng.uniform(1.0, 6.0, 6)):
+            fx.place(buffer, float(start), x)
+    buffer = production.compressed(buffer, rng, 1.5, 5.0)
+    buffer = fx.saturate(buffer, np.exp(rng.uniform(np.log(0.1), np.log(0.8))))
+    return production.widen(buffer, rng)
+
+
+def render_other(
+    layers: Mapping[str, tuple[Note, ...]],
+    rng: np.random.Generator,
+    nb_samples: int,
+    sounds: Sounds | None,
+    beat: float,
+) -> Audio:
+    """The stem of all accompanying layers without its room, shape (nb_samples, 2); of recorded `sounds` if any."""
+    if sounds:
+        return _recorded(layers, rng, nb_samples, sounds, beat)
     buffer = np.zeros((nb_samples, 2))
     places = rng.permutation(np.array([-0.6, 0.6, -0.15, 0.35]))
     for i, (name, notes) in enumerate(layers.items()):
         if notes:
-            x = _layer(name, notes, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples, font)
+            x = _layer(name, notes, float(places[i % 4] * rng.uniform(0.5, 1.3)), rng, nb_samples)
             buffer += x / (fx.rms(x) + 1e-12) * rng.uniform(0.5, 1.0)
     return fx.saturate(fx.compress(buffer, 2.0, 0.0), rng.uniform(0.1, 0.4))

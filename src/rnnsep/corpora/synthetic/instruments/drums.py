@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy import signal
 
+from rnnsep.corpora.synthetic.harmony import pick
 from rnnsep.corpora.synthetic.instruments import effects as fx
+from rnnsep.corpora.synthetic.instruments import production
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, modes, seconds
-from rnnsep.corpora.synthetic.instruments.sampled import SoundFont
+from rnnsep.corpora.synthetic.instruments.sampled import KEYS, KITS, Sounds
 from rnnsep.corpora.synthetic.score import Hit
 
 # Ideal circular membrane: frequencies of its modes relative to the lowest.
@@ -151,39 +154,132 @@ MIX = {
 
 
 def render_drums(
-    hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int, font: SoundFont | None = None
+    hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int, sounds: Sounds | None, beat: float
 ) -> Audio:
-    """The drum stem without its room, shape (nb_samples, 2); `font` plays it if there is one."""
-    buffer = font.hits(hits, kit, rng, nb_samples) if font else _struck(hits, kit, rng, nb_samples)
+    """The drum stem without its room, shape (nb_samples, 2), of recorded `sounds` if there are any; `beat` in s."""
+    if sounds:
+        return _recorded(hits, kit, rng, nb_samples, sounds, beat)
+    buffer = _struck(hits, rng, nb_samples, _strokes(hits, kit, rng))
     buffer = fx.compress(buffer, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
     # a second copy, squashed, brings up what rings between the strokes
     buffer += rng.uniform(0.0, 1.0) * fx.compress(buffer, 8.0, -15.0, 0.08)
     return fx.saturate(buffer, rng.uniform(0.03, 0.2))
 
 
-def _struck(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int) -> Audio:
-    """The hits on pieces that are made for this song, shape (nb_samples, 2)."""
+def _strokes(hits: tuple[Hit, ...], kit: str, rng: np.random.Generator) -> dict[str, list[Audio]]:
+    """Strokes of the synthesised pieces that the hits use, the softest first."""
     used = {hit.piece for hit in hits}
     pieces = {name: make() for name, make in _kit(rng, kit).items() if name in used}
     # a soft stroke is darker
     soft = {name: fx.lowpass(x, 3500.0) for name, x in pieces.items() if name in ("kick", "snare", "high tom")}
+    return {name: [soft[name], x] if name in soft else [x] for name, x in pieces.items()}
+
+
+def _struck(
+    hits: tuple[Hit, ...], rng: np.random.Generator, nb_samples: int, pieces: dict[str, list[Audio]], wide: float = 1.0
+) -> Audio:
+    """The hits on the `pieces`, shape (nb_samples, 2); `wide` is a factor on the spread of their levels."""
     side = rng.choice([-1.0, 1.0]) * rng.uniform(0.7, 1.6)
-    cymbals = rng.uniform(-5.0, 3.0)
+    cymbals = rng.uniform(-5.0, 3.0) * wide
     level = {
-        name: fx.decibels(gain + rng.normal(0.0, 1.5) + (cymbals if name in ("hat", "open", "ride", "crash") else 0.0))
+        name: fx.decibels(
+            gain + wide * rng.normal(0.0, 1.5) + (cymbals if name in ("hat", "open", "ride", "crash") else 0.0)
+        )
         for name, (gain, _) in MIX.items()
     }
     place_of = {name: fx.pan(float(np.clip(side * where, -0.9, 0.9))) for name, (_, where) in MIX.items()}
     buffer = np.zeros((nb_samples, 2))
     choked = sorted(h.start for h in hits if h.piece == "hat")
     for hit in hits:
-        x = pieces[hit.piece]
-        if hit.velocity < 0.5 and hit.piece in soft:
-            x = soft[hit.piece]
+        if not (strokes := pieces[hit.piece]):
+            continue
+        hard = len(strokes) - 1
+        x = strokes[hard if hit.velocity >= 0.5 else int(2.0 * hit.velocity * hard)]
         if hit.piece == "open":  # the next closed stroke chokes it
             until = next((t for t in choked if t > hit.start + 0.02), hit.start + 1.0) - hit.start
             length = min(len(x), max(600, int(until * SAMPLE_RATE)))
-            x = x[:length] * fx.fade(length, 0.0, 0.015)
+            envelope = fx.fade(length, 0.0, 0.015)
+            x = x[:length] * (envelope[:, None] if x.ndim == 2 else envelope)
         colour = 1.0 + 0.12 * rng.standard_normal()
         fx.place(buffer, hit.start, x * colour, level[hit.piece] * hit.velocity**1.3 * place_of[hit.piece])
     return buffer
+
+
+ORIGINS = {"font": 0.6, "sample": 0.18, "made": 0.22}  # shares of the sources of a kit's pieces
+
+
+def _piece(name: str, origin: str, kit: str, rng: np.random.Generator, sounds: Sounds) -> list[Audio]:
+    """Strokes on a piece, the softest first, each (nb_samples, 2) with a peak of 1; none if the origin lacks it."""
+    strokes: list[Audio] = []
+    if origin == "font":
+        strokes = sounds.font(rng).strokes(pick(rng, KITS[kit]), pick(rng, KEYS[name]), (0.4, 1.0))
+    elif origin == "sample" and (found := sounds.sample(name, rng)):
+        strokes = [fx.lowpass(found[1], 4000.0), found[1]]
+    if not strokes:
+        x = np.repeat(_kit(rng, kit)[name]()[:, None], 2, axis=1)
+        strokes = [fx.lowpass(x, 4000.0), x]
+    factor = 2.0 ** (rng.normal(0.0, 2.0) / 12.0)
+    damping = rng.uniform(0.04, 0.4) if rng.random() < 0.3 else None
+    drive, spread, seed = (
+        rng.uniform(0.2, 2.0) * (rng.random() < 0.35),
+        rng.uniform(1.0, 5.0),
+        int(rng.integers(1 << 30)),
+    )
+    treated = []
+    for x in strokes:
+        x = production.tone(production.retune(x, factor), np.random.default_rng(seed), spread)
+        x = x * np.exp(-seconds(len(x)) / damping)[:, None] if damping else x
+        x = fx.saturate(x, drive) if drive else x
+        x *= fx.fade(len(x), 0.0, 0.02)[:, None] / (np.abs(x).max() + 1e-12)
+        treated.append(x)
+    return treated
+
+
+def _recorded(
+    hits: tuple[Hit, ...], kit: str, rng: np.random.Generator, nb_samples: int, sounds: Sounds, beat: float
+) -> Audio:
+    """A kit put together from recorded and synthesised pieces, layers of them, percussion and loops; its bus."""
+    home = str(rng.choice(list(ORIGINS), p=list(ORIGINS.values())))
+    pieces = {}
+    for name in sorted({hit.piece for hit in hits}):
+        own = home if rng.random() < 0.75 else str(rng.choice(list(ORIGINS), p=list(ORIGINS.values())))
+        pieces[name] = _piece(name, own, kit, rng, sounds)
+        if name in ("kick", "snare", "clap") and rng.random() < 0.35:  # a second one at the same time
+            other = _piece(name, str(rng.choice(list(ORIGINS))), pick(rng, tuple(KITS)), rng, sounds)
+            gain = rng.uniform(0.2, 0.9)
+            nb_layers = max(len(pieces[name]), len(other))
+            pieces[name] = [
+                _sum(pieces[name][min(i, len(pieces[name]) - 1)], gain * other[min(i, len(other) - 1)])
+                for i in range(nb_layers)
+            ]
+    buffer = _struck(hits, rng, nb_samples, pieces, 1.6)
+    if rng.random() < 0.25 and (found := sounds.sample("percussion", rng)):
+        x = production.tone(production.retune(found[1], 2.0 ** (rng.normal(0.0, 3.0) / 12.0)), rng, 3.0)
+        x = x * (rng.uniform(0.1, 0.4) / (np.abs(x).max() + 1e-12)) * fx.pan(rng.uniform(-0.8, 0.8))
+        pattern = rng.random(16) < rng.uniform(0.15, 0.6)
+        for step in range(int(nb_samples / (SAMPLE_RATE * 0.25 * beat))):
+            if pattern[step % 16]:
+                fx.place(buffer, step * 0.25 * beat + rng.normal(0.0, 0.004), x, rng.uniform(0.6, 1.0))
+    if rng.random() < 0.08 and (found := sounds.sample("loop", rng)):
+        length = len(found[1]) / SAMPLE_RATE / beat  # beats
+        beats = float(2.0 ** np.round(np.log2(length)))
+        x = production.tone(production.retune(found[1], length / beats), rng, 3.0)
+        x *= rng.uniform(0.2, 0.8) * fx.rms(buffer) / (fx.rms(x) + 1e-12)
+        for start in np.arange(0.0, nb_samples / SAMPLE_RATE, beats * beat):
+            fx.place(buffer, float(start), x)
+    if rng.random() < 0.5:  # microphones in the room, squashed
+        response = fx.room(rng, rng.uniform(0.15, 0.9), rng.uniform(1500.0, 8000.0), rng.uniform(0.5, 1.0))
+        wet = np.stack([signal.oaconvolve(buffer[:, c], response[:, c])[:nb_samples] for c in (0, 1)], axis=1)
+        buffer = buffer + rng.uniform(0.1, 0.7) * fx.compress(wet, 6.0, -12.0, 0.15)
+    buffer = production.compressed(buffer, rng, 1.2, 5.0)
+    buffer = buffer + rng.uniform(0.0, 1.2) * fx.compress(buffer, 8.0, -15.0, rng.uniform(0.05, 0.2))
+    if rng.random() < 0.06:
+        buffer = production.lofi(buffer, rng)
+    return production.widen(fx.saturate(buffer, np.exp(rng.uniform(np.log(0.03), np.log(0.6)))), rng)
+
+
+def _sum(first: Audio, second: Audio) -> Audio:
+    x = np.zeros((max(len(first), len(second)), 2))
+    x[: len(first)] += first
+    x[: len(second)] += second
+    return x

@@ -1,4 +1,4 @@
-"""Drums, bass and accompaniment played by the sampled instruments of a General MIDI SoundFont."""
+"""Recorded instruments: SoundFonts (General MIDI) and folders of samples."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -6,25 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from rnnsep.corpora.synthetic.harmony import pick
 from rnnsep.corpora.synthetic.instruments.effects import ranks
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
-from rnnsep.corpora.synthetic.score import Hit, Note
+from rnnsep.corpora.synthetic.score import Note
 from rnnsep.running.errors import UserError
 
 # programs of General MIDI, counted from 0, for each instrument of `styles.ROLES` and each tone of the bass
 # fmt: off
 PROGRAMS = {
-    "acoustic": (24, 25), "clean": (26, 27, 28), "distorted": (29, 30), "clavinet": (6, 7), "piano": (0, 1, 2, 3),
-    "electric piano": (4, 5), "organ": (16, 17, 18, 19, 20, 21), "pad": (88, 89, 90, 91, 92, 94, 95),
-    "strings": (40, 41, 42, 44, 48, 49, 50, 51), "brass": (56, 57, 59, 60, 61, 62, 63, 65, 66),
-    "stabs": (55, 62, 63, 81), "bell": (8, 9, 10, 14, 46), "mallets": (11, 12, 13, 108, 114),
-    "lead": (22, 64, 65, 66, 68, 71, 73, 75, 80, 81, 84, 87), "arpeggio": (24, 45, 46, 80, 81, 104, 107),
-    "finger": (33,), "pick": (34,), "round": (35, 33), "slap": (36, 37), "upright": (32,), "synth": (38, 39),
-    "sub": (38, 39),
+    "acoustic": (24, 25, 25, 105, 106), "clean": (26, 27, 27, 28, 31), "distorted": (29, 30, 30, 29),
+    "clavinet": (6, 7), "piano": (0, 1, 2, 3), "electric piano": (4, 5, 2), "organ": (16, 17, 18, 19, 20, 21, 22),
+    "pad": (88, 89, 90, 91, 92, 93, 94, 95, 52, 54, 100), "strings": (40, 41, 42, 44, 45, 48, 48, 49, 50, 51),
+    "brass": (56, 57, 59, 60, 61, 61, 62, 63, 64, 65, 66, 67), "stabs": (55, 62, 63, 81, 90, 61),
+    "bell": (8, 9, 10, 14, 46, 98, 112), "mallets": (11, 12, 13, 108, 114),
+    "lead": (22, 64, 65, 66, 68, 71, 73, 75, 80, 81, 84, 85, 87, 29, 30, 40, 56, 59),
+    "arpeggio": (24, 45, 46, 80, 81, 104, 107, 28, 4, 11, 96, 99),
+    "finger": (33, 33, 34), "pick": (34, 34, 33), "round": (35, 33, 32), "slap": (36, 37), "upright": (32, 32, 35),
+    "synth": (38, 39, 87, 81), "sub": (38, 39),
 }
-KITS = {"acoustic": (0, 8), "big": (16, 8), "tight": (0, 8), "electronic": (24, 25), "808": (25,), "brushes": (40, 32)}
+KITS = {
+    "acoustic": (0, 8, 16, 1), "big": (16, 8, 0), "tight": (0, 8, 1), "electronic": (24, 25), "808": (25, 24),
+    "brushes": (40, 32),
+}
 KEYS = {
     "kick": (36, 35), "snare": (38, 40), "clap": (39,), "rim": (37,), "hat": (42, 44), "open": (46,), "ride": (51, 59),
     "crash": (49, 57), "high tom": (50, 48), "mid tom": (47, 45), "low tom": (43, 41), "shaker": (82, 70),
@@ -32,9 +38,9 @@ KEYS = {
 }
 # fmt: on
 QUALITY = 4  # of the interpolation between samples
-LEVELS = 8  # of velocity that are told apart
+LEVELS = 3  # of velocity that are told apart
 LOUDNESS = 1.3  # exponent of velocity that gives amplitude
-RINGING = 0.5  # s until a hit's note ends; samples of drums ring on
+RINGING = 2.0  # s that a stroke is heard
 
 
 class SoundFont:
@@ -49,11 +55,11 @@ class SoundFont:
             import symusic
         except ImportError:
             raise UserError(
-                "corpus.synthetic.soundfont needs the package symusic; install it with uv sync --extra soundfont"
+                "corpus.synthetic.sounds needs the package symusic; install it with uv sync --extra soundfont"
             ) from None
         with open(path, "rb") as file:
             if file.read(12)[8:] != b"sfbk":
-                raise UserError(f"corpus.synthetic.soundfont: {path} is not a SoundFont (.sf2)")
+                raise UserError(f"corpus.synthetic.sounds: {path} is not a SoundFont (.sf2)")
         self.path = path
         self._symusic: Any = symusic
         self._synthesizer = symusic.Synthesizer(str(path), SAMPLE_RATE, QUALITY)
@@ -64,15 +70,13 @@ class SoundFont:
         Raises `UserError` if the SoundFont does not have it.
         """
         levels: dict[float, list[Note]] = {}
-        for sound in sounds:
+        for sound in (one for one in sounds if one.start < nb_samples / SAMPLE_RATE):
             levels.setdefault(round(LEVELS * sound.velocity) / LEVELS, []).append(sound)
         total = np.zeros((nb_samples, 2))
         for level, group in levels.items():  # symusic plays all velocities equally loud
             played = self._render(group, program, drums)
-            if not played.any():
-                raise UserError(
-                    f"{self.path}: has no {'drum kit' if drums else 'instrument'} {program}; use another one"
-                )
+            if not played.any() and not drums:
+                raise UserError(f"{self.path}: has no instrument {program}; use another one")
             total[: len(played)] += level**LOUDNESS * played[:nb_samples]
         return total
 
@@ -98,14 +102,60 @@ class SoundFont:
             sounds.append(Note(note.start + late, note.duration, note.pitch, velocity))
         return self.play(sounds, pick(rng, PROGRAMS[instrument]), nb_samples)
 
-    def hits(self, hits: Iterable[Hit], kit: str, rng: np.random.Generator, nb_samples: int) -> Audio:
-        """Hits on one of the kits of that name."""
-        keys = {piece: pick(rng, choices) for piece, choices in KEYS.items()}
-        sounds = [Note(hit.start, RINGING, keys[hit.piece], hit.velocity * rng.uniform(0.93, 1.0)) for hit in hits]
-        return self.play(sounds, pick(rng, KITS[kit]), nb_samples, drums=True)
+    def strokes(self, kit: int, key: int, velocities: Iterable[float]) -> list[Audio]:
+        """One stroke on a piece of a drum kit for each velocity, (nb_samples, 2); none if the kit lacks it."""
+        played = [self._render([Note(0.0, RINGING, key, velocity)], kit, True) for velocity in velocities]
+        audible = [np.flatnonzero(np.abs(x).max(axis=1) > 1e-3 * np.abs(x).max()) for x in played]
+        return [
+            x[: min(where[-1] + 1, int(RINGING * SAMPLE_RATE))]
+            for x, where in zip(played, audible, strict=True)
+            if len(where)
+        ]
+
+
+class Sounds:
+    """A SoundFont, or a folder of SoundFonts and, in folders of the name of their kind, of WAV or FLAC files.
+
+    Kinds are the pieces of the drum kit, `percussion`, `loop`, `bass`, `effect` and `speech` (docs/results.md). Raises
+    `UserError` if there is no SoundFont.
+    """
+
+    def __init__(self, path: Path):
+        files = [path] if path.is_file() else sorted(path.glob("*.sf2"))
+        if not files:
+            raise UserError(f"corpus.synthetic.sounds: {path} holds no SoundFont (.sf2)")
+        self.fonts = [SoundFont(file) for file in files]
+        self.files: dict[str, list[Path]] = {}
+        for file in sorted(path.glob("*/*")) if path.is_dir() else ():
+            if file.suffix in (".wav", ".flac"):
+                self.files.setdefault(file.parent.name, []).append(file)
+
+    def font(self, rng: np.random.Generator) -> SoundFont:
+        return pick(rng, self.fonts)
+
+    def sample(self, kind: str, rng: np.random.Generator) -> tuple[str, Audio] | None:
+        """Name and sound, (nb_samples, 2), of one file of that kind; None if there are none."""
+        if not (files := self.files.get(kind)):
+            return None
+        file = pick(rng, files)
+        return file.stem, read_sample(file)
+
+
+@lru_cache(maxsize=256)
+def read_sample(path: Path, whole: bool = False) -> Audio:
+    """A sound file as (nb_samples, 2) at 44.1 kHz, without silence at its start unless `whole`. Raises `UserError`."""
+    try:
+        x, rate = soundfile.read(path, always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{path}: cannot be read ({error}); replace or remove it") from None
+    if rate != SAMPLE_RATE:
+        raise UserError(f"{path}: has {rate} Hz; samples must have {SAMPLE_RATE} Hz")
+    x = np.repeat(x, 2, axis=1) if x.shape[1] == 1 else x[:, :2]
+    loud = np.flatnonzero(np.abs(x).max(axis=1) > 0.01 * np.abs(x).max())
+    return np.asarray(x if whole or not len(loud) else x[loud[0] :])
 
 
 @lru_cache(maxsize=1)
-def open_soundfont(path: Path) -> SoundFont:
-    """The SoundFont at `path`, read once in a process."""
-    return SoundFont(path)
+def open_sounds(path: Path) -> Sounds:
+    """The sounds at `path`, opened once in a process."""
+    return Sounds(path)

@@ -1,12 +1,16 @@
 """A singing voice: glottal pulses and breath through moving formants, with consonants before the notes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy import fft, signal
 
+from rnnsep.corpora.synthetic.harmony import RANGES, pick
 from rnnsep.corpora.synthetic.instruments import effects as fx
+from rnnsep.corpora.synthetic.instruments import production, speech
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, saw
+from rnnsep.corpora.synthetic.instruments.sampled import Sounds
 from rnnsep.corpora.synthetic.score import Note
 
 HOP = 256  # samples from one control frame to the next
@@ -175,6 +179,78 @@ def _sing(
     return np.asarray(wave / (fx.rms(wave) + 1e-12) + noise)
 
 
+WOMEN = ("slt",)  # beginnings of the names of phrases that a woman speaks
+
+
+def _singer(sounds: Sounds, voice: str, rng: np.random.Generator) -> tuple[speech.Singer, list[speech.Syllable]] | None:
+    """A singer of the range `voice` and what is sung, a few phrases of one speaker; None without phrases."""
+    if not (files := sounds.files.get("speech")):
+        return None
+    speaker = pick(rng, sorted({file.stem.partition("-")[0] for file in files}))
+    mine = [file for file in files if file.stem.startswith(speaker)]
+    words = [one for _ in range(3) for one in speech.syllables(speech.read_phrase(pick(rng, mine)))]
+    low, high = (1.08, 1.3) if voice in ("alto", "soprano") else (0.88, 1.1)
+    size = rng.uniform(low, high) * (0.85 if speaker in WOMEN else 1.0)
+    breath = 0.004 * 50.0 ** rng.random()
+    return speech.Singer(size, rng.uniform(0.0, 0.5), breath, rng.uniform(3000.0, 10000.0)), words
+
+
+def _rap(voice: str, tempo: float, rng: np.random.Generator, nb_samples: int) -> tuple[Note, ...]:
+    """Spoken syllables in lines of two bars, on sixteenths."""
+    step, low = 15.0 / tempo, RANGES[voice][0]
+    dense, base = rng.uniform(0.5, 0.85), low + rng.uniform(-2.0, 6.0)
+    notes = []
+    for start in range(0, int(nb_samples / SAMPLE_RATE / step) + 1, 32):
+        places = [k for k in range(28 + int(rng.integers(0, 4))) if k % 4 == 0 or rng.random() < dense]
+        for k, following in zip(places, [*places[1:], places[-1] + 3], strict=True):
+            accent = 3.0 * rng.random() * (k % 8 == 4) - 0.08 * k
+            duration = step * min(following - k, 3) * 0.95
+            notes.append(
+                Note((start + k) * step, duration, base + accent + rng.normal(0.0, 1.0), rng.uniform(0.75, 1.0))
+            )
+    return tuple(notes)
+
+
+def _recorded(
+    melody: tuple[Note, ...],
+    backing: tuple[tuple[Note, ...], ...],
+    voice: str,
+    tempo: float,
+    rng: np.random.Generator,
+    nb_samples: int,
+    sounds: Sounds,
+    rap: bool,
+) -> Audio:
+    """Voices made of speech or of formants, doubled, in harmony or a choir, through the strip of a studio."""
+    found = _singer(sounds, voice, rng)
+    spoken = found is not None and rap
+    melody = _rap(voice, tempo, rng, nb_samples) if spoken else melody
+    size = rng.uniform(1.02, 1.25) if voice in ("alto", "soprano") else rng.uniform(0.86, 1.08)
+    vibrato, breath = rng.uniform(0.0, 0.5), rng.uniform(0.03, 0.4)
+    formants = found is None or (not spoken and rng.random() < 0.3)
+
+    def take(part: tuple[Note, ...]) -> Audio:
+        if formants or found is None:
+            return _sing(part, rng, nb_samples, size * rng.uniform(0.97, 1.03), vibrato, breath)
+        one, words = found
+        one = replace(one, size=one.size * rng.uniform(0.97, 1.03))
+        return speech.sing(part, words, one, rng, nb_samples, spoken)
+
+    stem = np.repeat(take(melody)[:, None], 2, axis=1)
+    apart, close = rng.uniform(0.3, 1.0), np.exp(rng.uniform(np.log(0.12), np.log(0.9)))
+    parts = [(melody, -apart), (melody, apart)] if rng.random() < 0.25 else []  # doubled
+    for part, side in [*parts, *zip(backing, (-apart, apart), strict=False)]:
+        stem += close * take(part)[:, None] * fx.pan(side * rng.uniform(0.6, 1.0))
+    stem = fx.compress(fx.highpass(stem, rng.uniform(70.0, 160.0), 2), rng.uniform(2.0, 8.0), rng.uniform(-14.0, 0.0))
+    high = fx.highpass(stem, 5500.0, 2)
+    stem = stem - high + fx.compress(high, 4.0, 0.0, 0.05)  # sibilants
+    stem = fx.saturate(production.tone(stem, rng, 2.0), np.exp(rng.uniform(np.log(0.08), np.log(0.8))))
+    for effect, probability in ((production.chorus, 0.12), (production.lofi, 0.05), (production.distort, 0.03)):
+        if rng.random() < probability:
+            stem = effect(stem, rng)
+    return production.echo(stem, rng, 60.0 / tempo) if rng.random() < 0.35 else stem
+
+
 def render_vocals(
     melody: tuple[Note, ...],
     backing: tuple[tuple[Note, ...], ...],
@@ -182,8 +258,15 @@ def render_vocals(
     tempo: float,
     rng: np.random.Generator,
     nb_samples: int,
+    sounds: Sounds | None,
+    rap: bool,
 ) -> Audio:
-    """The vocal stem without its room, shape (nb_samples, 2): lead in the middle, backing on the sides."""
+    """The vocal stem without its room, shape (nb_samples, 2): lead in the middle, backing on the sides.
+
+    `sounds` may have speech, which is sung, or spoken in rhythm if `rap`.
+    """
+    if sounds:
+        return _recorded(melody, backing, voice, tempo, rng, nb_samples, sounds, rap)
     size = rng.uniform(1.06, 1.2) if voice in ("alto", "soprano") else rng.uniform(0.9, 1.05)
     vibrato, breath = rng.uniform(0.1, 0.45), rng.uniform(0.06, 0.35)
     lead = fx.compress(_sing(melody, rng, nb_samples, size, vibrato, breath), rng.uniform(2.0, 4.0))

@@ -1,0 +1,77 @@
+"""Compare statistics of the stems of two corpora, such as real and synthetic songs.
+
+python -m experiments.realism data/corpus OTHER/corpus
+
+Prints the median over training songs and half the distance between the 10 % and 90 % quantiles, of each source.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from rnnsep.signal.audio import AudioFile
+from rnnsep.signal.corpus import MIXTURE, Corpus
+
+EDGES = np.array([0.0, *(44.2 * 2.0 ** np.arange(9)), 22050.0])  # Hz; octaves around 31 Hz to 16 kHz
+
+
+def _db(ratio: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return 10.0 * np.log10(np.asarray(ratio) + 1e-12)
+
+
+def statistics(x: NDArray[np.float64], mixture: NDArray[np.float64], rate: int) -> dict[str, float]:
+    """Statistics of a stem `x`, shape (nb_samples, 2), in `mixture`; dB where nothing else is said."""
+    f, _, spectra = signal.stft(x.T, rate, nperseg=2048)
+    power = (np.abs(spectra) ** 2).mean(axis=0)  # (bins, frames)
+    frames = power.sum(axis=0)
+    active = frames > 1e-4 * frames.max()
+    total = power.sum(axis=1) + 1e-20
+    octaves = np.add.reduceat(total, np.searchsorted(f, EDGES[:-1])) / total.sum()
+    level = np.sqrt((x**2).mean())
+    flat = power[:, active] + 1e-9 * power.max()
+    flux = np.maximum(np.diff(np.log10(flat + 1e-4 * flat.mean()), axis=1), 0.0).mean(axis=0) if active.sum() > 1 else 0
+    middle, side = x.mean(axis=1), (x[:, 0] - x[:, 1]) / 2.0
+    found = {
+        "level in mixture": float(_db((x**2).sum() / (mixture**2).sum())),
+        "crest factor": float(20.0 * np.log10(np.abs(x).max() / (level + 1e-12))),
+        "side / middle": float(max(_db((side**2).sum() / ((middle**2).sum() + 1e-12)), -40.0)),
+        "active frames, %": float(100.0 * active.mean()),
+        "flatness": float((_db(flat).mean(axis=0) - _db(flat.mean(axis=0))).mean()),
+        "flux x 100": float(100.0 * np.mean(flux)),
+        "level over time, spread": float(_db(frames[active]).std()),
+        "above 4 kHz": float(_db(total[f > 4000.0].sum() / total.sum())),
+    }
+    names = [f"octave at {31.25 * 2**i:.0f} Hz" for i in range(len(octaves))]
+    return found | {name: float(max(value, -80.0)) for name, value in zip(names, _db(octaves), strict=True)}
+
+
+def table(root: Path, most: int = 100) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Source -> statistic -> its values in the training songs that have the source."""
+    corpus = Corpus.read(root)
+    found: dict[str, dict[str, list[float]]] = {source: {} for source in corpus.sources}
+    for song in [song for song in corpus.songs if song.subset == "train"][:most]:
+        names = (MIXTURE, *corpus.sources)
+        files = [AudioFile(root / song.subset / song.name / f"{name}.wav") for name in names]
+        mixture, *stems = (file[:].astype(np.float64) for file in files)
+        for source, x in zip(corpus.sources, stems, strict=True):
+            if (x**2).sum() > 1e-5 * (mixture**2).sum():
+                for name, value in statistics(x, mixture, song.rate).items():
+                    found[source].setdefault(name, []).append(value)
+    return {source: {name: np.array(values) for name, values in one.items()} for source, one in found.items()}
+
+
+if __name__ == "__main__":
+    tables = [table(Path(root)) for root in sys.argv[1:]]
+    for source in tables[0]:
+        print(f"\n{source}: {', '.join(str(len(next(iter(one[source].values())))) for one in tables)} songs")
+        for name in tables[0][source]:
+            cells = [one[source][name] for one in tables]
+            spreads = [np.diff(np.quantile(cell, [0.1, 0.9]))[0] / 2.0 for cell in cells]
+            print(
+                f"{name:26}"
+                + "".join(f"{np.median(c):9.1f} +-{s:5.1f}" for c, s in zip(cells, spreads, strict=True))
+                + (f"{np.median(cells[-1]) - np.median(cells[0]):+9.1f}" if len(cells) > 1 else "")
+            )
