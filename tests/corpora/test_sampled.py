@@ -118,9 +118,8 @@ def test_notes_begin_at_their_sample_with_their_pitch(font):
     assert len(font.strokes(0, 38, (0.4, 1.0))) == 2
 
 
-@pytest.mark.parametrize("seconds", [1.0, 2.5])
-def test_songs_are_a_function_of_seed_and_sounds(folder, font_file, seconds):
-    for index in range(3):
+def test_songs_are_a_function_of_seed_and_sounds(folder, font_file):
+    for index, seconds in ((0, 1.0), (1, 2.5)):
         songs = [render(3, index, seconds, sounds) for sounds in (folder, folder, font_file, None)]
         for name in (*SOURCES, "mixture"):
             np.testing.assert_array_equal(songs[0][name], songs[1][name])
