@@ -39,6 +39,7 @@ def test_16_bit(shared_data):
     assert max(differences(*excerpt(shared_data, SONG, 16))) < 1e-6
 
 
+@pytest.mark.long
 def test_as_decoded(shared_data):
     """Nothing above 16 kHz but float32's rounding: museval's own scores move as much when sources are reordered."""
     sdr, isr, sir, sar = differences(*excerpt(shared_data, SONG))
@@ -47,6 +48,7 @@ def test_as_decoded(shared_data):
     assert max(sir, sar) < 5e-2
 
 
+@pytest.mark.long
 def test_equal_channels_as_by_least_squares(shared_data, monkeypatch):
     """What museval means to do; as it is, its scores are off by up to several dB, when not caught by an exception."""
 

@@ -2,7 +2,6 @@ from itertools import pairwise
 from math import gcd
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -40,15 +39,6 @@ def test_any_slice_and_any_blocks_are_scipys_to_the_last_bit(
     wanted = data.draw(st.integers(1, len(expected))) if rates[0] != rates[1] else nb_samples
     streamed = np.concatenate(list(resampled_blocks(iter(blocks), *rates, wanted)))
     np.testing.assert_array_equal(streamed, expected[:wanted])
-
-
-@pytest.mark.parametrize("rates", RATES)
-@pytest.mark.parametrize("nb_samples", [1, 2, 999, 4410])
-def test_there_and_back_has_the_length_it_had(rates: tuple[int, int], nb_samples: int) -> None:
-    rate, new_rate = rates
-    there = resampled(noise(nb_samples), rate, new_rate)
-    blocks = (there[start : start + 500] for start in range(0, there.shape[0], 500))
-    assert sum(len(block) for block in resampled_blocks(blocks, new_rate, rate, nb_samples)) == nb_samples
 
 
 def test_only_what_a_slice_needs_is_read_and_a_stream_sends_what_it_can() -> None:
