@@ -3,7 +3,6 @@
 import importlib
 import sys
 from fractions import Fraction
-from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
@@ -47,26 +46,11 @@ class Info:
         )
 
 
-def _without_ffmpeg(name: str) -> ModuleType:
-    """musdb or museval, which import stempeg, which needs ffmpeg: here soundfile takes its place."""
+def musdb() -> ModuleType:
+    """musdb, which imports stempeg, which needs ffmpeg: here soundfile takes its place."""
     stempeg = ModuleType("stempeg")
     vars(stempeg).update(Info=Info, read_stems=lambda filename, **_: soundfile.read(filename, always_2d=True))
     with patch.dict(sys.modules, stempeg=stempeg):
         for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] in ("musdb", "museval")]:
             del sys.modules[loaded]
-        return importlib.import_module(name)
-
-
-def musdb() -> ModuleType:
-    return _without_ffmpeg("musdb")
-
-
-@cache
-def museval() -> ModuleType:
-    """museval, which finds `np.linalg.linalg.LinAlgError`, a name that NumPy 2.3 removed; NumPy stays as it is."""
-    module = _without_ffmpeg("museval")
-    numpy, linalg = ModuleType("numpy"), ModuleType("linalg")
-    vars(numpy).update(__getattr__=partial(getattr, np), linalg=linalg)
-    vars(linalg).update(__getattr__=partial(getattr, np.linalg), linalg=np.linalg)
-    module.metrics.np = numpy
-    return module
+        return importlib.import_module("musdb")

@@ -32,7 +32,7 @@ from tests.corpora.test_collect import made
 from tests.sound import encode, tone
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
-SCORES = EvaluationParams(window=1.0, hop=1.0, version="v4", split="test")
+SCORES = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
 Noise = Callable[..., NDArray[np.int16]]
 Write = Callable[..., Path]
 

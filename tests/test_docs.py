@@ -162,7 +162,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     link_songs(place, root / "data/songs", root / "data/songs.txt")
     make_link(None, root / "data/start", root / "data/start.txt", "training.start: None")
     scores = root / "data/scores"
-    params = EvaluationParams(window=1.0, hop=1.0, version="v4", split="test")
+    params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
     score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", params)
     for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
         shutil.copytree(scores / "RNN", other)

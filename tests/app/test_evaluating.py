@@ -67,7 +67,7 @@ def test_scores_are_those_of_the_pipeline(
         soundfile.write(root / "test" / name / "mixture.wav", mixture, RATE, subtype="FLOAT")
     songs = tuple(Song(name, "test", "test", RATE, 2 * RATE, 2) for name in ("a", "b"))
     Corpus(root, "noise", SOURCES, songs).write()
-    params = EvaluationParams(window=1.0, hop=1.0, version=version, split="test")
+    params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version=version, split="test")
     score_estimates(root, folders[1], tmp_path / "pipeline", params)
     for name in ("a", "b"):
         own, other = ((tmp_path / folder / "test" / f"{name}.json").read_text() for folder in ("scores", "pipeline"))

@@ -11,7 +11,7 @@ import soundfile
 
 from rnnsep import museval
 from rnnsep.running.errors import UserError
-from tests import sound
+from rnnsep.scoring import with_museval
 
 RATE = 2000
 TAPS = 24
@@ -20,7 +20,7 @@ TARGETS = ["vocals", "accompaniment", "drums", "bass", "other"]
 
 @pytest.fixture(scope="module")
 def original():
-    return sound.museval()
+    return with_museval.museval()
 
 
 def signals(seed=0, nb_sources=2, nb_samples=3000, nb_channels=2):

@@ -70,7 +70,7 @@ def test_a_preset_is_the_one_that_it_is_like_with_its_own_changes() -> None:
 
 
 def test_base_leaves_nothing_open_but_what_is_the_users_choice() -> None:
-    own = {"training.threads", "training.precision"}
+    own = {"training.threads", "training.precision", "evaluation.engine"}
     keys = set(params.leaves(params.read_yaml(ROOT / "params.yaml")))
     corpus = {key for key in keys if key.startswith("corpus.") and key != "corpus.mixing"}
     assert set(catalogue.base()) == keys - corpus - own

@@ -69,7 +69,7 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
 def write_run(root, page, version="v4", split="test"):
     """The page of the run in `root`, written to the file `page`."""
     separation = SeparationShown(filter="mask", temperature=1.25)
-    evaluation = EvaluationParams(window=1.0, hop=1.0, version=version, split=split)
+    evaluation = EvaluationParams(engine="fast", window=1.0, hop=1.0, version=version, split=split)
     write_page(page, root / "corpus", root / "estimates", root / "tables", root / "models", separation, evaluation)
     return page.read_text(encoding="utf-8")
 

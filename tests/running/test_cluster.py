@@ -24,7 +24,7 @@ from tests.running.functions import blas_threads, die, fail_at, killing, say, sq
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
 
-EVALUATION = EvaluationParams(window=1.0, hop=1.0, version="v4", split="test")
+EVALUATION = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.writing import write_wav
 
-PARAMS = EvaluationParams(window=1.0, hop=1.0, version="v4", split="test")
+PARAMS = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
 SOURCES = ("vocals", "drums", "bass")
 RATE = 8000
 

@@ -11,7 +11,7 @@ from scipy import signal
 from rnnsep.scoring.bsseval import bss_eval as scores
 from rnnsep.scoring.bsseval import frames
 from rnnsep.scoring.bsseval.bss_eval import bss_eval
-from tests.sound import museval
+from rnnsep.scoring.with_museval import museval
 
 TAPS = 32
 WHOLE = math.inf, math.inf  # window and hop

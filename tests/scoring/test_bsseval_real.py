@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rnnsep.scoring.bsseval.bss_eval import bss_eval
+from rnnsep.scoring.with_museval import museval
 from rnnsep.signal.decoding import decode
-from tests.sound import museval
 
 RATE = 44100
 TAPS = 128

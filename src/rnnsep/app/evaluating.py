@@ -55,7 +55,7 @@ class Evaluation:
 
 def evaluation_params(window: float, hop: float, version: Version) -> EvaluationParams:
     """`window` and `hop` are in s. Raises `ParamError` for an impossible value."""
-    given = {"window": window, "hop": hop, "version": version, "split": "test"}
+    given = {"engine": "fast", "window": window, "hop": hop, "version": version, "split": "test"}
     return parse(EvaluationParams, given)
 
 

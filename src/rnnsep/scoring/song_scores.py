@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import museval_format
+from rnnsep.scoring import museval_format, with_museval
 from rnnsep.scoring.bsseval.bss_eval import bss_eval
 from rnnsep.scoring.ratios import song_ratios
 from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.signal.streams import Audio
 
+ENGINES = {"fast": bss_eval, "museval": with_museval.bss_eval}
 TAPS = {"v4": 512, "v3": 512, "v2": 1}  # of the filters that a source may have passed through
 
 
@@ -66,7 +67,7 @@ def _frames(
     window, hop = int(params.window * rate), int(params.hop * rate)
     if min(window, hop) < 1:
         raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
-    found = zip(*bss_eval(references, estimates, window, hop)[:4], strict=True)
+    found = zip(*ENGINES[params.engine](references, estimates, window, hop)[:4], strict=True)
     scores = [dict(zip(("SDR", "ISR", "SIR", "SAR"), one, strict=True)) for one in found]
     return [museval_format.frames(one, params.window, params.hop) for one in scores]
 
@@ -74,7 +75,7 @@ def _frames(
 def _whole(
     references: Sequence[Audio], estimates: Sequence[Audio], mixture: Audio, rate: int, params: EvaluationParams
 ) -> list[list[dict[str, Any]]]:
-    score = partial(bss_eval, nb_taps=TAPS[params.version], framewise=True, filtered=True)
+    score = partial(ENGINES[params.engine], nb_taps=TAPS[params.version], framewise=True, filtered=True)
     sdr, _, sir, sar, _ = score(references, estimates, inf, inf)
     before = score(references, [mixture] * len(references), inf, inf).sdr
     duration = round(references[0].shape[0] / rate, 6)

@@ -19,6 +19,7 @@ MIXTURE = "mixture"
 class EvaluationParams:
     """Section `evaluation` of params.yaml; some stages read a `part` of it."""
 
+    engine: Literal["fast", "museval"]  # the same scores
     window: Annotated[float, Range(0.01)]  # seconds
     hop: Annotated[float, Range(0.01)]  # seconds
     version: Literal["v4", "v3", "v2"]
