@@ -76,9 +76,9 @@ def our_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
 def museval_side(folder: Path, kind: str = "plain") -> Callable[[], Any]:
     import soundfile
 
-    from tests.sound import museval as imported
+    from rnnsep.scoring import with_museval
 
-    museval, paths = imported(), _paths(folder, kind)
+    museval, paths = with_museval.museval(), _paths(folder, kind)
 
     def score() -> Any:
         references, estimates = ([soundfile.read(path)[0] for path in side] for side in next(paths))

@@ -14,7 +14,7 @@ from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.tables import sheets, statistics
 
 MINUS = "\N{MINUS SIGN}"
-LIBRARIES = ("rnnsep", "scipy", "pandas")
+LIBRARIES = ("rnnsep", "scipy", "pandas", "museval")
 CORPORA = {
     "synthetic": "synthetic songs",
     "musdb18-7s": "MUSDB18-7s",
