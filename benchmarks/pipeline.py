@@ -64,12 +64,14 @@ def separate_side(root: Path, corpus: Path) -> Callable[[], object]:
     from rnnsep.network.model import save_model
     from rnnsep.separation.blocks import SeparationParams
     from rnnsep.separation.estimates import separate_corpus
+    from rnnsep.signal.corpus import SplitParams
 
     values = document()
     save_model(root / "models", random_model(values, SOURCES), {})
     separation = params.parse(SeparationParams, values["separation"], "separation")
     count = iter(range(100))
-    return lambda: separate_corpus(corpus, root / "models", root / f"estimates-{next(count)}", separation, "test")
+    split = SplitParams(split="test")
+    return lambda: separate_corpus(corpus, root / "models", root / f"estimates-{next(count)}", separation, split)
 
 
 def score_side(root: Path, corpus: Path) -> Callable[[], object]:

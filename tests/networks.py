@@ -1,6 +1,6 @@
 """The parameters of a small network, which tests change with `params.changed`, and a table of architectures.
 
-Parameters that are not listed here have their values of params.yaml, so that a new parameter changes no test.
+Parameters that are not listed here have their values of presets/base.yaml, so that a new default changes no test.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ import numpy as np
 from rnnsep.learning.recipe import Recipe
 from rnnsep.network.network import Architecture, Network, NetworkParams
 from rnnsep.params import changed, read_yaml, select
+from rnnsep.presets import catalogue
 from rnnsep.signal.stft import StftParams
 
 
@@ -28,35 +29,10 @@ def document(changes: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-DEFAULT = select(Recipe, document({}))
+DEFAULT = select(Recipe, document(catalogue.base()))
 SMALL = changed(
     DEFAULT.network,
-    {
-        "input.compression": "log",
-        "input.bandwidth": 4000.0,
-        "input.pooling": None,
-        "input.mel": 0,
-        "input.level": False,
-        "input.standardise": True,
-        "input.side": False,
-        "input.context": 0,
-        "input.noise": 0.0,
-        "input.scale": 1.0,
-        "rnn.cell": "gru",
-        "rnn.layers": 2,
-        "rnn.units": 6,
-        "rnn.bidirectional": False,
-        "rnn.recurrent": None,
-        "rnn.residual": False,
-        "rnn.bottleneck": 0,
-        "rnn.dropout": 0.0,
-        "mask.activation": "softmax",
-        "mask.mel": False,
-        "mask.local": None,
-        "mask.convolution": 0,
-        "defects.half_mixture": False,
-        "defects.reset": 0,
-    },
+    {"input.bandwidth": 4000.0, "rnn.layers": 2, "rnn.units": 6, "rnn.dropout": 0.0},
 )
 
 # what a network can be: every cell, direction, head, mask and input at least once

@@ -17,9 +17,6 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from rnnsep.corpora.original import Recording, Stem
-from rnnsep.corpora.sources import Choice
-from rnnsep.corpora.tree import make_songs
 from rnnsep.features.extraction import write_features
 from rnnsep.features.storage import open_features
 from rnnsep.running.errors import UserError
@@ -29,7 +26,6 @@ from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.signal.stft import StftParams
 from rnnsep.tables.outputs import aggregate
 from tests.corpora.test_collect import made
-from tests.sound import encode, tone
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
 SCORES = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
@@ -113,31 +109,6 @@ def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
     for name in ("drums", "vocals"):
         path = root / "train" / "1" / f"{name}.wav"
         assert said.count(f"warning: {path}: damaged or truncated: 0.25 s of audio are lost\n") == 1
-
-
-def test_surround_streams_of_a_container_are_rejected(tmp_path: Path) -> None:
-    path = tmp_path / "song.stem.mp4"
-    encode(path, tone(1, nb_channels=6), codec="aac")
-    recording = Recording("song", "train", "train", {"mixture": Stem(path, 0), "vocals": Stem(path, 0)})
-    with pytest.raises(UserError, match=r"only mono and stereo can be scored; .*train/song \(6 channels\)"):
-        make_songs([recording], Choice(("vocals",)), tmp_path, "exact")
-
-
-@pytest.mark.parametrize(("subtype", "gain"), [("FLOAT", 12.0), ("PCM_24", 0.5)])
-def test_float_and_scaled_corpora_score_like_others(
-    tmp_path: Path, noise: Noise, write_tree: Write, subtype: str, gain: float
-) -> None:
-    """The mixture's share, and estimates written as the stage separate writes them, above full scale too."""
-    songs = {f"{subset}/{i}": song(noise, 2 * i) for subset in ("train", "test") for i in range(2)}
-    scaled = {one: {name: x / 32768 * gain for name, x in stems.items()} for one, stems in songs.items()}
-    plain = through(write_tree(tmp_path / "plain songs", songs), tmp_path / "plain")
-    loud = through(write_tree(tmp_path / "loud songs", scaled, subtype=subtype), tmp_path / "loud")
-    for metric, values in plain.items():
-        for source, value in values.items():
-            assert loud[metric][source] == pytest.approx(value, abs=0.01)
-    corpus = Corpus.read(tmp_path / "loud" / "corpus")
-    peak = max(np.abs(np.asarray(corpus.stem(one, "mixture"))).max() for one in corpus.songs)
-    assert peak == pytest.approx(gain * max(np.abs(sum(s.values())).max() for s in songs.values()) / 32768, rel=1e-3)
 
 
 @contextmanager

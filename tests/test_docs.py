@@ -27,10 +27,10 @@ from dvc.cli.parser import get_main_parser
 from experiments.hel1 import __main__ as hel1
 from rnnsep import params
 from rnnsep.app import cli
-from rnnsep.corpora.location import LocationParams, SoundsParams, link_songs
+from rnnsep.corpora.links import StartParams, make_links
+from rnnsep.corpora.location import LocationParams, SoundsParams
 from rnnsep.network.model import Model, save_model
 from rnnsep.params import changed
-from rnnsep.running.links import make_link
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
 from rnnsep.signal.stft import StftParams
@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 LONG = [
-    ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/train.py"],
+    ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/run.py"],
     ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.scale"],
     ["python", "-m", "benchmarks.training_step"],
     ["pytest"], ["uv"], ["tensorboard"], ["docker"], ["pip"],
@@ -116,7 +116,7 @@ def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
         assert arguments == ["--logdir", ".cache/train"]
     elif arguments[:2] == ["-m", "experiments.hel1"]:
         hel1.parser().parse_args(arguments[2:])
-    elif [program, *arguments][:2] == ["python", "stages/train.py"]:
+    elif [program, *arguments][:2] == ["python", "stages/run.py"]:
         assert [program, *arguments] == shlex.split(PIPELINE["train"]["cmd"])
     else:
         assert program in ("git", "python", "pytest", "uv"), f"{page}: no check is known for {program}"
@@ -159,8 +159,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
     Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
     place = LocationParams(name="synthetic", path=None, synthetic=SoundsParams(sounds=None))
-    link_songs(place, root / "data/songs", root / "data/songs.txt")
-    make_link(None, root / "data/start", root / "data/start.txt", "training.start: None")
+    paths = (root / "data" / name for name in ("songs", "songs.txt", "start", "start.txt"))
+    make_links(*paths, place, StartParams(start=None))
     scores = root / "data/scores"
     params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
     score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", params)

@@ -23,7 +23,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.repository import Repository, make_repository
+from rnnsep.params import read_yaml
+from tests.repository import ROOT, Repository, make_repository
 
 PATIENCE = 900  # seconds for which a moment is awaited, on a machine however busy
 STEPS = {"download": 6, "features": 4, "train": 2, "separate": 2, "evaluate": 2, "baselines": 4}  # songs or epochs
@@ -32,6 +33,7 @@ OUTS = {  # by the name that they have in the scratch folder
     for name in ("data/corpus", "data/features", "data/estimates", "data/scores/RNN", "data/scores/MIX",
                  "data/scores/IRM1")
 }  # fmt: skip
+FUNCTIONS = {name: stage["cmd"].split()[2] for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items()}
 INDICES = ("corpus.json", "features.json", "model.json")  # written again by each process
 
 
@@ -164,7 +166,7 @@ class Run:
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in psutil.Process(self.process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    if f"stages/{name}.py" in process.cmdline():
+                    if "stages/run.py" in (command := process.cmdline()) and FUNCTIONS[name] in command:
                         return process
         return None
 

@@ -56,7 +56,7 @@ def download(repository: Repository) -> tuple[set[str], int, set[str]]:
 
 def test_songs_that_are_added_replaced_or_removed_are_seen(own: tuple[Repository, Path]) -> None:
     repository, folder = own
-    assert download(repository) == ({"songs", "download"}, 3, {"a", "b", "e"})
+    assert download(repository) == ({"links", "download"}, 3, {"a", "b", "e"})
     assert "up to date" in repository.dvc("status", "download")
 
     write_song(folder / "train" / "c", 20)
@@ -101,9 +101,9 @@ def test_a_folder_there_and_back_is_linked_again_although_dvc_has_committed_the_
     other.mkdir()
     for path in (folder, other, folder):
         set_path(repository, str(path))
-        assert repository.ran("repro", "songs") == {"songs"}
-        repository.dvc("commit", "--force", "songs")  # as dvc exp save does: fills the run-cache
+        assert repository.ran("repro", "links") == {"links"}
+        repository.dvc("commit", "--force", "links")  # as dvc exp save does: fills the run-cache
         assert link.resolve() == path
     shutil.rmtree(repository.root / "data")
-    assert repository.ran("repro", "songs") == {"songs"}
+    assert repository.ran("repro", "links") == {"links"}
     assert link.resolve() == folder

@@ -73,7 +73,7 @@ def _trained(variant: Variant, copy: Path, folder: Path) -> Model:
     features = folder / f"features-{_key([content['corpus'], content['stft']])}"
     models = folder / f"training-{_key(content)}" / "models"
     if not (corpus / "corpus.json").exists():
-        make_corpus(params.parse(CorpusParams, content["corpus"], "corpus"), corpus)
+        make_corpus(corpus, params.parse(CorpusParams, content["corpus"], "corpus"))
     if not (features / "features.json").exists():
         write_features(corpus, features, variant.stft)
     if not (models / "model.json").exists():

@@ -13,12 +13,10 @@ existed (see `with_defaults`). Limits are part of the type::
 """
 
 import difflib
-import math
 import reprlib
 import types
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass, make_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -29,7 +27,7 @@ T = TypeVar("T")
 
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 80  # characters of a value in a message
-TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as text, in any case
+LARGEST = 2.0**63  # numbers from here on, infinity and NaN are rejected
 
 
 @dataclass(frozen=True)
@@ -111,19 +109,6 @@ def with_defaults(cls: type, document: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def part(cls: type[T], *names: str) -> type[T]:
-    """`cls` with only these fields, for a stage that reads no others of the section."""
-    hints = get_type_hints(cls, include_extras=True)
-    return make_dataclass(cls.__name__, [(name, hints[name]) for name in names], frozen=True, kw_only=True)
-
-
-def value_at(parameters: Any, key: str) -> Any:
-    """The value of dotted `key` in an object of nested dataclasses."""
-    for name in key.split("."):
-        parameters = getattr(parameters, name)
-    return parameters
-
-
 def changed(parameters: T, changes: Mapping[str, Any]) -> T:
     """A copy of an object of nested dataclasses with other values for some dotted keys."""
     for key, value in changes.items():
@@ -131,19 +116,6 @@ def changed(parameters: T, changes: Mapping[str, Any]) -> T:
         inner = changed(getattr(parameters, name), {rest: value}) if rest else value
         parameters = replace(parameters, **{name: inner})  # type: ignore[type-var]  # T is a dataclass by contract
     return parameters
-
-
-def number_of(value: Any) -> int | float | None:
-    """The number that `value` is or, as text such as 1_000, stands for; None for anything else or beyond 64 bits."""
-    if type(value) is int:
-        return value if abs(value) < 1 << 63 else None
-    if type(value) is float:
-        return value
-    if isinstance(value, str) and any(character.isdigit() for character in value):
-        for kind in (int, float):
-            with suppress(ValueError):
-                return number_of(kind(value))
-    return None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -242,17 +214,15 @@ def _value(hint: Any, value: Any, key: str, others: bool) -> Any:
             return value
         kind = f"one of {', '.join(args)}"
     elif hint is bool:
-        found = TRUTH.get(value.lower()) if isinstance(value, str) else value
-        if type(found) is bool:
-            return found
+        if type(value) is bool:
+            return value
         kind = "true or false"
     elif hint is str:
         if type(value) is str:
             return value
         kind = "text"
     else:
-        number = number_of(value)
-        if number is not None and math.isfinite(number) and (hint is float or number == int(number)):
-            return hint(number)
+        if type(value) in (int, float) and abs(value) < LARGEST and (hint is float or value == int(value)):
+            return hint(value)
         kind = "a number" if hint is float else "a whole number"
     raise ParamError(key, f"must be {kind}, not {SHORT.repr(value)}")

@@ -17,11 +17,10 @@ from rnnsep.corpora.synthetic.render import render
 from rnnsep.params import ParamError, parse
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import Corpus
-from rnnsep.signal.writing import write_wav
 
 Noise = Callable[..., NDArray[np.int16]]
 SYNTHETIC = {"seed": 0, "train_songs": 1, "valid_songs": 1, "test_songs": 1, "seconds": 1.0, "sounds": None}
-SECTION = {"name": "folder", "path": None, "sources": None, "lengths": "exact", "mixing": "published"}
+SECTION = {"name": "folder", "path": None, "sources": None, "mixing": "published"}
 SECTION |= {"validation": "own", "synthetic": SYNTHETIC}
 
 
@@ -30,7 +29,7 @@ def section(**changes: Any) -> CorpusParams:
 
 
 def made(path: Path, root: Path, **changes: Any) -> Corpus:
-    make_corpus(section(path=str(path), **changes), root)
+    make_corpus(root, section(path=str(path), **changes))
     return Corpus.read(root)
 
 
@@ -53,29 +52,6 @@ def test_a_folder_becomes_a_corpus_of_the_same_bytes_from_two_processes(
     assert one == contents(tmp_path / "two")
     assert {path.name for path in (tmp_path / "one").iterdir()} == {"corpus.json", "train", "test"}
     assert str(tmp_path) not in one["corpus.json"].decode()
-
-
-def test_a_killed_run_resumes_to_the_same_bytes(
-    small_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made(small_tree, tmp_path / "whole")
-    calls = []
-
-    def killed(*arguments: Any, **options: Any) -> None:
-        calls.append(arguments)
-        if len(calls) == 8:
-            raise KeyboardInterrupt
-        write_wav(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("rnnsep.corpora.original.write_wav", killed)
-        with pytest.raises(KeyboardInterrupt):
-            made(small_tree, tmp_path / "killed")
-    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed" / "test").rglob("*.wav")}
-    assert len(finished) == 6
-    made(small_tree, tmp_path / "killed")
-    assert finished == {path: path.stat().st_mtime_ns for path in finished}
-    assert contents(tmp_path / "whole") == contents(tmp_path / "killed")
 
 
 def test_synthetic_test_songs_do_not_depend_on_the_number_of_others(tmp_path: Path) -> None:
@@ -117,10 +93,9 @@ def surround(root: Path) -> None:
         (remove("train"), "no songs in train/"),
         (remove("test"), "no songs in test/"),
         (remove("train/a/drums.wav"), r"train/a: has no drums\.wav"),
-        (write("train/a/drums.wav", np.zeros((801, 2))), r"length in 1 song; .*a \(drums 801, mixture 800, .* samples"),
-        (mono, r"mono and stereo stems in 2 songs; .*test/e \(drums 1, mixture 2, .*; train/a"),
+        (mono, r"mono and stereo stems in 2 songs: test/e \(drums 1, mixture 2, .*; train/a"),
         (surround, r"only mono and stereo can be scored; .*train/a \(6 channels\)"),
-        (write("train/a/drums.wav", np.zeros((800, 2)), 44100), r"rate in 1 song; .*a \(drums 44100, .* Hz\)"),
+        (write("train/a/drums.wav", np.zeros((800, 2)), 44100), r"rate in 1 song: train/a \(drums 44100, .* Hz\)"),
         (write("train/a/drums.wav", np.full((800, 2), np.nan)), "NaN"),
         (write("train/a/drums.wav", np.full((800, 2), np.inf)), "infinity"),
         (write("train/a/drums.wav", b""), "empty file"),
@@ -198,18 +173,3 @@ def test_an_unknown_source_is_named_with_those_there_are(small_tree: Path, tmp_p
     with pytest.raises(UserError, match=r"corpus\.sources: no song has 'drum'; the songs have .*drums"):
         made(small_tree, tmp_path / "out", sources=["drum"])
     assert made(small_tree, tmp_path / "out", sources=["Vocals", "DRUMS"]).sources == ("vocals", "drums")
-
-
-def test_a_song_for_training_and_for_scores_is_reported(
-    small_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(small_tree / "train" / "a", small_tree / "train" / "a2")  # of the same split
-    made(small_tree, tmp_path / "once", validation="none")
-    assert "the same audio" not in capsys.readouterr().err
-    shutil.copytree(small_tree / "train" / "b", small_tree / "test" / "other name")
-    made(small_tree, tmp_path / "twice", validation="none")
-    (line,) = (line for line in capsys.readouterr().err.splitlines() if "the same audio" in line)
-    assert line == (
-        "warning: the same audio is used for training and for scores, which are then too high:"
-        " test/other name = train/b"
-    )

@@ -60,27 +60,6 @@ def test_voice_is_right_and_stems_sum_to_the_mean_of_channels_or_have_one_norm(
         np.testing.assert_array_equal(mixture, (vocals + accompaniment).astype(np.float32))
 
 
-def test_a_silent_source_stays_silent_with_unit_norm_mixing(tmp_path: Path) -> None:
-    audio = np.zeros((800, 2), np.int16)
-    audio[:, 0] = 100
-    soundfile.write(tmp_path / "amy_1_01.wav", audio, 16000)
-    (clip,) = mir1k.recordings(tmp_path, "unit-norm")
-    clip.write(tmp_path / "out", ["mixture", "vocals"])
-    vocals, mixture = read(tmp_path, "out", ("vocals", "mixture"))
-    assert not vocals.any()
-    assert np.linalg.norm(mixture) == pytest.approx(mir1k.NORM)
-
-
 def test_what_is_no_mir_1k_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"corpus\.path: .* holds no clips"):
         mir1k.recordings(tmp_path)
-
-
-@pytest.mark.long
-@pytest.mark.real
-def test_the_research_copy_has_the_published_split(shared_data: Path) -> None:
-    songs = mir1k.recordings(shared_data / "mir-1k")
-    assert sum(song.subset == "train" for song in songs) == 175
-    assert {song.name for song in songs if song.split == "valid"} == set(mir1k.VALIDATION)
-    for song in songs:
-        assert (song.subset == "train") == song.name.startswith(mir1k.SINGERS)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rnnsep.corpora.location import LocationParams, SoundsParams, link_songs
+from rnnsep.corpora.links import StartParams, make_links
+from rnnsep.corpora.location import LocationParams, SoundsParams
 from rnnsep.corpora.synthetic.instruments import speech
 from rnnsep.corpora.synthetic.instruments.sampled import KEYS, KITS, PROGRAMS, SoundFont, Sounds, read_sample
 from rnnsep.corpora.synthetic.instruments.voice import _rap
@@ -172,13 +173,14 @@ def test_what_cannot_be_used_is_one_line(tmp_path, folder, font_file, monkeypatc
 
 def link(sounds, folder):
     sounds = LocationParams(name="synthetic", path=None, synthetic=SoundsParams(sounds=str(sounds)))
-    link_songs(sounds, folder / "songs", folder / "songs.txt")
+    paths = (folder / name for name in ("songs", "songs.txt", "start", "start.txt"))
+    make_links(*paths, sounds, StartParams(start=None))
 
 
 def test_dvc_sees_the_sounds_behind_the_link(tmp_path, folder, font_file):
     link(font_file, tmp_path)
     assert (tmp_path / "songs").read_bytes() == font_file.read_bytes()
-    assert (tmp_path / "songs.txt").read_text() == f"corpus.synthetic.sounds: {font_file}\n"
+    assert (tmp_path / "songs.txt").read_text() == f"{font_file}\n"
     ((_, size, _),) = files.stamps(tmp_path / "songs")  # which tell the stage that follows that the font has changed
     assert size == font_file.stat().st_size
     link(folder, tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnsep.features.extraction import to_half, write_features
+from rnnsep.features.extraction import FeatureParams, to_half, write_features
 from rnnsep.features.storage import open_features, write_array
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import Corpus, Song
@@ -53,7 +53,7 @@ def corpus(tmp_path: Path) -> Corpus:
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
 def test_features_are_the_spectra_of_sources_at_each_speed(corpus: Corpus, tmp_path: Path, channels: str) -> None:
     params = replace(PARAMS, channels=channels)
-    write_features(corpus.root, tmp_path / "features", params, [1.0, 0.75, 0.75, 1.059])
+    write_features(corpus.root, tmp_path / "features", params, FeatureParams(speeds=(1.0, 0.75, 0.75, 1.059)))
     features = open_features(tmp_path / "features")
     assert (features.sources, features.stft) == (SOURCES, params)
     faster = [(f"x{speed}/{name}", "train") for speed in ("0.750", "1.059") for name in NAMES[:2]]

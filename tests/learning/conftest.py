@@ -1,6 +1,6 @@
 """A small corpus and its features: two bands of noise that a small network can tell apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnsep.features.extraction import write_features
+from rnnsep.features.extraction import FeatureParams, write_features
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.writing import write_wav
@@ -43,11 +43,11 @@ def write_bands(root: Path, nb_train: int = 4, seconds: float = 2.0, nb_channels
     return corpus
 
 
-def features_of(corpus: Path, folder: Path, stft: StftParams = STFT, speeds: Sequence[float] = ()) -> Path:
+def features_of(corpus: Path, folder: Path, stft: StftParams = STFT, speeds: tuple[float, ...] = ()) -> Path:
     """Write features in this process, which is faster; returns their folder."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RNNSEP_WORKERS", "1")
-        write_features(corpus, folder, stft, speeds)
+        write_features(corpus, folder, stft, FeatureParams(speeds=speeds))
     return folder
 
 

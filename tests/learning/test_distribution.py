@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from rnnsep.learning import distribution
+from rnnsep.running import helpers
 from rnnsep.running.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,11 +118,11 @@ def test_two_devices_of_a_machine_train_the_model_of_one(alone: Path, features: 
 
 def test_tf_config_names_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert distribution.task() == (0, 1)
-    assert not distribution.helps()
+    assert helpers.task() == (0, 1)
+    assert not helpers.helps()
     monkeypatch.setenv("TF_CONFIG", config(1, ["a:1", "b:2", "c:3"]))
-    assert distribution.task() == (1, 3)
-    assert distribution.helps()
+    assert helpers.task() == (1, 3)
+    assert helpers.helps()
 
 
 @pytest.mark.parametrize(
@@ -138,11 +139,11 @@ def test_tf_config_names_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_broken_tf_config_is_one_clear_line(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match=r"^TF_CONFIG: must name workers only and the index of this one"):
-        distribution.task()
+        helpers.task()
 
 
 def test_a_batch_that_cannot_be_split_is_rejected() -> None:
-    several = distribution.Several(SimpleNamespace(num_replicas_in_sync=3))
+    several = distribution.Replicas(SimpleNamespace(num_replicas_in_sync=3))
     for batch, optimizer, message in (
         (16, "adam", r"^sampling.batch: must be a multiple of the 3 replicas, not 16$"),
         (15, "lbfgs", r"^optimizer.name: lbfgs trains in one process"),

@@ -16,10 +16,9 @@ def test_the_networks_of_an_ensemble_differ_in_their_seeds_only() -> None:
 
 
 def test_the_enhancement_network_has_its_own_layers_mask_and_loss() -> None:
-    own = {"enhancement.layers": 1, "enhancement.mask": "abs", "enhancement.loss": "kl",
-           "enhancement.discrimination": 0.2, "loss.pretraining_epochs": 2}  # fmt: skip
+    own = {"enhancement.layers": 1, "enhancement.discrimination": 0.2, "loss.pretraining_epochs": 2}
     recipe = changed(RECIPE, own)
-    expected = {"rnn.layers": 1, "mask.activation": "abs", "loss.name": "kl", "loss.discrimination": 0.2,
+    expected = {"rnn.layers": 1, "mask.activation": "relu", "loss.name": "magnitude", "loss.discrimination": 0.2,
                 "loss.pretraining_epochs": 0}  # fmt: skip
     assert recipe.enhancing == changed(recipe, expected)
 
@@ -41,6 +40,12 @@ def test_settings_that_exclude_each_other_are_rejected_by_key(changes: dict[str,
         changed(RECIPE, changes).check()
 
 
-def test_settings_that_fit_are_accepted() -> None:
-    for changes in ({}, LBFGS, {"enhancement.layers": 1}):
-        changed(RECIPE, changes).check()
+def test_settings_that_fit_are_accepted_and_more_epochs_continue_where_the_schedule_allows() -> None:
+    constant = {"training.schedule": "constant"}
+    for changes, continued in (
+        ({}, ()), (LBFGS, ()), (constant, ("training.epochs",)), (constant | {"enhancement.layers": 1}, ()),
+        (constant | {"training.start": "models"}, ()),
+    ):  # fmt: skip
+        recipe = changed(RECIPE, changes)
+        recipe.check()
+        assert recipe.continued == continued

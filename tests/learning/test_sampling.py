@@ -120,16 +120,3 @@ def test_a_shift_moves_all_sources_but_the_first_by_multiples_of_it_around_the_s
         moved = (second - first)[songs == song] % nb_frames
         assert (moved == moved[:, :1]).all()  # one shift a sequence
         assert set(moved[:, 0].tolist()) == shifts
-
-
-def test_shifts_of_the_whole_set_are_those_of_their_generator() -> None:
-    sampler = Sampler(numbered(90, channels="mono"), "train", replace(PARAMS, shift=0.02), 5)
-    first, again, other = (
-        np.concatenate([batch.sources for batch in sampler.whole(np.random.default_rng(seed))], axis=1)
-        for seed in (0, 0, 1)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-    plain = np.concatenate([batch.sources for batch in sampler.whole()], axis=1)
-    np.testing.assert_array_equal(first[0], plain[0])
-    assert set(((first[1] - plain[1])[:, :, 0, 0, 0] % 90).flatten().tolist()) <= {0, 20, 40, 60, 80}

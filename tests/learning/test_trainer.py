@@ -79,22 +79,6 @@ def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features: Path) ->
     assert trainer.sdr(sampler) == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.usefixtures("eager")
-def test_sgd_is_momentum_times_the_last_step_minus_the_gradient(features: Path) -> None:
-    trainer, sampler = trainer_of(
-        features,
-        {"optimizer.name": "sgd", "optimizer.momentum": 0.5, "optimizer.clip": 1e9,
-         "training.warmup": 0, "training.schedule": "constant"},
-    )  # fmt: skip
-    batch, velocity = next(sampler.whole()), 0.0
-    expected = trainer.weights[-1].numpy().astype(np.float64)
-    for _ in range(3):
-        velocity = 0.5 * velocity - 0.1 * trainer.gradient(batch)[1][-1]
-        expected += velocity
-        trainer.step(batch, 0.1)
-        np.testing.assert_allclose(trainer.weights[-1], expected, atol=1e-5)
-
-
 def test_the_half_mixture_defect_halves_the_mixture_in_training_and_separation(features: Path) -> None:
     trainer, sampler = trainer_of(features)
     batch = next(sampler.whole())

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from rnnsep.learning.recipe import reuse
 from rnnsep.learning.schedule import PLATEAU_FACTOR, rate_of_epoch
 from rnnsep.learning.trainer import Trainer
 from rnnsep.learning.training import divided
@@ -19,7 +18,7 @@ from tests.learning.small import RECIPE, SHORT, run
 
 LBFGS = {"optimizer.name": "lbfgs", "training.averaging": 0.0, "rnn.dropout": 0.0}
 ENHANCED = SHORT | {"mask.activation": "sigmoid", "training.epochs": 2, "rnn.layers": 1, "enhancement.layers": 1,
-                    "enhancement.discrimination": 0.1, "enhancement.share": 0.5}  # fmt: skip
+                    "enhancement.discrimination": 0.1}  # fmt: skip
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,13 +97,6 @@ def test_more_epochs_continue_a_shorter_training_and_end_with_the_bytes_of_a_run
     assert "resuming after epoch 2" in capsys.readouterr().out
     assert contents(run(features, tmp_path / "short", changes | {"training.epochs": 2})) == short
     assert "restarting" in capsys.readouterr().out
-
-
-def test_only_schedules_that_do_not_depend_on_the_number_of_epochs_continue() -> None:
-    constant = {"training.schedule": "constant"}
-    assert reuse(changed(RECIPE, constant)).growing == ("training.epochs",)
-    for changes in ({}, constant | {"enhancement.layers": 1}, constant | {"training.start": "models"}):
-        assert reuse(changed(RECIPE, changes)).growing == ()
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, **values: list[float]) -> None:
@@ -193,7 +185,7 @@ def test_pretraining_has_a_loss_of_its_own_and_ends_before_patience_counts(
 ) -> None:
     scripted(monkeypatch, evaluate=[1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     epochs = {"training.epochs": 9, "loss.pretraining_epochs": 3, "training.patience": 2}
-    models = run(features, tmp_path, SHORT | epochs | {"loss.name": "sdr", "loss.pretraining": "mask"})
+    models = run(features, tmp_path, SHORT | epochs | {"loss.name": "sdr"})
     losses = history(models)["train_loss"]
     assert len(losses) == 5
     assert all(value > 0 for value in losses[:3])  # (m - m*)²
@@ -215,16 +207,13 @@ def test_an_enhancement_network_enhances_the_estimates_of_the_first(features: Pa
     np.testing.assert_allclose(model.enhancer(seen), masks, atol=5e-5)  # ReLU ratios amplify rounding
 
 
-@pytest.mark.parametrize(("share", "nb_kept"), [(0.5, 5), (0.1, 1), (0.25, 2), (0.9, 9)])
-def test_the_stages_have_disjoint_songs_and_copies_stay_with_theirs(share: float, nb_kept: int) -> None:
-    songs = [f"{copy}{i}" for copy in ("", "x0.944/") for i in range(10)]
-    first, second = divided(songs, share)
-    assert sorted(first + second) == sorted(songs)
-    assert len(second) == 2 * nb_kept
-    assert {name[-1] for name in first}.isdisjoint(name[-1] for name in second)
-    assert divided(songs, 0.0) == (songs, songs)
-    with pytest.raises(UserError, match=r"enhancement\.share"):
-        divided(songs[:1], share)
+def test_the_stages_have_disjoint_songs_and_copies_stay_with_theirs() -> None:
+    songs = [f"{copy}{i}" for copy in ("", "x0.944/") for i in range(5)]
+    assert divided(songs) == (
+        ["0", "2", "4", "x0.944/0", "x0.944/2", "x0.944/4"], ["1", "3", "x0.944/1", "x0.944/3"]
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"enhancement\.layers: needs two training songs"):
+        divided(["0", "x0.944/0"])
 
 
 def test_networks_of_an_ensemble_are_those_that_their_seeds_give_alone(
@@ -252,14 +241,3 @@ def test_networks_trained_in_parallel_have_the_same_bytes(
         monkeypatch.setenv("RNNSEP_WORKERS", workers)
         folders.append(run(features, tmp_path / workers, changes))
     assert contents(folders[0]) == contents(folders[1])
-
-
-def test_a_stereo_network_with_all_options_trains_and_separates(stereo_features: Path, tmp_path: Path) -> None:
-    changes = SHORT | {"input.side": True, "input.pooling": 1000.0, "rnn.residual": True, "rnn.bottleneck": 12,
-                       "rnn.bidirectional": True, "rnn.units": 6, "loss.segment": 4, "training.epochs": 1}  # fmt: skip
-    model = load_model(run(stereo_features, tmp_path, changes))
-    mixture = np.random.default_rng(0).normal(size=(7, 129, 2, 2)).astype(np.float32).view(np.complex64)[..., 0]
-    masks = model.spread(model.masks(mixture))
-    assert masks.shape == (2, 7, 129, 2)
-    np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)
-    np.testing.assert_array_equal(masks[:, :, 126], masks[:, :, 127])  # bins of one band

@@ -63,12 +63,6 @@ def test_a_preset_has_possible_values_and_names_their_source(name: str) -> None:
     assert "#" in text or len(yaml.safe_load(text)) <= 3  # the difference from another preset, said in `about`
 
 
-def test_a_preset_is_the_one_that_it_is_like_with_its_own_changes() -> None:
-    plain, disc = catalogue.changes("huang2014-drnn2"), catalogue.changes("huang2014-drnn2-disc")
-    assert disc == plain | {"loss.discrimination": 0.05}
-    assert plain == catalogue.changes("huang2014-dnn") | {"rnn.recurrent": [2]}
-
-
 def test_base_leaves_nothing_open_but_what_is_the_users_choice() -> None:
     own = {"training.threads", "training.precision", "evaluation.engine"}
     keys = set(params.leaves(params.read_yaml(ROOT / "params.yaml")))
@@ -90,17 +84,6 @@ def test_what_is_printed_makes_params_yaml_the_preset_after_any_other(
         apply_overrides(path, words[1::2])
         own = {"corpus.synthetic.train_songs": 9, "training.threads": 1}
         assert params.read_yaml(path) == document(catalogue.changes(name) | own)
-
-
-def test_what_params_yaml_has_already_is_not_printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("rnn:\n  units: 128\n  layers: 7\n", encoding="utf-8")
-    assert cli.main(["preset", "best"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "-S rnn.units=128" not in lines
-    assert {"-S rnn.layers=3", "-S rnn.bidirectional=true", "-S input.noise=0.0"} <= set(lines)
 
 
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,10 +121,10 @@ def test_any_value_arrives_at_dvc_as_it_is(tmp_path_factory: pytest.TempPathFact
     (folder / "params.yaml").write_text("corpus:\n  path: null\n")
     apply_overrides(folder / "params.yaml", [catalogue.assignment("corpus.path", value)])
     found = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["corpus"]["path"]
-    # DVC writes 1e-07, which YAML 1.1 takes for text and `params.number_of` for the number
+    # DVC writes 1e-07, which YAML 1.1 takes for text
     pairs = zip(found, value, strict=True) if isinstance(value, list) else [(found, value)]
     for one, other in pairs:
-        one = params.number_of(one) if isinstance(other, float) else one
+        one = float(one) if isinstance(other, float) else one
         assert one == other
         assert type(one) is type(other)
 

@@ -3,10 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from threadpoolctl import threadpool_info
 
@@ -48,12 +45,3 @@ def whose(_: int) -> tuple[int, str, str]:
 def say(x: int) -> int:
     print("a function may print")
     return x
-
-
-def killing(marker: Path, function: Callable[[Any], Any], song: Any) -> Any:
-    """`function(song)`, but the first caller's worker is killed before."""
-    with suppress(FileExistsError):
-        marker.touch(exist_ok=False)
-        os.kill(os.getppid(), signal.SIGKILL)
-        signal.pause()  # until this process notices
-    return function(song)

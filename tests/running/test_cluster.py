@@ -2,9 +2,8 @@
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from rnnsep.features.extraction import write_features
 from rnnsep.running import cluster
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
-from rnnsep.scoring import evaluation as scores
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.signal.corpus import EvaluationParams
 from tests.learning.conftest import STFT, write_bands
-from tests.running.functions import blas_threads, die, fail_at, killing, say, square, whose
+from tests.running.functions import blas_threads, die, fail_at, say, square, whose
 
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
@@ -137,46 +135,3 @@ def test_stages_write_the_bytes_that_they_write_locally(
 ) -> None:
     monkeypatch.setattr(cluster, "CHUNKS", 1)
     assert run_stages(local, tmp_path) == run_stages(local, local / "local")
-
-
-def start(*words: str, until: str) -> "subprocess.Popen[str]":
-    """`dask WORDS` as a process, once it has said `until`."""
-    dask = Path(sys.executable).with_name("dask")
-    process = subprocess.Popen([dask, *words], stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    said = ""
-    while until not in said:
-        said = process.stderr.readline()
-        assert said, f"dask {' '.join(words)} ended"
-    process.said = said  # type: ignore[attr-defined]
-    return process
-
-
-@pytest.fixture
-def by_hand(monkeypatch: pytest.MonkeyPatch) -> "Iterator[list[subprocess.Popen[str]]]":
-    """Two workers, which nobody starts again, of a scheduler: all processes of their own."""
-    options = ("--host", "127.0.0.1", "--no-dashboard")
-    scheduler = start("scheduler", *options, "--port", "0", until="Scheduler at:")
-    address = scheduler.said.split()[-1]  # type: ignore[attr-defined]
-    options = (*options, "--nthreads", "1", "--no-nanny")
-    workers = [start("worker", address, *options, until="Registered to:") for _ in range(2)]
-    monkeypatch.setenv(cluster.ADDRESS, address)
-    yield workers
-    for process in (scheduler, *workers):
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.long
-def test_a_worker_that_is_killed_during_evaluation_changes_nothing(
-    local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hand: "list[subprocess.Popen[str]]"
-) -> None:
-    def killing_map(function: Callable[[Any], Any], *rest: Any) -> list[Any]:
-        return parallel_map(partial(killing, tmp_path / "killed", function), *rest)
-
-    monkeypatch.setattr(scores, "parallel_map", killing_map)
-    run_stages(local, tmp_path / "cluster")
-    assert (tmp_path / "killed").exists()
-    for path in (local / "local" / "RNN").rglob("*.json"):
-        assert (tmp_path / "cluster" / path.relative_to(local / "local")).read_bytes() == path.read_bytes()
-    assert sorted(worker.poll() is None for worker in by_hand) == [False, True]

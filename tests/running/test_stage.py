@@ -1,11 +1,11 @@
 """Stages as processes, on a pipeline of one small stage."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,8 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 PIPELINE = """
 stages:
   count:
-    cmd: python stages/count.py data/numbers data/counted
-    deps: [stages/count.py, data/numbers]
+    cmd: python stages/run.py counting.count data/numbers data/counted
+    deps: [src/counting.py, data/numbers]
     params: [count.step]
     outs: [data/counted]
 """
@@ -27,13 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from rnnsep.params import Range
-from rnnsep.running import files, stage
+from rnnsep.running import files
 
 @dataclass(frozen=True)
 class CountParams:
     step: Annotated[int, Range(1)]
 
-def main(count: CountParams, numbers: Path, counted: Path) -> None:
+def count(numbers: Path, counted: Path, count: CountParams) -> None:
     for number in numbers.read_text().split():
         target = counted / number
         if target.exists():
@@ -50,9 +50,6 @@ def main(count: CountParams, numbers: Path, counted: Path) -> None:
             bytearray(1 << 62)
         if os.environ.get("WAIT_AFTER") == number:
             sys.stdin.readline()
-
-if __name__ == "__main__":
-    stage.run(main, helps=lambda: "HELPS" in os.environ)
 """
 
 
@@ -62,14 +59,16 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
     (tmp_path / "params.yaml").write_text("count:\n  step: 2\n")
-    (tmp_path / "stages" / "count.py").write_text(textwrap.dedent(SCRIPT))
+    shutil.copy(SRC.parent / "stages" / "run.py", tmp_path / "stages")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "counting.py").write_text(SCRIPT)
     (tmp_path / "data" / "numbers").write_text("1 2 3")
     return tmp_path
 
 
-def start(project: Path, stage: str = "count", out: str = "", **environment: str) -> subprocess.Popen[str]:
+def start(project: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, f"stages/{stage}.py", "data/numbers", out or f"data/{stage}ed"],
+        [sys.executable, "stages/run.py", "counting.count", "data/numbers", "data/counted"],
         cwd=project,
         env=os.environ | {"PYTHONPATH": str(SRC)} | environment,
         stdin=subprocess.PIPE,
@@ -80,8 +79,8 @@ def start(project: Path, stage: str = "count", out: str = "", **environment: str
     )
 
 
-def run(project: Path, stage: str = "count", out: str = "", **environment: str) -> tuple[int, str, str]:
-    process = start(project, stage, out, **environment)
+def run(project: Path, **environment: str) -> tuple[int, str, str]:
+    process = start(project, **environment)
     printed, err = process.communicate()
     return process.returncode, printed, err
 
@@ -111,8 +110,7 @@ def test_what_is_finished_is_kept_until_dvc_has_recorded_it(project: Path) -> No
     ("file", "content", "what"),
     [
         ("params.yaml", "count:\n  step: 3\n", "params.yaml"),
-        ("stages/count.py", SCRIPT + "\n# changed\n", "stages/count.py"),
-        ("data/numbers", "1 2 3 4", "data/numbers"),
+        ("src/counting.py", SCRIPT + "\n# changed\n", "src/counting.py"),
         ("data/folder/new", "", "data/folder"),
         ("dvc.yaml", PIPELINE.replace("cmd: python", "cmd: python3"), "dvc.yaml"),
     ],
@@ -143,10 +141,21 @@ def test_nothing_is_published_for_inputs_that_changed_meanwhile(
 
 GROWING = (
     SCRIPT.replace("class CountParams:", "class CountParams:\n    top: int")
-    .replace("in numbers.read_text().split()", "in map(str, range(1, count.top + 1))")
+    .replace("in numbers.read_text().split()", "in map(str, range(1, recipe.count.top + 1))")
     .replace("counted / number\n", 'counted.parent / f"kept-{number}"\n')
     .replace("files.write_text(target,", "target.touch(); files.write_text(counted / number,")
-    .replace("helps=lambda", 'reuse=lambda _: stage.Reuse(growing=["count.top"], keeps={"kept-*": 2}), helps=lambda')
+    .replace("count.step", "recipe.count.step")
+    .replace("count: CountParams)", "recipe: Recipe)")
+    .replace(
+        "def count",
+        """@dataclass(frozen=True)
+class Recipe:
+    count: CountParams
+    continued = ("count.top",)
+    kept = ("kept-*", "curves")
+
+def count""",
+    )
 )
 
 
@@ -164,17 +173,17 @@ def test_a_run_with_more_of_a_growing_parameter_continues_what_a_finished_one_ke
         return out
 
     (project / "dvc.yaml").write_text(PIPELINE.replace("count.step", "count"))
-    (project / "stages" / "count.py").write_text(textwrap.dedent(GROWING))
+    (project / "src" / "counting.py").write_text(GROWING)
     assert count(top=1) == "made 1\n"
     assert scratch() == [["counted", "kept-1"]]
     assert count(top=2) == "kept 1\nmade 2\n"
     assert scratch() == [["counted", "kept-1", "kept-2"]]
+    next((project / ".cache" / "count").glob("*/counted")).with_name("curves").mkdir()
     assert count(top=1, step=3) == "made 1\n"
-    assert scratch() == [["kept-1", "kept-2", "recorded"], ["counted", "kept-1"]]
+    assert scratch() == [["curves", "kept-1", "kept-2", "recorded"], ["counted", "kept-1"]]
     assert count(top=1, step=4) == "made 1\n"
-    assert count(top=1, step=5) == "made 1\n"
-    assert scratch() == [["kept-1", "recorded"], ["kept-1", "recorded"], ["counted", "kept-1"]]
-    assert count(top=3) == "made 1\nmade 2\nmade 3\n", "only the last two keep anything"
+    assert scratch() == [["curves", "recorded"], ["kept-1", "recorded"], ["counted", "kept-1"]]
+    assert count(top=3) == "made 1\nmade 2\nmade 3\n", "only the last one keeps files"
 
 
 def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project: Path) -> None:
@@ -189,7 +198,8 @@ def test_a_process_that_helps_another_runs_beside_it_and_leaves_nothing(project:
     first = start(project, WAIT_AFTER="1")
     assert first.stdout
     assert first.stdout.readline() == "made 1\n"
-    assert run(project, HELPS="1") == (0, "made 1\nmade 2\nmade 3\n", "")
+    config = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
+    assert run(project, TF_CONFIG=json.dumps(config)) == (0, "made 1\nmade 2\nmade 3\n", "")
     assert not (project / "data" / "counted").exists()
     first.communicate("\n")
     assert counted(project) == {"1": "2", "2": "4", "3": "6"}
@@ -197,7 +207,7 @@ def test_a_process_that_helps_another_runs_beside_it_and_leaves_nothing(project:
 
 def test_state_of_another_run_is_not_taken_up(project: Path) -> None:
     run(project, KILL_AFTER="2")
-    with open(project / "stages" / "count.py", "a") as script:
+    with open(project / "src" / "counting.py", "a") as script:
         script.write("\n# changed\n")
     assert run(project) == (0, MADE, "")
 
@@ -235,7 +245,6 @@ def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None
     ("file", "content", "message"),
     [
         ("params.yaml", "count:\n  step: 0\n", "count: count.step: must be at least 1, not 0"),
-        ("params.yaml", "count:\n  stop: 1\n", "count: count.step: missing; add it to params.yaml"),
         ("params.yaml", "count: {}\n", "count: count.step: missing; add it to params.yaml"),
         ("params.yaml", "[", "count: params.yaml: not valid YAML: "),
         (
@@ -251,7 +260,7 @@ def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None
         (
             "dvc.yaml",
             PIPELINE.replace("outs: [data/counted]", "outs: [data/other]"),
-            "count: the output data/other of dvc.yaml is not an argument; run: python stages/count.py data/numbers",
+            "count: the output data/other of dvc.yaml is not an argument; run: python stages/run.py",
         ),
     ],
 )

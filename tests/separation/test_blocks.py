@@ -15,12 +15,13 @@ from rnnsep.separation import estimates as module
 from rnnsep.separation.blocks import SeparationParams, plan, separate
 from rnnsep.separation.estimates import separate_corpus
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.corpus import Corpus, Song
+from rnnsep.signal.corpus import Corpus, Song, SplitParams
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.writing import write_wav
 
 STFT = StftParams(sample_rate=8000, window=256, hop=64, channels="stereo", taper="hann")
 PARAMS = SeparationParams(filter="mask", temperature=1.0, block=1.0)
+TEST = SplitParams(split="test")
 
 
 @dataclass
@@ -140,7 +141,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Bands:
 
 def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
     folder = tmp_path / "estimates"
-    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, TEST)
     contents = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert len(contents) == 2 * 3
     for song in corpus.of("test"):
@@ -153,7 +154,7 @@ def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus: Corpus, l
     np.testing.assert_allclose(total, noise(20000, 2), atol=4 / 2**15)
     blocks = len(loaded.seen)
     (folder / "Mono" / "mid.wav").unlink()
-    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, "test")
+    separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, TEST)
     assert len(loaded.seen) == blocks + 1
     assert {path: path.read_bytes() for path in contents} == contents
 
@@ -166,7 +167,7 @@ def test_a_float_corpus_is_estimated_in_float_so_that_its_level_does_not_matter(
     audio = noise(first.nb_samples, first.nb_channels)
     for gain in (1, 30, 1e-4):
         write_wav(path, [np.float32(gain) * audio], first.rate, "FLOAT")
-        separate_corpus(corpus.root, tmp_path / "models", tmp_path / str(gain), PARAMS, "test")
+        separate_corpus(corpus.root, tmp_path / "models", tmp_path / str(gain), PARAMS, TEST)
     for source in corpus.sources:
         plain, loud, quiet = (AudioFile(tmp_path / str(gain) / first.name / f"{source}.wav") for gain in (1, 30, 1e-4))
         assert loud.subtype == "FLOAT"
@@ -178,7 +179,7 @@ def test_a_float_corpus_is_estimated_in_float_so_that_its_level_does_not_matter(
 def test_no_test_songs_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
     replace(corpus, songs=corpus.of("train")).write()
     with pytest.raises(UserError, match="no songs of split test"):
-        separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, "test")
+        separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, TEST)
 
 
 MEMORY = """

@@ -1,16 +1,14 @@
 """Checks of songs, before and after they are collected, each with one line that names the songs."""
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, combinations
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsep.corpora.original import Format, Original
+from rnnsep.corpora.original import Format
 from rnnsep.running.errors import UserError
-from rnnsep.running.files import file_digest
 from rnnsep.running.progress import warn
 from rnnsep.signal.audio import BLOCK
 from rnnsep.signal.streams import Audio
@@ -19,71 +17,43 @@ TOLERANCE = -20.0  # dB; larger differences of mixture and sum are reported; tho
 SAME = 10 ** (-20 / 10)  # energy of a difference, relative to the signal, below which two signals count as the same
 SILENT = 10 ** (-60 / 10)  # energy relative to the loudest signal below which a source counts as silent
 MANY = 10  # sources from which on only sums of one or of all others are tried
-PART = 1 << 10  # bytes in the middle of a file that are compared first
+
+Formats = Mapping[str, Mapping[str, Format]]  # of the stems of songs, by title
 
 
-def check_formats(songs: Mapping[str, Mapping[str, Format]], exact: bool) -> None:
-    """Check the formats of all stems of songs, by title.
-
-    Raises `UserError`, naming all songs, for stems that differ in rate, channels, or length if it must be `exact`, and
-    for more channels than can be scored.
-    """
+def check_formats(songs: Formats) -> None:
+    """Raise `UserError`, naming the songs, for stems of different rates or channels, and for more than two channels."""
     most = {title: max((one.nb_channels for one in stems.values()), default=0) for title, stems in songs.items()}
     surround = [f"{title} ({n} channels)" for title, n in most.items() if n > 2]
     if surround:
         raise UserError(f"corpus: only mono and stereo can be scored; mix these songs down: {'; '.join(surround)}")
-    _check_alike(songs, lambda one: one.nb_channels, "mono and stereo stems", "channels", "convert them to one of both")
-    _check_alike(songs, lambda one: one.rate, "stems differ in rate", "Hz", "resample them")
-    if exact:
-        advice = "fix them, or set corpus.lengths to trim or pad"
-        _check_alike(songs, lambda one: one.nb_samples, "stems differ in length", "samples", advice)
+    if wrong := _differing(songs, lambda one: one.nb_channels, "channels"):
+        raise UserError(f"corpus: mono and stereo stems in {wrong}; convert them to one of both")
+    if wrong := _differing(songs, lambda one: one.rate, "Hz"):
+        raise UserError(f"corpus: stems differ in rate in {wrong}; resample them")
 
 
-def _check_alike(
-    songs: Mapping[str, Mapping[str, Format]], value: Callable[[Format], int], problem: str, unit: str, advice: str
-) -> None:
-    wrong = []
-    for title, stems in songs.items():
-        if len({value(one) for one in stems.values()}) > 1:
-            wrong.append(f"{title} ({', '.join(f'{name} {value(one)}' for name, one in stems.items())} {unit})")
-    if wrong:
-        raise UserError(f"corpus: {problem} in {_songs(len(wrong))}; {advice}: {'; '.join(wrong)}")
+def warn_of_lengths(songs: Formats) -> None:
+    """Print a line with the songs whose stems differ in length."""
+    if found := _differing(songs, lambda one: one.nb_samples, "samples"):
+        warn(f"the shorter stems are padded with silence in {found}")
 
 
-def warn_of_copies(songs: Iterable[Original]) -> None:
-    """Print a line with the songs of one split whose files are those of a song of another split."""
-    alike = _groups([song for song in songs if song.paths], _size_and_middle)
-    copies = [same for group in alike for same in _groups(group, file_digest)]
-    if copies:
-        listed = "; ".join(" = ".join(song.title for song in same) for same in copies)
-        warn(f"the same audio is used for training and for scores, which are then too high: {listed}")
-
-
-def _groups(songs: Iterable[Original], key: Callable[[Path], Hashable]) -> list[list[Original]]:
-    """The songs whose files have the same `key` and that are of different splits."""
-    groups: dict[Hashable, list[Original]] = {}
-    for song in songs:
-        paths = sorted(set(song.paths), key=lambda path: path.name)
-        groups.setdefault(tuple(map(key, paths)), []).append(song)
-    return [group for group in groups.values() if len({song.split for song in group}) > 1]
-
-
-def _size_and_middle(path: Path) -> tuple[int, bytes]:
-    with open(path, "rb") as file:
-        size = path.stat().st_size
-        file.seek(size // 2)
-        return size, file.read(PART)
+def _differing(songs: Formats, value: Callable[[Format], int], unit: str) -> str:
+    """The songs whose stems have different values, with the values; empty if there are none."""
+    those = [
+        f"{title} ({', '.join(f'{name} {value(one)}' for name, one in stems.items())} {unit})"
+        for title, stems in songs.items()
+        if len({value(one) for one in stems.values()}) > 1
+    ]
+    return _listed(those) if those else ""
 
 
 def warn_of_differences(differences: Mapping[str, float]) -> None:
     """Print a line with the songs whose mixture differs from the sum of their sources, and by how many dB."""
-    those = {song: decibels for song, decibels in sorted(differences.items()) if decibels > TOLERANCE}
+    those = [f"{song} ({decibels:.1f} dB)" for song, decibels in sorted(differences.items()) if decibels > TOLERANCE]
     if those:
-        listed = "; ".join(f"{song} ({decibels:.1f} dB)" for song, decibels in those.items())
-        warn(
-            f"the mixture differs from the sum of the sources in {_songs(len(those))} (difference relative to the"
-            f" mixture): {listed}"
-        )
+        warn(f"the mixture differs from the sum of the sources (dB relative to the mixture) in {_listed(those)}")
 
 
 def products(signals: Sequence[Audio]) -> NDArray[np.float64]:
@@ -119,5 +89,5 @@ def sum_of_others(gram: NDArray[np.float64]) -> tuple[int, tuple[int, ...]] | No
     return None
 
 
-def _songs(count: int) -> str:
-    return f"{count} song{'s' * (count != 1)}"
+def _listed(songs: Sequence[str]) -> str:
+    return f"{len(songs)} song{'s' * (len(songs) != 1)}: {'; '.join(songs)}"

@@ -12,7 +12,7 @@ from rnnsep.corpora.location import LocationParams, songs_folder, sounds_path
 from rnnsep.corpora.original import Original
 from rnnsep.corpora.sources import choose
 from rnnsep.corpora.synthetic.corpus import SyntheticParams, compositions
-from rnnsep.corpora.tree import Lengths, make_songs
+from rnnsep.corpora.tree import make_songs
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import MIXTURE, Corpus
@@ -31,7 +31,6 @@ class CorpusParams(LocationParams):
     """
 
     sources: tuple[str, ...] | None
-    lengths: Lengths
     mixing: mir1k.Mixing
     validation: str
     synthetic: SyntheticParams
@@ -54,13 +53,13 @@ class CorpusParams(LocationParams):
                 raise ParamError("sources", "mixture is not a source")
 
 
-def make_corpus(params: CorpusParams, root: Path) -> None:
+def make_corpus(root: Path, corpus: CorpusParams) -> None:
     """Collect the corpus into the tree and corpus.json under `root`.
 
     Raises `UserError` for faulty songs, an impossible choice of sources, or errors of the disk.
     """
     try:
-        _make_corpus(params, root)
+        _make_corpus(corpus, root)
     except OSError as error:
         raise UserError(f"{error.filename or root}: {error.strerror}; fix this and run again") from None
 
@@ -74,7 +73,7 @@ def _make_corpus(params: CorpusParams, root: Path) -> None:
     if choice.rest is not None:
         print(f"sources: {', '.join(choice.named)}, and {choice.rest} for everything else in the songs", flush=True)
     root.mkdir(parents=True, exist_ok=True)
-    songs = make_songs(originals, choice, root, params.lengths)
+    songs = make_songs(originals, choice, root)
     Corpus(root, params.name, choice.sources, songs).write()
 
 

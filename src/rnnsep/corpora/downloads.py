@@ -11,7 +11,6 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,13 +61,29 @@ def fetch(archive: Archive, path: Path) -> None:
     part = path.with_name(f"{path.name}.part")
     if path.exists() and not _mismatch(archive, path):
         return
-    resumed = _transfer(archive, part)
-    mismatch = _mismatch(archive, part)
-    if mismatch and resumed:  # the part may be damaged, or of another version
+    if _size(part) > archive.size:
         part.unlink()
-        _transfer(archive, part)
-        mismatch = _mismatch(archive, part)
-    if mismatch:
+    most, failures = _size(part), 0
+    while _size(part) != archive.size:
+        pause = PAUSE * 2**failures
+        try:
+            _attempt(archive, part)
+            reason = "the connection ended early"
+        except urllib.error.HTTPError as error:
+            error.close()
+            reason = f"the server answers {error.code} {error.reason}"
+            if error.code not in BUSY:
+                raise UserError(f"{archive.url}: {reason}{ADVICE}") from None
+            wish = error.headers.get("Retry-After", "")
+            pause = max(pause, float(wish)) if wish.isdecimal() else pause
+        except (OSError, HTTPException) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+        if _size(part) != archive.size:
+            most, failures = (_size(part), 0) if _size(part) > most else (most, failures + 1)
+            if failures == ATTEMPTS:
+                raise UserError(f"{archive.url}: {reason}; the partial download is kept, run again to resume{ADVICE}")
+            time.sleep(min(pause, LONGEST_PAUSE))
+    if mismatch := _mismatch(archive, part):
         part.unlink()
         raise UserError(f"{archive.url}: {mismatch}; the download was removed, run again{ADVICE}")
     part.replace(path)
@@ -78,47 +93,11 @@ def unpack(path: Path, folder: Path) -> None:
     """Unpack zip `path`, which is verified, to `folder` atomically."""
     scratch = folder.with_name(f"{folder.name}.unpacking")
     shutil.rmtree(scratch, ignore_errors=True)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            with Progress(f"unpacking {path.name}", len(members)) as progress:
-                for member in members:
-                    archive.extract(member, scratch)
-                    progress.advance()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: not a complete zip: {error}; remove it and run again") from None
+    with zipfile.ZipFile(path) as archive, Progress(f"unpacking {path.name}", len(archive.infolist())) as progress:
+        for member in archive.infolist():
+            archive.extract(member, scratch)
+            progress.advance()
     scratch.replace(folder)
-
-
-def _transfer(archive: Archive, part: Path) -> bool:
-    """Complete `part` in as many connections as necessary; returns whether a partial download was resumed."""
-    if _size(part) > archive.size:
-        part.unlink()
-    most, failures, resumed = _size(part), 0, _size(part) > 0
-    while _size(part) != archive.size:
-        resumed |= _size(part) > 0
-        pause = PAUSE * 2**failures
-        try:
-            _attempt(archive, part)
-            reason = "the connection ended early"
-        except urllib.error.HTTPError as error:
-            error.close()
-            reason = f"the server answers {error.code} {error.reason}"
-            if error.code == 416:  # the part is longer than the server's file
-                part.unlink(missing_ok=True)
-            elif error.code not in BUSY:
-                raise UserError(f"{archive.url}: {reason}{ADVICE}") from None
-            wish = error.headers.get("Retry-After", "")
-            pause = max(pause, float(wish)) if wish.isdecimal() else pause
-        except (OSError, HTTPException) as error:
-            reason = str(getattr(error, "reason", error)) or type(error).__name__
-        if _size(part) == archive.size:
-            break
-        most, failures = (_size(part), 0) if _size(part) > most else (most, failures + 1)
-        if failures == ATTEMPTS:
-            raise UserError(f"{archive.url}: {reason}; the partial download is kept, run again to resume{ADVICE}")
-        time.sleep(min(pause, LONGEST_PAUSE))
-    return resumed
 
 
 def _attempt(archive: Archive, part: Path) -> None:

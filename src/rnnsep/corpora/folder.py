@@ -25,8 +25,6 @@ SOURCES = (*MIXTURES, "vocals", "drums", "bass", "other", "accompaniment", "guit
 # folders of subsets; "dev" in DSD100, "validation" in Slakh2100
 SPLITS: dict[str, Split] = {"dev": "train", "train": "train", "valid": "valid", "validation": "valid", "test": "test"}
 NUMBERED = re.compile(r"s\d\d|stem_\d\d")  # stems of Slakh2100 and MedleyDB; their metadata say which source they are
-# files of a song of a corpus without subsets
-PUBLISHED = {"MedleyDB": "*_STEMS", "MoisesDB": "data.json"}
 
 
 def recordings(path: Path) -> list[Recording]:
@@ -44,7 +42,7 @@ def recordings(path: Path) -> list[Recording]:
         if (stems := song_stems(song, mixtures / folder.name / song.name))
     ]
     if not songs:
-        raise UserError(f"corpus.path: {path}: expected {LAYOUT}, found {_found(root)}{_advice(root)}")
+        raise UserError(f"corpus.path: {path}: expected {LAYOUT}, found {_found(root)}")
     return songs
 
 
@@ -153,18 +151,4 @@ def _found(folder: Path) -> str:
     """What is in `folder`, or in its subsets, in a few words."""
     entries = [entry for _, _, subset in subsets(folder) for entry in listed(subset)] or listed(folder)
     names = [f"{one.relative_to(folder).as_posix()}{'/' * one.is_dir()}" for one in entries]
-    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
-    return ", ".join(names[: 3 if more else 4]) + more or "nothing"
-
-
-def _advice(folder: Path) -> str:
-    for name, pattern in PUBLISHED.items():
-        if any(next(folder.glob(above + pattern), None) for above in ("", "*/", "*/*/")):
-            return f"; {name} has no subsets: move or link its songs into train/ and test/, with stems by source"
-    if next(folder.glob("*/*.stem.mp4"), None):
-        return "; set corpus.name to musdb18"
-    if folder.name.casefold() in SPLITS:
-        return "; give the folder above"
-    if any(map(_is_audio, folder.glob("*/*"))):
-        return "; make a folder for each song" if _has_subsets(folder) else "; divide the songs into train/ and test/"
-    return ""
+    return ", ".join([*names[:3], *[f"{len(names) - 3} more"] * (len(names) > 3)]) or "nothing"

@@ -1,11 +1,11 @@
-"""The location of the user's songs or sounds, and a link so that DVC tracks them."""
+"""The location of the user's songs or sounds."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rnnsep.params import ParamError
-from rnnsep.running.links import existing, make_link
+from rnnsep.running.links import existing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +49,3 @@ def sounds_path(location: LocationParams) -> Path | None:
         if sounds
         else None
     )
-
-
-def link_songs(location: LocationParams, link: Path, record: Path) -> None:
-    """Link the user's songs or sounds at `link`, or write a file there that says that there are none.
-
-    Writes the setting to `record`. Raises `UserError` if something else is at `link`.
-    """
-    target, sounds = songs_folder(location) or sounds_path(location), location.synthetic.sounds
-    setting = f"corpus.synthetic.sounds: {sounds}" if sounds else f"corpus.path: {location.path if target else None}"
-    make_link(target, link, record, setting)

@@ -43,16 +43,6 @@ class Original:
         """Names of the stems, among them "mixture" if the song has one. `drums/kick` is a part of source `drums`."""
         raise NotImplementedError
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Files that the song is made from."""
-        return ()
-
-    @property
-    def padding(self) -> int:
-        """Samples by which decoders may let the stems differ in length."""
-        return 0
-
     def formats(self) -> Mapping[str, Format]:
         """Formats of those stems whose headers declare them."""
         return {}
@@ -104,14 +94,6 @@ class Recording(Original):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.stems)
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        return tuple(stem.path for stem in self.stems.values())
-
-    @property
-    def padding(self) -> int:
-        return 2048 if any(stem.stream is not None for stem in self.stems.values()) else 0  # two frames of AAC
 
     def formats(self) -> Mapping[str, Format]:
         found = {}

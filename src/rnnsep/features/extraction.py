@@ -1,6 +1,6 @@
 """STFTs of the training songs, in feature files (see `storage`)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
@@ -28,23 +28,23 @@ BLOCK = 1 << 17  # values of a spectrogram computed and written at a time
 class FeatureParams:
     """Section `features` of params.yaml."""
 
-    speeds: tuple[Annotated[float, Range(0.5, 2)], ...] | None  # extra playback speeds
+    speeds: tuple[Annotated[float, Range(0.5, 2)], ...] | None = None  # extra playback speeds
 
 
-def write_features(corpus: Path, features: Path, params: StftParams, speeds: Sequence[float] = ()) -> None:
+def write_features(corpus: Path, folder: Path, stft: StftParams, features: FeatureParams = FeatureParams()) -> None:
     """
     Write the feature files of all training and validation songs of a corpus. Finished files are kept.
 
-    Songs of the split train also get copies at each of `speeds`, resampled like a tape that plays faster.
+    Songs of the split train also get copies at each of the speeds, resampled like a tape that plays faster.
     """
     described = Corpus.read(corpus)
-    factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in speeds)
+    factors = dict.fromkeys(Fraction(speed).limit_denominator(FINEST) for speed in features.speeds or ())
     copies = [Copy(song) for song in described.of("train")]
     copies += [Copy(song, speed) for speed in factors if speed != 1 for song in described.of_split("train")]
-    parallel_map(partial(_write_copy, described, features, params), copies, "features")
-    index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(params))) for copy in copies]
-    content = {"sources": list(described.sources), "stft": asdict(params), "songs": index}
-    files.write_json(features / INDEX, content)
+    parallel_map(partial(_write_copy, described, folder, stft), copies, "features")
+    index = [asdict(FeatureSong(copy.name, copy.song.split, copy.nb_frames(stft))) for copy in copies]
+    content = {"sources": list(described.sources), "stft": asdict(stft), "songs": index}
+    files.write_json(folder / INDEX, content)
 
 
 @dataclass(frozen=True)

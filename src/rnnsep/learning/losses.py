@@ -40,7 +40,6 @@ class LossParams:
 
     name: LossName
     discrimination: Annotated[float, Range(0, 0.99)]
-    pretraining: LossName
     pretraining_epochs: Annotated[int, Range(0)]
     segment: Annotated[int, Range(0)]  # frames; 0: whole sequences
     scale: Annotated[float, Range(1e-9)]

@@ -3,22 +3,20 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from rnnsep.learning.losses import LossName, LossParams
+from rnnsep.learning.losses import LossParams
 from rnnsep.learning.sampling import SamplingParams
 from rnnsep.network.input import InputParams
-from rnnsep.network.mask import Activation, MaskParams
+from rnnsep.network.mask import MaskParams
 from rnnsep.network.network import DefectParams, NetworkParams
 from rnnsep.network.trunk import RnnParams
 from rnnsep.params import ParamError, Range, changed
-from rnnsep.running.stage import Reuse
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerParams:
     """Section `optimizer` of params.yaml."""
 
-    name: Literal["adam", "sgd", "lbfgs"]
-    momentum: Annotated[float, Range(0, 0.9999)]
+    name: Literal["adam", "lbfgs"]
     weight_decay: Annotated[float, Range(0)]
     clip: Annotated[float, Range(1e-9)]
 
@@ -43,13 +41,10 @@ class TrainingParams:
 
 @dataclass(frozen=True, kw_only=True)
 class EnhancementParams:
-    """Section `enhancement` of params.yaml: a second network, otherwise like the first."""
+    """Section `enhancement` of params.yaml: a second network with ratio masks, otherwise like the first."""
 
     layers: Annotated[int, Range(0)]  # 0: off
-    mask: Activation
-    loss: LossName
     discrimination: Annotated[float, Range(0, 0.99)]
-    share: Annotated[float, Range(0, 0.9)]  # fraction of training songs reserved for it; 0: both train on all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +69,7 @@ class Recipe:
     @property
     def first_epochs(self) -> "Recipe":
         """The recipe of the pre-training epochs."""
-        return changed(self, {"loss.name": self.loss.pretraining})
+        return changed(self, {"loss.name": "mask"})
 
     def member(self, number: int) -> "Recipe":
         """The recipe of network `number` of the ensemble, counted from 1, alone."""
@@ -84,9 +79,24 @@ class Recipe:
     def enhancing(self) -> "Recipe":
         """The recipe of the enhancement network."""
         own = self.enhancement
-        changes = {"rnn.layers": own.layers, "mask.activation": own.mask, "loss.name": own.loss,
+        changes = {"rnn.layers": own.layers, "mask.activation": "relu", "loss.name": "magnitude",
                    "loss.discrimination": own.discrimination, "loss.pretraining_epochs": 0}  # fmt: skip
         return changed(self, changes)
+
+    @property
+    def continued(self) -> tuple[str, ...]:
+        """The parameter whose change continues a finished training: the number of epochs.
+
+        More epochs cannot continue it with a cosine schedule, which depends on their number; with an enhancement
+        network, which needs the finished first network; or with `training.start`, whose folder may change.
+        """
+        fixed = self.training.schedule == "cosine" or self.enhancement.layers or self.training.start
+        return () if fixed else ("training.epochs",)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What is kept of a finished training: its curves, and its checkpoint where more epochs continue it."""
+        return ("train*", "valid*", *["checkpoint*.npz"] * len(self.continued))
 
     def check(self) -> None:
         self.network.check()
@@ -108,16 +118,3 @@ class Recipe:
         for key, value in options.items():
             if value:
                 raise ParamError(key, "must be 0; L-BFGS (optimizer.name) needs a deterministic loss and plain weights")
-
-
-def reuse(recipe: Recipe) -> Reuse:
-    """
-    What later trainings reuse of a finished one: its curves, and its checkpoint where more epochs continue it.
-
-    More epochs cannot continue it with a cosine schedule, which depends on the number of epochs; with an enhancement
-    network, which needs the finished first network; or with `training.start`, whose folder may change.
-    """
-    keeps = {"train*": 10, "valid*": 10}
-    if recipe.training.schedule == "cosine" or recipe.enhancement.layers or recipe.training.start:
-        return Reuse(keeps=keeps)
-    return Reuse(growing=("training.epochs",), keeps=keeps | {"checkpoint*.npz": 1})

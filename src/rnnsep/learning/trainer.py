@@ -33,7 +33,8 @@ class Trainer:
         self.nb_steps = recipe.training.epochs * recipe.sampling.steps
         self.norm = float("nan")
         self.weights = network.trainable_variables
-        self.optimizer = optimizer(recipe)
+        rate, decay = recipe.training.learning_rate, recipe.optimizer.weight_decay
+        self.optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)  # L-BFGS: see `search`
         self.optimizer.build(self.weights)
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # all replicas have the same
         self.averages = [tf.Variable(w.value, trainable=False, aggregation=first) for w in self.weights]
@@ -157,14 +158,6 @@ class Trainer:
             yield
         finally:
             assign(self.weights, current)
-
-
-def optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """The optimiser of single steps (L-BFGS: see `Trainer.search`)."""
-    rate, params = recipe.training.learning_rate, recipe.optimizer
-    if params.name == "adam":
-        return keras.optimizers.AdamW(rate, weight_decay=params.weight_decay)
-    return keras.optimizers.SGD(rate, params.momentum, weight_decay=params.weight_decay or None)
 
 
 def assign(variables: Sequence[Any], values: Sequence[Any]) -> None:

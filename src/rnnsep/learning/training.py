@@ -10,10 +10,8 @@ sources.
 
 import time
 from collections.abc import Callable, Collection
-from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
-from itertools import compress
 from pathlib import Path, PurePath
 
 import keras
@@ -24,62 +22,56 @@ import tensorflow as tf
 from rnnsep.features.storage import Features, open_features
 from rnnsep.layers.network import MaskNetwork, computing
 from rnnsep.learning.checkpoint import Checkpoint
-from rnnsep.learning.distribution import nb_processes, replicas
+from rnnsep.learning.distribution import replicas
 from rnnsep.learning.recipe import Recipe
 from rnnsep.learning.sampling import Sampler
 from rnnsep.learning.schedule import rate_of_epoch
 from rnnsep.learning.trainer import Trainer, assign
-from rnnsep.learning.transfer import Start
+from rnnsep.learning.transfer import start_from
 from rnnsep.learning.watching import Watch
 from rnnsep.network.input import seen
-from rnnsep.network.model import Model, save_model, versions
-from rnnsep.network.network import Architecture
+from rnnsep.network.model import Model, model_digest, save_model, versions
+from rnnsep.network.network import Architecture, Network
 from rnnsep.params import ParamError
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
+from rnnsep.running.helpers import nb_processes
 from rnnsep.running.progress import Clock, Progress
 from rnnsep.running.workers import parallel_map
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate", "valid_sdr")  # the last only where it selects epochs
 
 
-def train(features_folder: Path, models: Path, recipe: Recipe, watched: bool = False) -> None:
+def train(
+    features_folder: Path, models: Path, recipe: Recipe, start: Path | None = None, watched: bool = False
+) -> None:
     """
     Train on the split `train` and keep the weights of the epoch that is best on the split `valid`, if any.
 
-    Writes the model (see `save_model`) and `history.tsv` to `models`; `history-2.tsv`, … for further networks;
-    `enhancement.tsv` for the enhancement network. Checkpoints lie next to `models`: `checkpoint.npz`,
-    `checkpoint-2.npz`, …, `enhancement.npz`; if `watched`, so do curves (see `watching`). Raises `UserError` if the
-    recipe does not fit the songs or the loss becomes NaN or infinite.
+    The weights begin with those of the model in the folder `start`, or random. Writes the model (see `save_model`) and
+    `history.tsv` to `models`; `history-2.tsv`, … for further networks; `enhancement.tsv` for the enhancement network.
+    Checkpoints lie next to `models`: `checkpoint.npz`, `checkpoint-2.npz`, …, `enhancement.npz`; if `watched`, so do
+    curves (see `watching`).
+
+    Raises `UserError` if the recipe does not fit the songs or the loss becomes NaN or infinite.
     """
     recipe.check()
-    start = Start.find(recipe.training.start) if recipe.training.start else None
     features = open_features(features_folder)
     _check(features, recipe)
-    songs, reserved = divided([song.name for song in features.songs if song.split == "train"], recipe.enhancement.share)
-    ensemble = Ensemble(features, songs, models, recipe, start, watched)
+    train_one = partial(_train_network, features, models, recipe, start, watched)
     numbers = range(1, recipe.training.networks + 1)
     if len(numbers) > 1 and nb_processes() == 1 and not tf.config.list_physical_devices("GPU"):
-        # train in parallel; the loop below loads the checkpoints
-        parallel_map(partial(_fit_alone, ensemble.fit), numbers, "networks")
-    networks, states = zip(*map(ensemble.fit, numbers), strict=True)
-    provenance: dict[str, object] = {"best_epoch": states[0].best_epoch}
-    if start:
-        provenance["start"] = start.key
-    enhancer = None
-    if recipe.enhancement.layers:
-        keras.utils.set_random_seed(recipe.training.seed)
-        enhancing = recipe.enhancing
-        with replicas().scope(), computing(recipe.training.precision):
-            shape = Architecture.of_enhancer(enhancing.network, len(features.sources), features.stft)
-            enhancer = MaskNetwork(shape)
-            trainer = Trainer(enhancer, enhancing, before=networks[0])
-        state = fit(trainer, features, reserved, models.parent / "enhancement.npz", "second network, ")
-        provenance["best_epoch_of_enhancement"] = state.best_epoch
-        write_history(models / "enhancement.tsv", state)
-    trained = tuple(network.trained() for network in networks)
-    second = None if enhancer is None else enhancer.trained()
-    save_model(models, Model(features.sources, features.stft, trained, second), provenance | versions())
+        found = parallel_map(train_one, numbers, "networks")
+    else:
+        found = [train_one(number) for number in numbers]
+    networks, enhancers, provenances = zip(*found, strict=True)
+    model = Model(features.sources, features.stft, networks, enhancers[0])
+    save_model(models, model, provenances[0] | ({"start": _key(start)} if start else {}) | versions())
+
+
+def _key(model: Path) -> str:
+    """SHA-256 of the files of a model, shortened."""
+    return model_digest(model)[:12]
 
 
 def _check(features: Features, recipe: Recipe) -> None:
@@ -93,41 +85,43 @@ def _check(features: Features, recipe: Recipe) -> None:
         raise ParamError("training.select", "sdr needs validation songs; use loss")
 
 
-@dataclass(frozen=True)
-class Ensemble:
-    """The networks of a recipe, each trained by itself on the training songs `songs`."""
+def _train_network(
+    features: Features, models: Path, recipe: Recipe, start: Path | None, watched: bool, number: int
+) -> tuple[Network, Network | None, dict[str, object]]:
+    """Train network `number` of the ensemble, counted from 1, and its enhancement network, if the recipe has one.
 
-    features: Features
-    songs: Collection[str]
-    models: Path
-    recipe: Recipe
-    start: Start | None
-    watched: bool
-
-    def fit(self, number: int) -> tuple[MaskNetwork, Checkpoint]:
-        """Train network `number`, counted from 1, and write its history."""
-        recipe, count = self.recipe.member(number), self.recipe.training.networks
-        use_threads(recipe.training.threads)
-        suffix = f"-{number}" if number > 1 else ""
-        replicas().check(recipe.sampling.batch, recipe.optimizer.name, (recipe, self.features.songs))
-        keras.utils.set_random_seed(recipe.training.seed)
-        with replicas().scope(), computing(recipe.training.precision):
-            network = MaskNetwork(Architecture.of(recipe.network, len(self.features.sources), self.features.stft))
-            trainer = Trainer(network, recipe)
-        label = f"network {number}, " if count > 1 else ""
-        origin, begin = "", None
-        if self.start:
-            origin, begin = f"-{self.start.key}", partial(self.start.into, number=number, features=self.features)
-        checkpoint = self.models.parent / f"checkpoint{suffix}{origin}.npz"
-        watch = Watch(checkpoint.parent, number) if self.watched else None
-        with closing(watch) if watch else nullcontext():
-            state = fit(trainer, self.features, self.songs, checkpoint, label, watch, begin)
-        write_history(self.models / f"history{suffix}.tsv", state)
-        return network, state
+    Returns both and their best epochs.
+    """
+    member, several, folder = recipe.member(number), recipe.training.networks > 1, models.parent
+    use_threads(member.training.threads)
+    replicas().check(member.sampling.batch, member.optimizer.name, (member, features.songs))
+    songs = reserved = [song.name for song in features.songs if song.split == "train"]
+    if recipe.enhancement.layers:
+        songs, reserved = divided(songs)
+    trainer = _trainer(member, Architecture.of(member.network, len(features.sources), features.stft))
+    suffix, origin, begin = f"-{number}" if number > 1 else "", "", None
+    if start:
+        origin, begin = f"-{_key(start)}", partial(start_from, start, number, features)
+    watch = Watch(folder, number) if watched else None
+    label = f"network {number}, " if several else ""
+    state = fit(trainer, features, songs, folder / f"checkpoint{suffix}{origin}.npz", label, watch, begin)
+    write_history(models / f"history{suffix}.tsv", state)
+    best: dict[str, object] = {"best_epoch": state.best_epoch}
+    if not recipe.enhancement.layers:
+        return trainer.network.trained(), None, best
+    shape = Architecture.of_enhancer(member.enhancing.network, len(features.sources), features.stft)
+    second = _trainer(member.enhancing, shape, before=trainer.network)
+    state = fit(second, features, reserved, folder / "enhancement.npz", "second network, ")
+    write_history(models / "enhancement.tsv", state)
+    best["best_epoch_of_enhancement"] = state.best_epoch
+    return trainer.network.trained(), second.network.trained(), best
 
 
-def _fit_alone(fit_network: Callable[[int], object], number: int) -> None:
-    fit_network(number)
+def _trainer(recipe: Recipe, architecture: Architecture, before: MaskNetwork | None = None) -> Trainer:
+    """A trainer of a network with random weights."""
+    keras.utils.set_random_seed(recipe.training.seed)
+    with replicas().scope(), computing(recipe.training.precision):
+        return Trainer(MaskNetwork(architecture), recipe, before)
 
 
 def use_threads(number: int) -> None:
@@ -140,19 +134,16 @@ def use_threads(number: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def divided(songs: list[str], share: float) -> tuple[list[str], list[str]]:
-    """The training songs of the first and of the enhancement network: disjoint, or for a share of 0 the same.
+def divided(songs: list[str]) -> tuple[list[str], list[str]]:
+    """The training songs of the first and of the enhancement network: every other one (Grais et al., 2017).
 
-    All copies of a song go to the same network. Raises `UserError` if one of them would have no song.
+    All copies of a song go to the same network. Raises `UserError` if there is only one song.
     """
-    if not share:
-        return songs, songs
-    originals = list(dict.fromkeys(PurePath(name).name for name in songs))
-    reserved = {name for i, name in enumerate(originals) if int((i + 1) * share) > int(i * share)}
-    if not 0 < len(reserved) < len(originals):
-        raise UserError(f"enhancement.share: {share} of {len(originals)} training songs leaves one network without any")
-    second = [PurePath(name).name in reserved for name in songs]
-    return list(compress(songs, (not one for one in second))), list(compress(songs, second))
+    reserved = set(list(dict.fromkeys(PurePath(name).name for name in songs))[1::2])
+    if not reserved:
+        raise UserError("enhancement.layers: needs two training songs at least, one for each network")
+    second = [name for name in songs if PurePath(name).name in reserved]
+    return [name for name in songs if name not in second], second
 
 
 def fit(
@@ -216,7 +207,7 @@ def fit(
             state.best_epoch, state.best_loss = epoch, criterion(row)
             state.best_weights = [w.numpy() for w in trainer.averages]
         if watch:
-            watch.epoch({"train": figures} | ({"valid": scores} if validation else {}), state.history)
+            watch.epoch(epoch, {"train": figures} | ({"valid": scores} if validation else {}))
         state.write(checkpoint, trainer.variables)
         sdr = f", SDR {scores['sdr']:.2f} dB" if "sdr" in scores else ""
         valid = f", valid {valid_loss:.4f}{sdr}{' (best)' if best else ''}" if validation else ""

@@ -5,9 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from rnnsep.network.model import DESCRIPTION
-from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
-from rnnsep.running.links import existing
 from rnnsep.running.yaml12 import load_yaml
 
 PACKAGED = Path(__file__).parents[1] / "models"
@@ -61,23 +59,3 @@ def described(folder: Path) -> str:
         if card.folder == folder:
             return f"{card.name} (trained on {card.data}; {card.licence})"
     return str(folder)
-
-
-def start_folder(name: str) -> Path:
-    """The folder of the model that `training.start` names: a folder, or the name of a packaged model.
-
-    Raises `ParamError` if there is no model.
-    """
-    packaged = {card.name: card.folder for card in cards()}
-    advice = f"give a folder with {DESCRIPTION}, or one of {', '.join(packaged)}"
-    try:
-        folder = existing("training.start", name, Path.is_dir, advice)
-    except ParamError:
-        if name not in packaged:
-            raise
-        folder = packaged[name]
-    if folder.resolve() == Path("models").resolve():
-        raise ParamError("training.start", f"DVC removes {folder} before it trains; copy the model to another folder")
-    if not (folder / DESCRIPTION).is_file():
-        raise ParamError("training.start", f"no model in {folder}; {advice}")
-    return folder

@@ -41,10 +41,10 @@ def existing(key: str, text: str, kind: Callable[[Path], bool], advice: str) -> 
     raise ParamError(key, f"{path} {problem}; {advice}")
 
 
-def make_link(target: Path | None, link: Path, record: Path, text: str) -> None:
-    """Make `link` a link to `target`, or a small file if that is None, and write `text` to `record`.
+def make_link(target: Path | None, link: Path, record: Path, setting: str | None) -> None:
+    """Make `link` a link to `target`, or a small file if that is None, and write `setting` to `record`.
 
-    DVC follows the link but does not see where it points, so `text` names the target as params.yaml does. Raises
+    DVC follows the link but does not see where it points, so `setting` names the target as params.yaml does. Raises
     `UserError` if something else is at `link`.
     """
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -56,12 +56,12 @@ def make_link(target: Path | None, link: Path, record: Path, text: str) -> None:
             link.symlink_to(target.resolve(), target_is_directory=target.is_dir())
     except OSError as error:
         raise UserError(f"{link}: cannot be replaced by a link ({error.strerror}); move it elsewhere") from None
-    if target is not None and target.is_dir() and (linked := list(_linked_folders(target))):
+    if target and target.is_dir() and (linked := list(_linked_folders(target))):
         warn(
             f"{target}: {', '.join(path.relative_to(target).as_posix() for path in linked)}: links to folders, in which"
             " DVC sees no changes; after a change run dvc repro --force --single-item download"
         )
-    files.write_text(record, f"{text}\n")
+    files.write_text(record, f"{setting}\n")
 
 
 def _linked_folders(folder: Path, levels: int = 3) -> Iterator[Path]:

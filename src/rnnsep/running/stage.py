@@ -1,20 +1,20 @@
 """A stage of dvc.yaml as a process: checked parameters, atomic outputs, resumable work.
 
-A stage script calls `run(main)`. Those arguments of `main` that are dataclasses are sections of params.yaml; the others
-are the paths of the command line. `run`
+`run` calls a function. Those of its arguments that are dataclasses are sections of params.yaml under the
+same name, or `recipe`, all sections in one object; the others are the paths of the command line. `run`
 
 1. reads the stage's entry in dvc.yaml and checks that its params are exactly those of these sections;
 2. parses params.yaml into them;
 3. takes the stage's lock and opens a scratch folder `.cache/<stage>/<key>`; the key is a hash of the declared params,
    code and data, so that the state of a different run is never reused;
-4. calls `main(*sections, *paths)`, with each output replaced by a path in the scratch folder, which still holds what a
-   killed run had finished;
+4. calls the function, with each output replaced by a path in the scratch folder, which still holds what a killed run
+   had finished;
 5. stops if params, code or data were changed meanwhile, since DVC would record the new ones;
 6. links the outputs to their places. The scratch folder stays until DVC has recorded them: if DVC is killed before, it
    removes the outputs and runs the stage again.
 
-A stage may keep some of its scratch folder for later runs, and may leave parameters out of the key whose change
-continues a run instead of starting another (see `Reuse`).
+The parameters may have attributes `continued`, keys whose change continues a run instead of starting another, and
+`kept`, patterns of what later runs or the user need of the scratch folder.
 """
 
 import errno
@@ -24,11 +24,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass, make_dataclass
+from dataclasses import asdict, is_dataclass, make_dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from rnnsep.running.packages import PIPELINE, require
 
@@ -43,13 +44,12 @@ if IS_STAGE:
 from rnnsep import params
 from rnnsep.running import files
 from rnnsep.running.errors import UserError, one_line
-
-P = TypeVar("P")
+from rnnsep.running.helpers import helps
 
 SCRATCH = Path(".cache")
-# a file next to the scratch folders of a stage: the key of the last one that was published, and what to keep of it
-FINISHED = "finished"
+FINISHED = "finished"  # a file next to the scratch folders of a stage: the key of the last one published, what to keep
 RECORDED = "recorded"  # marks a scratch folder that was pruned
+KEPT = 10  # pruned scratch folders of a stage
 OF_THE_MACHINE = {  # errors that are no fault of the code; NumPy gives no number where a disk is full
     None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
     errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE,
@@ -57,44 +57,29 @@ OF_THE_MACHINE = {  # errors that are no fault of the code; NumPy gives no numbe
 DVC_LOCK = Path("dvc.lock")  # DVC writes it whenever it has recorded the outs of a stage
 
 
-@dataclass(frozen=True)
-class Reuse:
-    """
-    What later runs of a stage reuse of a finished one.
-
-    growing: dotted parameters that are not part of the key; a run with another value continues in the same folder.
-    keeps: patterns of names in the scratch folder, each with the number of the most recent runs that keep these.
-    """
-
-    growing: Collection[str] = ()
-    keeps: Mapping[str, int] = field(default_factory=dict)
+def function_of(dotted: str) -> Callable[..., None]:
+    """The function that the command of a stage names, such as `rnnsep.scoring.evaluation.score_estimates`."""
+    module, _, name = dotted.rpartition(".")
+    function: Callable[..., None] = getattr(import_module(module), name)
+    return function
 
 
-def sections(main: Callable[..., None]) -> type:
-    """A dataclass of the sections of params.yaml that are arguments of `main`."""
-    hints = {name: hint for name, hint in get_type_hints(main).items() if is_dataclass(hint)}
-    return make_dataclass("Sections", hints.items(), frozen=True)
+def document_class(function: Callable[..., None]) -> type:
+    """A dataclass of the sections of params.yaml that `function` reads: of its argument `recipe`, or of all others."""
+    found = {name: hint for name, hint in get_type_hints(function).items() if is_dataclass(hint)}
+    return cast(type, found["recipe"]) if "recipe" in found else make_dataclass("Document", found.items(), frozen=True)
 
 
-def run(
-    main: Callable[..., None],
-    whole: type[P] | None = None,
-    helps: Callable[[], bool] = lambda: False,
-    reuse: Callable[[P], Reuse] = lambda _: Reuse(),
-) -> None:
-    """Run the stage of this process's script (see above). Exits with 1 and one line on errors that a user can fix.
-
-    `main` gets one object of the class `whole`, if there is one, instead of a section for each argument. If `helps()`,
-    another process runs the stage and this one only helps: its outputs are discarded.
-    """
-    name, parameters = Path(sys.argv[0]).stem, whole or sections(main)
-    if whole is None:
-        split = main
-        main = lambda parsed, *paths: split(*vars(parsed).values(), *paths)  # noqa: E731
+def run() -> None:
+    """Run the stage of this process's command (see above). Exits with 1 and one line on errors that a user can fix."""
+    dotted, *arguments = sys.argv[1:]
+    name, function = dotted.rpartition(".")[2], function_of(dotted)
     if IS_STAGE:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        _run(name, parameters, main, [Path(argument) for argument in sys.argv[1:]], helps(), reuse)
+        stages = params.read_yaml(Path("dvc.yaml"))["stages"]
+        name = next((name for name, stage in stages.items() if dotted in stage["cmd"].split()), name)
+        _run(name, function, [Path(argument) for argument in arguments])
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except MemoryError as error:
@@ -112,37 +97,34 @@ def run(
         sys.exit(130)
 
 
-def _run(
-    name: str,
-    parameters: type[P],
-    main: Callable[..., None],
-    arguments: list[Path],
-    helps: bool,
-    reuse: Callable[[P], Reuse],
-) -> None:
-    if helps:
-        stage, parsed = _read(name, parameters)
-        outs = _outs(stage)
+def _run(name: str, function: Callable[..., None], arguments: list[Path]) -> None:
+    cls = document_class(function)
+
+    def call(parsed: Any, place: dict[Path, Path]) -> None:
+        sections = {"recipe": parsed} if "recipe" in get_type_hints(function) else vars(parsed)
+        function(*(place.get(argument, argument) for argument in arguments), **sections)
+
+    if helps():  # another process runs the stage
+        stage, parsed = _read(name, cls)
         with tempfile.TemporaryDirectory() as folder:
-            main(parsed, *(Path(folder) / one.name if one in outs else one for one in arguments))
+            call(parsed, {out: Path(folder) / out.name for out in _outs(stage)})
         return
     SCRATCH.mkdir(exist_ok=True)
     with _alone(name):
-        stage, parsed = _read(name, parameters)
+        stage, parsed = _read(name, cls)
         outs = _outs(stage)
         if missing := set(outs) - set(arguments):
             raise UserError(f"the output {min(missing)} of dvc.yaml is not an argument; run: {stage['cmd']}")
         _remove_recorded()
         state = _state(stage, parsed)
-        reused = reuse(parsed)
-        scratch = SCRATCH / name / _key(stage, parsed, reused.growing)
+        scratch = SCRATCH / name / _key(stage, parsed)
         scratch.mkdir(parents=True, exist_ok=True)
         (scratch / RECORDED).unlink(missing_ok=True)
         files.remove_partial(scratch)
         place = {out: scratch / out.name for out in outs}
-        main(parsed, *(place.get(argument, argument) for argument in arguments))
+        call(parsed, place)
         files.remove_partial(scratch)  # of a worker that was considered lost
-        for what, now in _state(*_read(name, parameters)).items():
+        for what, now in _state(*_read(name, cls)).items():
             if now != state.get(what):
                 raise UserError(
                     f"{what} was changed while this stage ran, so its results are outdated; run again"
@@ -150,8 +132,7 @@ def _run(
                 )
         for out in outs:
             files.publish(place[out], out)
-        kept = [f"{number} {pattern}" for pattern, number in reused.keeps.items()]
-        files.write_text(SCRATCH / name / FINISHED, "\n".join([scratch.name, *kept]))
+        files.write_text(SCRATCH / name / FINISHED, "\n".join([scratch.name, *getattr(parsed, "kept", ())]))
 
 
 @contextmanager
@@ -169,15 +150,17 @@ def _alone(name: str) -> Iterator[None]:
         lock.release()
 
 
-def _read(name: str, parameters: type[P]) -> tuple[dict[str, Any], P]:
+def _read(name: str, cls: type) -> tuple[dict[str, Any], Any]:
     """The stage's entry in dvc.yaml, and its parameters from params.yaml."""
     pipeline = params.read_yaml(Path("dvc.yaml"))["stages"]
     document = params.read_yaml(Path("params.yaml"))
+    if name not in pipeline:
+        raise UserError(f"dvc.yaml: no stage runs {name}")
     stage = pipeline[name]
-    params.check_declared(parameters, stage.get("params", []), document)
+    params.check_declared(cls, stage.get("params", []), document)
     entries = {entry for stage in pipeline.values() for entry in stage.get("params", [])}
     params.refuse_unknown(document, entries, Path("params.yaml"))
-    return stage, params.select(parameters, document)
+    return stage, params.select(cls, document)
 
 
 def _outs(stage: dict[str, Any]) -> list[Path]:
@@ -195,12 +178,12 @@ def _deps(stage: dict[str, Any]) -> list[Path]:
     return deps
 
 
-def _key(stage: dict[str, Any], parsed: Any, growing: Collection[str]) -> str:
-    """A hash of the command, the parameters except `growing`, and the contents of all dependencies.
+def _key(stage: dict[str, Any], parsed: Any) -> str:
+    """A hash of the command, the parameters except those `continued`, and the contents of all dependencies.
 
     Linked data is compared by name, size and mtime, not hashed: a user's songs may take long to read.
     """
-    values = asdict(params.changed(parsed, dict.fromkeys(growing)))
+    values = asdict(params.changed(parsed, dict.fromkeys(getattr(parsed, "continued", ()))))
     deps = _deps(stage)
     linked = [files.stamps(dep) for dep in deps if dep.is_symlink()]
     content = [stage["cmd"], values, files.digest(dep for dep in deps if not dep.is_symlink()), linked]
@@ -217,30 +200,30 @@ def _state(stage: dict[str, Any], parsed: Any) -> dict[str, Any]:
 
 
 def _remove_recorded() -> None:
-    """Remove the scratch folders of finished stages whose outputs DVC has recorded, except for what they keep."""
+    """Remove the scratch folders of finished stages whose outputs DVC has recorded, except for what is to be kept.
+
+    The newest one keeps all of that, the other `KEPT` only folders.
+    """
     for finished in SCRATCH.glob(f"*/{FINISHED}"):
-        if DVC_LOCK.exists() and DVC_LOCK.stat().st_mtime_ns > finished.stat().st_mtime_ns:
-            key, *kept = finished.read_text(encoding="utf-8").splitlines()
-            keeps = {pattern: int(number) for number, pattern in (line.split(" ", 1) for line in kept)}
-            if (finished.parent / key).exists():
-                _prune(finished.parent, key, keeps)
-            finished.unlink()
-
-
-def _prune(folder: Path, key: str, keeps: Mapping[str, int]) -> None:
-    """Keep of the scratch folder `key` what matches `keeps`, and of older ones no more than `keeps` allows."""
-    kept = {path for pattern in keeps for path in (folder / key).glob(pattern)}
-    for path in set((folder / key).iterdir()) - kept:
-        _remove(path)
-    (folder / key / RECORDED).touch()
-    recorded = sorted(folder.glob(f"*/{RECORDED}"), key=lambda mark: mark.stat().st_mtime_ns, reverse=True)
-    for pattern, number in keeps.items():
-        having = [found for mark in recorded if (found := list(mark.parent.glob(pattern)))]
-        for path in (path for found in having[number:] for path in found):
+        if not DVC_LOCK.exists() or DVC_LOCK.stat().st_mtime_ns <= finished.stat().st_mtime_ns:
+            continue
+        key, *patterns = finished.read_text(encoding="utf-8").splitlines()
+        scratch = finished.parent / key
+        kept = {path for pattern in patterns for path in scratch.glob(pattern)}
+        for path in set(scratch.glob("*")) - kept:
             _remove(path)
-    for mark in recorded:
-        if list(mark.parent.iterdir()) == [mark]:
+        if kept:
+            (scratch / RECORDED).touch()
+        elif scratch.exists():
+            scratch.rmdir()
+        recorded = sorted(finished.parent.glob(f"*/{RECORDED}"), key=lambda mark: mark.stat().st_mtime_ns)
+        for mark in recorded[:-1]:
+            for path in mark.parent.iterdir():
+                if path.is_file() and path != mark:
+                    path.unlink()
+        for mark in recorded[:-KEPT]:
             _remove(mark.parent)
+        finished.unlink()
 
 
 def _remove(path: Path) -> None:

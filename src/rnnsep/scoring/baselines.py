@@ -17,10 +17,10 @@ from rnnsep.signal.streams import Audio, Scaled
 CHUNK = 32  # frames
 
 
-def score_baselines(corpus: Path, mix: Path, irm1: Path, params: EvaluationParams) -> None:
+def score_baselines(corpus: Path, mix: Path, irm1: Path, evaluation: EvaluationParams) -> None:
     """Score MIX and IRM1 and write their scores to the folders `mix` and `irm1` (see `score_corpus`)."""
-    score_corpus(corpus, mix, mixture_share, params, "MIX")
-    score_corpus(corpus, irm1, partial(ideal_ratio_masks, irm1), params, "IRM1")
+    score_corpus(corpus, mix, mixture_share, evaluation, "MIX")
+    score_corpus(corpus, irm1, partial(ideal_ratio_masks, irm1), evaluation, "IRM1")
 
 
 def mixture_share(corpus: Corpus, song: Song, stack: ExitStack) -> dict[str, Audio]:

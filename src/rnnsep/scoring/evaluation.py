@@ -31,9 +31,9 @@ def score_corpus(corpus: Path, scores: Path, estimate: Estimate, params: Evaluat
     parallel_map(partial(_score_song, described, scores / "test", estimate, params), songs, label)
 
 
-def score_estimates(corpus: Path, estimates: Path, scores: Path, params: EvaluationParams) -> None:
+def score_estimates(corpus: Path, estimates: Path, scores: Path, evaluation: EvaluationParams) -> None:
     """Score the estimates `estimates/<song>/<source>.wav` (see `score_corpus`)."""
-    score_corpus(corpus, scores, partial(_estimates, estimates), params, "evaluate")
+    score_corpus(corpus, scores, partial(_estimates, estimates), evaluation, "evaluate")
 
 
 def _score_song(corpus: Corpus, folder: Path, estimate: Estimate, params: EvaluationParams, song: Song) -> None:

@@ -8,11 +8,17 @@ from rnnsep.network.model import Model, load_model
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
 from rnnsep.separation.blocks import SeparationParams, separate
-from rnnsep.signal.corpus import MIXTURE, Corpus, Song
+from rnnsep.signal.corpus import MIXTURE, Corpus, Song, SplitParams
 from rnnsep.signal.writing import audio_sink
 
 
-def separate_corpus(corpus: Path, models: Path, estimates: Path, params: SeparationParams, split: str) -> None:
+def separate_corpus(
+    corpus: Path,
+    models: Path,
+    estimates: Path,
+    separation: SeparationParams,
+    evaluation: SplitParams,
+) -> None:
     """Write `estimates/<song>/<source>.wav` for the songs of a split. Finished songs are kept.
 
     Files have 16 bits if the mixture has, and are float otherwise.
@@ -20,10 +26,10 @@ def separate_corpus(corpus: Path, models: Path, estimates: Path, params: Separat
     Raises `UserError` if there is no such song, or a mixture or the model cannot be read.
     """
     described = Corpus.read(corpus)
-    songs = described.of_split(split)
+    songs = described.of_split(evaluation.split)
     if not songs:
-        raise UserError(f"{corpus}: no songs of split {split}; nothing to separate")
-    parallel_map(partial(_separate_song, described, models, estimates, params), songs, "separate")
+        raise UserError(f"{corpus}: no songs of split {evaluation.split}; nothing to separate")
+    parallel_map(partial(_separate_song, described, models, estimates, separation), songs, "separate")
 
 
 def _separate_song(corpus: Corpus, models: Path, folder: Path, params: SeparationParams, song: Song) -> None:

@@ -16,14 +16,20 @@ MIXTURE = "mixture"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationParams:
-    """Section `evaluation` of params.yaml; some stages read a `part` of it."""
+class SplitParams:
+    """The key of section `evaluation` that says which songs are separated and scored."""
+
+    split: Literal["test", "valid"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationParams(SplitParams):
+    """Section `evaluation` of params.yaml."""
 
     engine: Literal["fast", "museval"]  # the same scores
     window: Annotated[float, Range(0.01)]  # seconds
     hop: Annotated[float, Range(0.01)]  # seconds
     version: Literal["v4", "v3", "v2"]
-    split: Literal["test", "valid"]  # the songs that are separated and scored
 
 
 @dataclass(frozen=True)

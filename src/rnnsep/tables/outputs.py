@@ -11,6 +11,11 @@ from rnnsep.running import files
 from rnnsep.tables import overall, reading, sheets, statistics
 
 
+def write_tables(target: Path, metrics: Path, *scores: Path) -> None:
+    """Write and print the tables of the systems whose scores are in the folders `scores` (see `aggregate`)."""
+    print(sheets.markdown(aggregate(scores, target, metrics)), end="")
+
+
 def aggregate(scores: Sequence[Path], tables: Path, metrics: Path) -> list[sheets.Sheet]:
     """Write the tables of several systems to the folder `tables` and the first system's metrics to the file `metrics`.
 
