@@ -44,7 +44,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 LONG = [
     ["dvc", "repro"], ["dvc", "exp", "run"], ["dvc", "queue", "start"], ["dask"], ["python", "stages/run.py"],
-    ["python", "-m", "experiments.hel1"], ["python", "-m", "benchmarks.scale"],
+    ["python", "-m", "experiments.hel1"], ["python", "-m", "experiments.sounds"], ["python", "-m", "benchmarks.scale"],
     ["python", "-m", "benchmarks.training_step"],
     ["pytest"], ["uv"], ["tensorboard"], ["docker"], ["pip"],
 ]  # fmt: skip

@@ -26,6 +26,6 @@ def test_a_model_is_small_and_comes_with_its_licence_and_nothing_else(card: Card
 @pytest.mark.parametrize("card", cards(), ids=lambda card: card.name)
 def test_a_card_says_data_licence_limits_command_and_scores(card: Card) -> None:
     text = (card.folder / "README.md").read_text(encoding="utf-8")
-    for part in "**Data**", "**Licence**", "**Limits**", "```sh\nrnnsep preset":
+    for part in "**Data**", "**Licence**", "**Limits**", "\nrnnsep preset":
         assert part in text
     assert re.search(r"^\| (test|validation) excerpts[^|]* \|( -?\d+\.\d\d \|){5}", text, re.MULTILINE), "no scores"
