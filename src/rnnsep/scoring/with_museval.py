@@ -28,7 +28,8 @@ def museval() -> ModuleType:
     vars(numpy).update(__getattr__=partial(getattr, np), linalg=linalg)
     vars(linalg).update(__getattr__=partial(getattr, np.linalg), linalg=np.linalg)
     vars(module.metrics).update(np=numpy)
-    return module
+    found: ModuleType = module
+    return found
 
 
 def bss_eval(references: Sequence[Audio], estimates: Sequence[Audio], window: float, hop: float, **how: Any) -> Scores:
