@@ -147,7 +147,7 @@ def test_a_song_of_three_hours_needs_no_more_memory(tmp_path: Path) -> None:
             seconds = 3 * 3600 if "long" in name else 1
             with soundfile.SoundFile(path, "w", 8000, 1, "PCM_16") as file:
                 for second in range(seconds):
-                    file.write(np.random.default_rng(second).integers(-4000, 4000, 8000, np.int16))
+                    file.write(np.random.default_rng((second, len(stem))).integers(-4000, 4000, 8000, np.int16))
     code = "import sys, pathlib, tests.test_bad_data as t; t.through(*map(pathlib.Path, sys.argv[1:]))"
     root = Path(__file__).resolve().parents[1]
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
