@@ -1,7 +1,7 @@
 """Sort the sounds of Debian packages into the folder that corpus.synthetic.sounds takes.
 
 apt install fluid-soundfont-gm musescore-general-soundfont-lossless sonic-pi-samples flite
-python -m experiments.sounds data/sounds
+python -m experiments.sounds /path/to/sounds
 
 All are under MIT, CC0 or CMU's licence; src/rnnsep/models/synthetic/README.md lists them. Loops that their uploaders
 may not own (loop_amen, loop_breakbeat) are left out, also files without an entry in the package's copyright file.
@@ -67,7 +67,7 @@ WORDS = {
 
 
 def phrases(seed: int, count: int) -> list[str]:
-    """Lines as of songs."""
+    """Random lines of lyrics."""
     rng = random.Random(seed)  # noqa: S311
     return [" ".join(rng.choice(words) for words in WORDS.values()) for _ in range(count)]
 

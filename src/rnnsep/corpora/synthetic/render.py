@@ -65,9 +65,7 @@ def _stems(song: Score, seed: int, index: int, nb_samples: int, sounds: Sounds |
     beat = 60.0 / song.tempo
     rap = rng("rap").random() < (0.6 if song.style == "hip hop" else 0.06)
     dry = {
-        "vocals": render_vocals(
-            song.melody, song.backing, song.voice, song.tempo, rng("vocals"), nb_samples, sounds, rap
-        ),
+        "vocals": render_vocals(song, rng("vocals"), nb_samples, sounds, rap),
         "drums": render_drums(song.drums, song.kit, rng("drums"), nb_samples, sounds, beat),
         "bass": render_bass(song.bass, song.bass_tone, rng("bass"), nb_samples, sounds),
         "other": render_other(song.layers, rng("other"), nb_samples, sounds, beat),
@@ -118,9 +116,8 @@ def render(seed: int, index: int, seconds: float, sounds: Path | None = None) ->
     """
     nb_samples = round(seconds * SAMPLE_RATE)
     opened = open_sounds(sounds) if sounds else None
-    stems = _stems(
-        compose(seed, index, seconds + (ENDING if opened else 0.0), opened is not None), seed, index, nb_samples, opened
-    )
+    song = compose(seed, index, seconds + (ENDING if opened else 0.0), opened is not None)
+    stems = _stems(song, seed, index, nb_samples, opened)
     gain = _limit(sum(stems.values(), np.zeros((nb_samples, 2))), nb_samples)
     gain *= fade(nb_samples, 0.003, 0.02 if opened else min(0.6, 0.2 * seconds))
     stems = {source: x * gain[:, None] for source, x in stems.items()}

@@ -11,7 +11,7 @@ from rnnsep.corpora.synthetic.instruments import effects as fx
 from rnnsep.corpora.synthetic.instruments import production, speech
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, saw
 from rnnsep.corpora.synthetic.instruments.sampled import Sounds
-from rnnsep.corpora.synthetic.score import Note
+from rnnsep.corpora.synthetic.score import Note, Score
 
 HOP = 256  # samples from one control frame to the next
 # Formants of an adult, Hz: vowels, then nasals and glides.
@@ -211,21 +211,12 @@ def _rap(voice: str, tempo: float, rng: np.random.Generator, nb_samples: int) ->
     return tuple(notes)
 
 
-def _recorded(
-    melody: tuple[Note, ...],
-    backing: tuple[tuple[Note, ...], ...],
-    voice: str,
-    tempo: float,
-    rng: np.random.Generator,
-    nb_samples: int,
-    sounds: Sounds,
-    rap: bool,
-) -> Audio:
+def _recorded(song: Score, rng: np.random.Generator, nb_samples: int, sounds: Sounds, rap: bool) -> Audio:
     """Voices made of speech or of formants, doubled, in harmony or a choir, through the strip of a studio."""
-    found = _singer(sounds, voice, rng)
+    found = _singer(sounds, song.voice, rng)
     spoken = found is not None and rap
-    melody = _rap(voice, tempo, rng, nb_samples) if spoken else melody
-    size = rng.uniform(1.02, 1.25) if voice in ("alto", "soprano") else rng.uniform(0.86, 1.08)
+    melody = _rap(song.voice, song.tempo, rng, nb_samples) if spoken else song.melody
+    size = rng.uniform(1.02, 1.25) if song.voice in ("alto", "soprano") else rng.uniform(0.86, 1.08)
     vibrato, breath = rng.uniform(0.0, 0.5), rng.uniform(0.03, 0.4)
     formants = found is None or (not spoken and rng.random() < 0.3)
 
@@ -239,7 +230,7 @@ def _recorded(
     stem = np.repeat(take(melody)[:, None], 2, axis=1)
     apart, close = rng.uniform(0.3, 1.0), np.exp(rng.uniform(np.log(0.12), np.log(0.9)))
     parts = [(melody, -apart), (melody, apart)] if rng.random() < 0.25 else []  # doubled
-    for part, side in [*parts, *zip(backing, (-apart, apart), strict=False)]:
+    for part, side in [*parts, *zip(song.backing, (-apart, apart), strict=False)]:
         stem += close * take(part)[:, None] * fx.pan(side * rng.uniform(0.6, 1.0))
     stem = fx.compress(fx.highpass(stem, rng.uniform(70.0, 160.0), 2), rng.uniform(2.0, 8.0), rng.uniform(-14.0, 0.0))
     high = fx.highpass(stem, 5500.0, 2)
@@ -248,35 +239,26 @@ def _recorded(
     for effect, probability in ((production.chorus, 0.12), (production.lofi, 0.05), (production.distort, 0.03)):
         if rng.random() < probability:
             stem = effect(stem, rng)
-    return production.echo(stem, rng, 60.0 / tempo) if rng.random() < 0.35 else stem
+    return production.echo(stem, rng, 60.0 / song.tempo) if rng.random() < 0.35 else stem
 
 
-def render_vocals(
-    melody: tuple[Note, ...],
-    backing: tuple[tuple[Note, ...], ...],
-    voice: str,
-    tempo: float,
-    rng: np.random.Generator,
-    nb_samples: int,
-    sounds: Sounds | None,
-    rap: bool,
-) -> Audio:
+def render_vocals(song: Score, rng: np.random.Generator, nb_samples: int, sounds: Sounds | None, rap: bool) -> Audio:
     """The vocal stem without its room, shape (nb_samples, 2): lead in the middle, backing on the sides.
 
     `sounds` may have speech, which is sung, or spoken in rhythm if `rap`.
     """
     if sounds:
-        return _recorded(melody, backing, voice, tempo, rng, nb_samples, sounds, rap)
-    size = rng.uniform(1.06, 1.2) if voice in ("alto", "soprano") else rng.uniform(0.9, 1.05)
+        return _recorded(song, rng, nb_samples, sounds, rap)
+    size = rng.uniform(1.06, 1.2) if song.voice in ("alto", "soprano") else rng.uniform(0.9, 1.05)
     vibrato, breath = rng.uniform(0.1, 0.45), rng.uniform(0.06, 0.35)
-    lead = fx.compress(_sing(melody, rng, nb_samples, size, vibrato, breath), rng.uniform(2.0, 4.0))
+    lead = fx.compress(_sing(song.melody, rng, nb_samples, size, vibrato, breath), rng.uniform(2.0, 4.0))
     stem = np.repeat(lead[:, None], 2, axis=1)
     apart = rng.uniform(0.4, 0.95)
-    for part, side in zip(backing, (-apart, apart), strict=False):
+    for part, side in zip(song.backing, (-apart, apart), strict=False):
         take = _sing(part, rng, nb_samples, size * rng.uniform(0.95, 1.05), vibrato, 1.5 * breath)
         stem += rng.uniform(0.25, 0.5) * take[:, None] * fx.pan(side)
     if rng.random() < 0.4:  # echo, a dotted eighth late, from side to side
-        delay = int(45.0 / tempo * SAMPLE_RATE)
+        delay = int(45.0 / song.tempo * SAMPLE_RATE)
         echo = np.zeros((nb_samples + 2 * delay, 2))
         echo[delay : delay + nb_samples, 0] = 0.2 * stem.mean(axis=1)
         echo[2 * delay :, 1] = 0.12 * stem.mean(axis=1)
