@@ -161,8 +161,13 @@ def count""",
 
 def test_a_run_with_more_of_a_growing_parameter_continues_what_a_finished_one_kept(project: Path) -> None:
     def scratch() -> list[list[str]]:
-        """What lies in each scratch folder, the oldest first."""
-        folders = sorted((project / ".cache" / "count").glob("?" * 12), key=lambda folder: folder.stat().st_mtime_ns)
+        """What lies in each scratch folder: those that were pruned in the order in which they were, then the last."""
+
+        def pruned(folder: Path) -> float:
+            mark = folder / "recorded"
+            return mark.stat().st_mtime_ns if mark.exists() else float("inf")
+
+        folders = sorted((project / ".cache" / "count").glob("?" * 12), key=pruned)
         return [sorted(path.name for path in folder.iterdir()) for folder in folders]
 
     def count(top: int, step: int = 2) -> str:
