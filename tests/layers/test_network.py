@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from rnnsep.layers.mask import masked_channels
-from rnnsep.layers.network import MaskNetwork, computing
+from rnnsep.layers.network import MaskNetwork
 from rnnsep.layers.recurrence.layer import Recurrent
 from rnnsep.learning.recipe import Recipe
 from rnnsep.network import mask
@@ -96,17 +96,6 @@ def test_noise_and_dropout_act_in_training_only() -> None:
     network, x = keras_network(shape), magnitudes(shape)
     np.testing.assert_array_equal(network(x), network(x))
     assert np.abs(network(x, training=True) - network(x)).max() > 1e-3
-
-
-def test_bfloat16_computes_hidden_layers_and_heads_and_keeps_float32_weights() -> None:
-    shape = Architecture.of(changed(SMALL, ARCHITECTURES["all heads"]), 3, STFT)
-    with computing("bfloat16"):
-        half = keras_network(shape)
-    assert {weight.dtype for weight in half.trainable_variables} == {"float32"}
-    x = magnitudes(shape)
-    masks, exact = half(x), keras_network(shape)(x).numpy()
-    assert masks.dtype == tf.float32
-    assert 1e-4 < np.abs(masks.numpy() - exact).max() < 0.1
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "vanilla"])

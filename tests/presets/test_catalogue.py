@@ -64,7 +64,7 @@ def test_a_preset_has_possible_values_and_names_their_source(name: str) -> None:
 
 
 def test_base_leaves_nothing_open_but_what_is_the_users_choice() -> None:
-    own = {"training.threads", "training.precision", "evaluation.engine"}
+    own = {"training.threads", "evaluation.engine"}
     keys = set(params.leaves(params.read_yaml(ROOT / "params.yaml")))
     corpus = {key for key in keys if key.startswith("corpus.") and key != "corpus.mixing"}
     assert set(catalogue.base()) == keys - corpus - own

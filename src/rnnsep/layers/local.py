@@ -16,8 +16,8 @@ def with_contrast(x: tf.Tensor, radii: Sequence[int], nb_channels: int, future: 
     level = tf.reduce_mean(x[:nb_channels], axis=0)
     features = tf.unstack(x)
     for radius in radii:
-        bands = tf.cast(around(x.shape[1], radius, radius), x.dtype)
-        frames = tf.cast(around(x.shape[3], radius, radius * future), x.dtype)
+        bands = around(x.shape[1], radius, radius)
+        frames = around(x.shape[3], radius, radius * future)
         in_bands, in_frames = tf.tensordot(bands, level, 1), tf.tensordot(level, frames, ((2,), (1,)))
         features += [level - in_bands, level - in_frames]
     return tf.stack(features)
@@ -57,7 +57,7 @@ class Layer(keras.layers.Layer):
         terms = zip(*map(tf.unstack, (gate, weight, features)), strict=True)
         y = sum((g + w) * f for g, w, f in terms)
         # a product, so that XLA does not compute y once more for each element of its transpose, ten times slower
-        y = tf.matmul(tf.eye(nb_masks, batch_shape=(nb_groups, GROUP), dtype=y.dtype), y)
+        y = tf.matmul(tf.eye(nb_masks, batch_shape=(nb_groups, GROUP)), y)
         y = tf.reshape(y, (nb_groups * GROUP, sizes.nb_sources, sizes.nb_channels, nb_batch, nb_frames))
         return tf.transpose(y[:nb_bands], (1, 3, 4, 0, 2))
 

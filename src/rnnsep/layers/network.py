@@ -1,9 +1,8 @@
 """The network as a Keras model, block by block as in `rnnsep.network`."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,12 +26,11 @@ class MaskNetwork(keras.Model):
     """
 
     def __init__(self, architecture: Architecture):
-        super().__init__(name="mask_network", dtype="float32")
-        self.inner_dtype = keras.config.dtype_policy().compute_dtype  # of hidden layers and heads, see `computing`
+        super().__init__(name="mask_network")
         self.architecture, self.params = architecture, architecture.params
         params = self.params
         standardise = params.input.standardise
-        self.standardisation = Standardisation(name="standardisation", dtype="float32") if standardise else None
+        self.standardisation = Standardisation(name="standardisation") if standardise else None
         self.noise = keras.layers.GaussianNoise(params.input.noise, name="noise") if params.input.noise else None
         self.trunk = Trunk(params.rnn, name="trunk")
         self.heads = [layer_of(head) for head in architecture.heads]
@@ -71,7 +69,6 @@ class MaskNetwork(keras.Model):
             x = self.standardisation(x)
         if self.noise is not None:
             x = self.noise(x, training=training)
-        x = tf.cast(x, self.inner_dtype)
         flat = tf.reshape(x, (*x.shape[:2], shape.nb_bands * shape.nb_inputs))
         if params.input.context:
             flat = with_context(flat, params.input.context)
@@ -79,9 +76,9 @@ class MaskNetwork(keras.Model):
         features = tf.transpose(x, (3, 2, 0, 1))  # bands and frames last
         features = with_contrast(features, params.mask.local or (), shape.nb_channels, params.rnn.sees_future)
         first, *others = self.heads
-        logits = tf.cast(first(features, hidden), tf.float32)
+        logits = first(features, hidden)
         for head in others:
-            logits += tf.cast(head(features, hidden), tf.float32)
+            logits += head(features, hidden)
         masks = soft_mask(logits, params.mask.activation)
         if shape.bank is None or not params.mask.mel:
             return masks
@@ -111,14 +108,3 @@ def layer_of(head: Head) -> keras.layers.Layer:
     module = type(head).__module__.rpartition(".")[2]
     layer: keras.layers.Layer = import_module(f"rnnsep.layers.{module}").Layer(head, name=head.name)
     return layer
-
-
-@contextmanager
-def computing(precision: Literal["float32", "bfloat16"]) -> Iterator[None]:
-    """Networks created inside compute hidden layers and heads in `precision`; variables and masks are float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if precision == "float32" else "mixed_bfloat16")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -36,7 +36,6 @@ class TrainingParams:
     averaging: Annotated[float, Range(0, 0.99999)]
     networks: Annotated[int, Range(1, 16)]
     threads: Annotated[int, Range(1, 1024)]
-    precision: Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ import pandas as pd
 import tensorflow as tf
 
 from rnnsep.features.storage import Features, open_features
-from rnnsep.layers.network import MaskNetwork, computing
+from rnnsep.layers.network import MaskNetwork
 from rnnsep.learning.checkpoint import Checkpoint
 from rnnsep.learning.distribution import replicas
 from rnnsep.learning.recipe import Recipe
@@ -120,7 +120,7 @@ def _train_network(
 def _trainer(recipe: Recipe, architecture: Architecture, before: MaskNetwork | None = None) -> Trainer:
     """A trainer of a network with random weights."""
     keras.utils.set_random_seed(recipe.training.seed)
-    with replicas().scope(), computing(recipe.training.precision):
+    with replicas().scope():
         return Trainer(MaskNetwork(architecture), recipe, before)
 
 
