@@ -103,7 +103,7 @@ CHANGE = ("-S", "evaluation.hop=0.9")
 @pytest.fixture
 def spoilt(repository: Repository) -> Iterator[Path]:
     """A module of the stage aggregate for a test to spoil; all code is restored afterwards."""
-    yield repository.root / "src/rnnsep/tables/overall.py"
+    yield repository.root / "src/rnnsep/tables/statistics.py"
     repository.run("git", "checkout", "--quiet", "src", "stages")
     repository.dvc("queue", "stop", "--kill")
 

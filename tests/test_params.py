@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnsep import params
-from rnnsep.params import ParamError, Range
+from rnnsep.params import ParamError, Range, load_yaml
 from rnnsep.running.errors import UserError
-from rnnsep.running.yaml12 import load_yaml
 
 
 @dataclass(frozen=True)

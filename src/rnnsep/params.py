@@ -20,8 +20,9 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from ruamel.yaml import YAML
+
 from rnnsep.running.errors import UserError
-from rnnsep.running.yaml12 import load_yaml
 
 T = TypeVar("T")
 
@@ -116,6 +117,21 @@ def changed(parameters: T, changes: Mapping[str, Any]) -> T:
         inner = changed(getattr(parameters, name), {rest: value}) if rest else value
         parameters = replace(parameters, **{name: inner})  # type: ignore[type-var]  # T is a dataclass by contract
     return parameters
+
+
+def load_yaml(text: str) -> Any:
+    """The content of a YAML document, read as DVC reads it, by version 1.2: `010` is ten, `yes` and `1:30` are text.
+
+    Raises ValueError with one line, which names the faulty line.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except Exception as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(where + (" ".join(problem.split()) or type(error).__name__)) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

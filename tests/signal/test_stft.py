@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnsep.params import ParamError, parse
 from rnnsep.signal.stft import Inverse, StftParams, stft, taper
-from rnnsep.signal.streams import WithChannels, with_channels
+from rnnsep.signal.streams import Adapted, with_channels
 
 SECTION = {"sample_rate": 8000, "window": 512, "hop": 256, "channels": "stereo", "taper": "hann"}
 
@@ -102,6 +102,6 @@ def test_channels() -> None:
     np.testing.assert_allclose(with_channels(stereo, 1), stereo.mean(axis=1, keepdims=True), atol=1e-7)
     np.testing.assert_array_equal(with_channels(stereo[:, :1], 2), stereo[:, [0, 0]])
     np.testing.assert_allclose(with_channels(surround, 2), surround.mean(axis=1)[:, None].repeat(2, 1), atol=1e-7)
-    mono = WithChannels(stereo, 1)
+    mono = Adapted(stereo, 1)
     assert mono.shape == (50, 1)
     np.testing.assert_array_equal(mono[10:20], with_channels(stereo, 1)[10:20])

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnsep.tables import reading, sheets
+from rnnsep.tables import reading, sheets, statistics
 from rnnsep.tables.outputs import aggregate
-from rnnsep.tables.overall import overall_table
 
 DURATIONS = (4.0, 10.0, 7.0)
 TARGETS = ("vocals", "accompaniment")
@@ -34,7 +33,7 @@ def write_system(folder: Path, seed: int, metrics: tuple[str, ...] = ("SDR", "SI
 
 def overall(folder: Path) -> dict[str, dict[str, float]]:
     """{target: {GNSDR, GSIR, GSAR}} of one system."""
-    table = overall_table(reading.read_systems([folder]))
+    table = statistics.overall(reading.read_systems([folder]))
     assert set(table["system"]) == {folder.name}
     return table.drop(columns="system").set_index("target").to_dict("index")
 
@@ -68,7 +67,7 @@ def test_tables_and_metrics_have_them(tmp_path: Path) -> None:
         write_system(tmp_path / name, seed)
     folders, path = [tmp_path / "RNN", tmp_path / "MIX"], tmp_path / "metrics.json"
     found = aggregate(folders, tmp_path / "tables", path)
-    table, metrics = overall_table(reading.read_systems(folders)), json.loads(path.read_text())
+    table, metrics = statistics.overall(reading.read_systems(folders)), json.loads(path.read_text())
     assert list(metrics) == ["SDR", "GNSDR", "GSIR", "GSAR"]
     for name in ("GNSDR", "GSIR", "GSAR"):
         assert list(metrics[name]) == list(TARGETS)

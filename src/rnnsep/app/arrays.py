@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from rnnsep.network.model import load_model, model_digest
+from rnnsep.network.model import Model, load_model, model_digest
 from rnnsep.network.packaged import find_model
 from rnnsep.params import parse
 from rnnsep.separation import blocks, filters
-from rnnsep.separation.blocks import SeparationParams, Separator
+from rnnsep.separation.blocks import SeparationParams
 
 BLOCK = 60.0  # s that the network sees at a time
 RATES = (100, 1_000_000)  # Hz
@@ -21,7 +21,7 @@ MANY = 64  # channels; more in a single sample are samples of one channel
 def separate(
     audio: ArrayLike,
     rate: int,
-    model: Path | str | Separator | None = None,
+    model: Path | str | Model | None = None,
     filter: filters.Name = "mask",  # noqa: A002  # as in params.yaml
     temperature: float = 1.0,
 ) -> dict[str, NDArray[np.float32]]:
@@ -80,7 +80,7 @@ def separate(
 
 
 @lru_cache(maxsize=1)
-def loaded(folder: Path, digest: str) -> Separator:  # noqa: ARG001  # after a change of its files, a model is loaded again
+def loaded(folder: Path, digest: str) -> Model:  # noqa: ARG001  # after a change of its files, a model is loaded again
     """The model in `folder`, whose files have this digest. The last one is kept in memory."""
     return load_model(folder)
 

@@ -9,7 +9,6 @@ import itertools
 import operator
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rnnsep.running.errors import UserError
-from rnnsep.running.listing import files_below
+from rnnsep.running.listing import composed, files_below, folded
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.streams import EXTENSIONS
 
@@ -25,14 +24,7 @@ STEM_FILE = ".stem.mp4"
 STREAMS = (MIXTURE, "drums", "bass", "other", "vocals")  # of a .stem.mp4
 SUBSETS = {"train": "train", "valid": "valid", "test": "test", "dev": "train"}  # by name of the folder; DSD100 has Dev
 ACCOMPANIMENT = (
-    "accompaniment",
-    "acc",
-    "instrumental",
-    "instrumentals",
-    "instrum",
-    "no_vocals",
-    "no vocals",
-    "minus_vocals",
+    *("accompaniment", "acc", "instrumental", "instrumentals", "instrum", "no_vocals", "no vocals", "minus_vocals"),
 )
 # sources that are part of "other" where a song has four stems
 INSTRUMENTS = (
@@ -75,7 +67,7 @@ def find_songs(root: Path, sources: Collection[str] = (), songs: Collection[str]
         return [_stem_file(root, None)]
     if not root.is_dir():
         raise UserError(f"{root}: {'is a file; give a folder of songs' if root.exists() else 'no such folder'}")
-    known = sorted({spelt(name) for name in (*KNOWN, *sources)}, key=len, reverse=True)
+    known = sorted({folded(name) for name in (*KNOWN, *sources)}, key=len, reverse=True)
     wanted = {plainly(song) for song in songs}
     folders: dict[Path, list[Path]] = defaultdict(list)
     found: list[SongFiles] = []
@@ -84,7 +76,7 @@ def find_songs(root: Path, sources: Collection[str] = (), songs: Collection[str]
             found.append(_stem_file(path, _subset(path.parent, root)))
         elif path.suffix.lower() in EXTENSIONS and path.is_file():
             folders[path.parent].append(path)
-    of_sources = {folder for folder in folders if folder != root and spelt(folder.name) in known}
+    of_sources = {folder for folder in folders if folder != root and folded(folder.name) in known}
     by_source = _by_source(folders, of_sources, wanted)
     stems: dict[tuple[Path, str], dict[str, tuple[Path, ...]]] = defaultdict(dict)
     for folder, files in folders.items():
@@ -120,7 +112,7 @@ def _by_source(
     """The folders that are laid out as `<source>/<song>.wav`: each source has the same files."""
     titles: dict[Path, list[set[str]]] = defaultdict(list)
     for folder in of_sources:
-        titles[folder.parent].append({spelt(file.stem) for file in folders[folder]})
+        titles[folder.parent].append({folded(file.stem) for file in folders[folder]})
     return {
         place
         for place, each in titles.items()
@@ -139,7 +131,7 @@ def _titled(
     So are names if one of the `songs` is among them. If these are unknown, all files must have such a name and each
     song the same sources.
     """
-    if any(spelt(file.stem) in known for file in files):
+    if any(folded(file.stem) in known for file in files):
         return {}
     titled = {file: found for file in files if (found := _parsed(file.stem, known))}
     titles = sorted({title for title, _ in titled.values()}, key=len, reverse=True)
@@ -156,14 +148,9 @@ def _titled(
     return titled if (plain & set(songs) if songs else len(sources) == 1) else {}
 
 
-def spelt(name: str) -> str:
-    """`name` for comparisons, in one case and Unicode normalisation."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
 def named(name: str, pattern: str) -> bool:
     """Whether a song or source is meant: by its name, which may hold brackets, or by a pattern."""
-    return spelt(name) == spelt(pattern) or fnmatchcase(spelt(name), spelt(pattern))
+    return folded(name) == folded(pattern) or fnmatchcase(folded(name), folded(pattern))
 
 
 def _stem_file(path: Path, subset: str | None) -> SongFiles:
@@ -171,21 +158,21 @@ def _stem_file(path: Path, subset: str | None) -> SongFiles:
 
 
 def _source(name: str) -> str:
-    name = spelt(name)
+    name = folded(name)
     return SPELLINGS.get(name, name)
 
 
 def _parsed(stem: str, known: Sequence[str]) -> tuple[str, str] | None:
     """The song and the source of a file name (see `PATTERNS`)."""
     for source, pattern in itertools.product(known, PATTERNS):  # the longest source first
-        if found := re.fullmatch(pattern.format(re.escape(source)), unicodedata.normalize("NFC", stem), re.IGNORECASE):
+        if found := re.fullmatch(pattern.format(re.escape(source)), composed(stem), re.IGNORECASE):
             return found[1], _source(source)
     return None
 
 
 def plainly(name: str) -> str:
     """A song's name without what tools add: `.stem`, a file extension, and a leading number as in `1_Song`."""
-    name = re.sub(r"\.stem(\.mp4)?$", "", spelt(name))
+    name = re.sub(r"\.stem(\.mp4)?$", "", folded(name))
     for extension in EXTENSIONS:
         name = name.removesuffix(extension)
     return re.sub(r"^\d+_(?=.)", "", name)
@@ -197,8 +184,8 @@ def _loosely(name: str) -> str:
 
 
 FORMS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
-    (lambda name: unicodedata.normalize("NFC", name),) * 2,
-    (spelt, spelt),
+    (composed, composed),
+    (folded, folded),
     (plainly, plainly),
     (plainly, _loosely),
 )  # of the names of a reference and its estimate, from strict to loose

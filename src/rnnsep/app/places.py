@@ -1,7 +1,6 @@
 """Which files are songs, and the folders to which their sources go."""
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from rnnsep.running.listing import files_below
+from rnnsep.running.listing import composed, files_below
 from rnnsep.running.progress import warn
+from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.streams import EXTENSIONS
 
 MARK = '{"separated by": "rnnsep"'  # how the comment of every file that `rnnsep separate` writes begins
-MIXTURE = "mixture"
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,10 @@ def as_on_disk(path: Path) -> Path:
     """`path` with the spelling of the disk, if it exists there in another Unicode normalisation only."""
     if path.exists() or path.name in ("", ".."):
         return path
-    parent, name = as_on_disk(path.parent), unicodedata.normalize("NFC", path.name)
+    parent, name = as_on_disk(path.parent), composed(path.name)
     if parent.is_dir():
         for other in parent.iterdir():
-            if unicodedata.normalize("NFC", other.name) == name:
+            if composed(other.name) == name:
                 return other
     return path
 

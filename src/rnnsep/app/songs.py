@@ -19,13 +19,13 @@ import soundfile
 
 from rnnsep.app.arrays import RATES, loaded, separation_params
 from rnnsep.app.places import MARK, Outcome, mark_of, places
-from rnnsep.network.model import model_digest
+from rnnsep.network.model import Model, model_digest
 from rnnsep.running.errors import UserError, failure
 from rnnsep.running.files import file_digest, remove_partial
 from rnnsep.running.progress import Progress
 from rnnsep.running.workers import parallel_map
 from rnnsep.separation import filters
-from rnnsep.separation.blocks import Separator, separate
+from rnnsep.separation.blocks import separate
 from rnnsep.signal.audio import Stream
 from rnnsep.signal.streams import open_audio
 from rnnsep.signal.writing import audio_sink
@@ -118,7 +118,7 @@ def _separate_file(models: Path, digest: str, options: Options, song: Outcome) -
 
 
 def _write(
-    model: Separator,
+    model: Model,
     mixture: Stream,
     sources: list[str],
     targets: list[Path],

@@ -15,6 +15,7 @@ from rnnsep.corpora.synthetic.corpus import SyntheticParams, compositions
 from rnnsep.corpora.tree import make_songs
 from rnnsep.params import ParamError
 from rnnsep.running.errors import UserError
+from rnnsep.running.listing import composed, folded
 from rnnsep.signal.corpus import MIXTURE, Corpus
 
 DOWNLOADS = Path("data/downloads")
@@ -44,7 +45,7 @@ class CorpusParams(LocationParams):
         if self.mixing != "published" and self.name != "mir-1k":
             raise ParamError("mixing", f"must be published, since corpus.name is {self.name}; only mir-1k has another")
         if self.sources is not None:
-            names = {folder.folded(name) for name in self.sources}
+            names = {folded(name) for name in self.sources}
             if not names:
                 raise ParamError("sources", "must name at least one source, or be null for all")
             if len(names) < len(self.sources):
@@ -69,7 +70,7 @@ def _make_corpus(params: CorpusParams, root: Path) -> None:
     for subset in ("train", "test"):
         if not any(original.subset == subset for original in originals):
             raise UserError(f"corpus {params.name}: no songs in {subset}/; training and scores need both subsets")
-    choice = choose([folder.folded(source) for source in params.sources or ()], originals)
+    choice = choose([folded(source) for source in params.sources or ()], originals)
     if choice.rest is not None:
         print(f"sources: {', '.join(choice.named)}, and {choice.rest} for everything else in the songs", flush=True)
     root.mkdir(parents=True, exist_ok=True)
@@ -107,7 +108,7 @@ def with_validation(songs: Sequence[Original], choice: str) -> Sequence[Original
             raise ParamError("corpus.validation", f"{choice}: there are only {len(train)} training songs")
         chosen = set(names[number - 1 :: count])
     elif choice != "own":
-        chosen = {name for name in names if fnmatchcase(name, folder.composed(choice))}
+        chosen = {name for name in names if fnmatchcase(name, composed(choice))}
         if not chosen:
             raise ParamError("corpus.validation", f"no training song has a name like {choice}")
     else:

@@ -7,13 +7,12 @@ folders Mixtures and Sources, is read too.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from rnnsep.corpora.original import Recording, Split, Stem, Subset
 from rnnsep.running.errors import UserError
-from rnnsep.running.listing import files_below, is_hidden, listed
+from rnnsep.running.listing import composed, files_below, folded, is_hidden, listed
 from rnnsep.running.progress import warn
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.streams import EXTENSIONS
@@ -135,16 +134,6 @@ def _stem_name(file: Path, song: Path) -> str:
     if first == "stems" and others:
         first, *others = others
     return "/".join((MIXTURE if first in MIXTURES else first, *others))
-
-
-def folded(name: str) -> str:
-    """A name for comparison without regard to case and Unicode's normalisation."""
-    return composed(name).casefold()
-
-
-def composed(name: str) -> str:
-    """A name in Unicode's composed form (NFC); macOS may decompose names."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _found(folder: Path) -> str:

@@ -13,7 +13,7 @@ from rnnsep.corpora import folder
 from rnnsep.corpora.downloads import Archive, fetch_folder
 from rnnsep.corpora.original import Recording, Stem
 from rnnsep.running.errors import UserError
-from rnnsep.running.listing import listed
+from rnnsep.running.listing import composed, listed
 
 ARCHIVES = {
     "musdb18-7s": Archive(
@@ -67,7 +67,7 @@ def recordings(name: str, path: Path | None, downloads: Path) -> list[Recording]
 
 def _stem_files(place: Path) -> dict[str, dict[str, Stem]]:
     return {
-        folder.composed(file.name[: -len(STEM_FILE)]): {name: Stem(file, at) for name, at in STREAMS.items()}
+        composed(file.name[: -len(STEM_FILE)]): {name: Stem(file, at) for name, at in STREAMS.items()}
         for file in listed(place)
         if file.name.lower().endswith(STEM_FILE)
     }
@@ -77,5 +77,5 @@ def _wav_songs(place: Path) -> dict[str, dict[str, Stem]]:
     songs = {}
     for song in folder.song_folders(place):
         if stems := folder.song_stems(song):  # among them sums that other tools add, such as linear_mixture
-            songs[folder.composed(song.name)] = {name: stems[name] for name in STREAMS if name in stems}
+            songs[composed(song.name)] = {name: stems[name] for name in STREAMS if name in stems}
     return songs

@@ -18,7 +18,7 @@ from rnnsep.running.workers import parallel_map
 from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.resampling import resampled
 from rnnsep.signal.stft import StftParams, stft
-from rnnsep.signal.streams import Audio, WithChannels
+from rnnsep.signal.streams import Adapted, Audio
 
 FINEST = 50  # denominator of speeds, so that filters stay short
 BLOCK = 1 << 17  # values of a spectrogram computed and written at a time
@@ -77,7 +77,7 @@ def _write_copy(corpus: Corpus, features: Path, params: StftParams, copy: Copy) 
 def _sources(corpus: Corpus, params: StftParams, copy: Copy) -> Iterator[NDArray[np.float16]]:
     for source in corpus.sources:
         with corpus.stem(copy.song, source) as stem:
-            audio = resampled(WithChannels(stem, params.nb_channels), *copy.rates(params))
+            audio = resampled(Adapted(stem, params.nb_channels), *copy.rates(params))
             yield from _spectra(audio, params, stem.path)
 
 

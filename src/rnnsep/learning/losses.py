@@ -6,17 +6,6 @@ All losses take the same four tensors:
 - `x`: magnitude of the mixture, (nb_batch, nb_frames, nb_bins, nb_channels)
 - `s`: magnitude of each source, shaped as `m`
 - `r`: real part of source times conjugate mixture, shaped as `m`; so |m X - S|² = m² x² - 2 m r + s²
-
-References
-----------
-- P.-S. Huang, M. Kim, M. Hasegawa-Johnson, P. Smaragdis, "Singing-voice separation from monaural recordings using
-  deep recurrent neural networks", ISMIR 2014.
-- P.-S. Huang, M. Kim, M. Hasegawa-Johnson, P. Smaragdis, "Joint optimization of masks and deep recurrent neural
-  networks for monaural source separation", IEEE/ACM TASLP 23(12), 2015.
-- F. Weninger, J. R. Hershey, J. Le Roux, B. Schuller, "Discriminatively trained recurrent neural networks for
-  single-channel speech separation", GlobalSIP 2014.
-- H. Erdogan, J. R. Hershey, S. Watanabe, J. Le Roux, "Phase-sensitive and recognition-boosted speech separation using
-  deep recurrent neural networks", ICASSP 2015.
 """
 
 from collections.abc import Callable

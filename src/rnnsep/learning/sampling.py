@@ -1,13 +1,6 @@
 """Training sequences from feature files, with all augmentation.
 
 A batch is a pure function of (seed, epoch, step), so that a resumed run draws the same batches.
-
-References
-----------
-- P.-S. Huang, M. Kim, M. Hasegawa-Johnson, P. Smaragdis, "Singing-voice separation from monaural recordings using
-  deep recurrent neural networks", ISMIR 2014.
-- S. Uhlich et al., "Improving music source separation based on deep neural networks through data augmentation and
-  network blending", ICASSP 2017.
 """
 
 import math

@@ -1,10 +1,4 @@
-"""The learning rate: warm-up, cosine decay, and reduction on a plateau of the validation loss.
-
-References
-----------
-- F.-R. Stöter, S. Uhlich, A. Liutkus, Y. Mitsufuji, "Open-Unmix - A reference implementation for music source
-  separation", Journal of Open Source Software 4(41), 2019.
-"""
+"""The learning rate: warm-up, cosine decay, and reduction on a plateau of the validation loss."""
 
 from collections.abc import Sequence
 

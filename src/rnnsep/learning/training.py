@@ -35,11 +35,20 @@ from rnnsep.network.network import Architecture, Network
 from rnnsep.params import ParamError
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
-from rnnsep.running.helpers import nb_processes
+from rnnsep.running.helpers import helps, nb_processes
 from rnnsep.running.progress import Clock, Progress
 from rnnsep.running.workers import parallel_map
 
 HISTORY = ("epoch", "train_loss", "valid_loss", "learning_rate", "valid_sdr")  # the last only where it selects epochs
+
+
+def train_model(features: Path, start: Path, models: Path, recipe: Recipe) -> None:
+    """Train on the features; `start` is the link to the model of `training.start`, if there is one."""
+    try:
+        train(features, models, recipe, start.resolve() if recipe.training.start else None, watched=not helps())
+    except tf.errors.ResourceExhaustedError as error:
+        message = "not enough memory; lower sampling.batch, sampling.frames or rnn.units"
+        raise UserError(f"{message} ({error.message.splitlines()[0]})") from None
 
 
 def train(

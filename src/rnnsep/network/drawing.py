@@ -1,9 +1,4 @@
-"""Random weights, drawn as TensorFlow 1 drew those of a network that is not trained.
-
-References
-----------
-- X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
-"""
+"""Random weights, drawn as TensorFlow 1 drew those of a network that is not trained."""
 
 from collections.abc import Mapping
 

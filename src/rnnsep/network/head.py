@@ -2,7 +2,7 @@
 What a head is.
 
 The logits of a network are the sum of those of its heads. To add a head, write `network/<head>.py` and
-`layers/<head>.py`, list it in `network/heads.py`, and add its key to section `mask` of params.yaml.
+`layers/<head>.py`, list it in `network/mask.py`, and add its key to section `mask` of params.yaml.
 """
 
 from abc import ABC, abstractmethod

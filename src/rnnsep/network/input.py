@@ -1,10 +1,4 @@
-"""What the network sees: magnitudes of the mixture, pooled, compressed and standardised.
-
-References
-----------
-- P.-S. Huang, M. Kim, M. Hasegawa-Johnson, P. Smaragdis, "Singing-voice separation from monaural recordings using
-  deep recurrent neural networks", ISMIR 2014.
-"""
+"""What the network sees: magnitudes of the mixture, pooled, compressed and standardised."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

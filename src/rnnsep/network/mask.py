@@ -1,12 +1,4 @@
-"""Soft masks from the logits of a network.
-
-References
-----------
-- P.-S. Huang, M. Kim, M. Hasegawa-Johnson, P. Smaragdis, "Singing-voice separation from monaural recordings using
-  deep recurrent neural networks", ISMIR 2014.
-- F. Weninger, J. R. Hershey, J. Le Roux, B. Schuller, "Discriminatively trained recurrent neural networks for
-  single-channel speech separation", GlobalSIP 2014.
-"""
+"""Section `mask`: the heads whose logits are summed, and soft masks from the logits."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +6,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsep.network.heads import HeadParams
+from rnnsep.network.convolution import ConvolutionalHead, ConvolutionParams
+from rnnsep.network.dense import DenseHead
+from rnnsep.network.head import Head, Sizes
+from rnnsep.network.local import LocalHead, LocalParams
+
+HEADS: tuple[type[Head], ...] = (DenseHead, LocalHead, ConvolutionalHead)
 
 MASK_FLOOR = 1e-10  # Huang et al. (2014): defines the ratio where all logits are zero
 
@@ -22,11 +19,24 @@ Activation = Literal["softmax", "relu", "abs", "sigmoid"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskParams(HeadParams):
+class MaskParams(LocalParams, ConvolutionParams):
     """Section `mask` of params.yaml."""
 
     activation: Activation
     mel: bool
+
+    def check(self) -> None:
+        for kind in HEADS:
+            kind.check(self)
+
+    @property
+    def words(self) -> list[str]:
+        """The heads that are on, as the page of a run names them."""
+        return [words for kind in HEADS if kind.is_on(self) and (words := kind.words(self))]
+
+    def heads(self, sizes: Sizes) -> list[Head]:
+        """The heads that are on."""
+        return [kind(sizes, self) for kind in HEADS if kind.is_on(self)]
 
 
 def soft_mask(logits: NDArray[np.float32], activation: Activation) -> NDArray[np.float32]:

@@ -3,11 +3,6 @@ Model files: a folder with `model.json` (architecture, sources, STFT, provenance
 
 The arrays of the ensemble's first network are `1/…` in `weights.npz`, those of the second `2/…`, those of an
 enhancement network `enhancer/…`.
-
-References
-----------
-- E. M. Grais, G. Roma, A. J. R. Simpson, M. D. Plumbley, "Two-stage single-channel audio source separation using deep
-  neural networks", IEEE/ACM TASLP 25(9), 2017.
 """
 
 import hashlib

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from rnnsep.network import local, trunk
 from rnnsep.network.bands import Pooling, from_mel_weights, mel_bank
 from rnnsep.network.head import Array, Head, Sizes
-from rnnsep.network.heads import heads
 from rnnsep.network.input import InputParams, compress, seen, with_context
 from rnnsep.network.mask import MaskParams, soft_mask
 from rnnsep.network.recurrence import Shapes
@@ -123,11 +122,8 @@ class Architecture:
         params = self.params
         nb_masked = self.nb_bands if params.mask.mel else self.nb_bins
         nb_features = local.nb_features(params.mask, self.nb_inputs)
-        future = params.rnn.sees_future
-        return heads(
-            params.mask,
-            Sizes(self.nb_sources, nb_masked, self.nb_channels, nb_features, params.rnn.width, future),
-        )
+        width, future = params.rnn.width, params.rnn.sees_future
+        return params.mask.heads(Sizes(self.nb_sources, nb_masked, self.nb_channels, nb_features, width, future))
 
     @property
     def shapes(self) -> Shapes:
@@ -145,16 +141,7 @@ class Architecture:
 
 
 class Network:
-    """
-    A network with its weights.
-
-    Parameters
-    ----------
-    architecture
-        Settings and sizes.
-    weights
-        Float32 arrays by path, shaped as `architecture.shapes`.
-    """
+    """A network with its weights, float32 arrays by path, shaped as `architecture.shapes`."""
 
     def __init__(self, architecture: Architecture, weights: Mapping[str, Array]):
         self.architecture, self.weights = architecture, weights

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 
 from rnnsep.network.model import DESCRIPTION
+from rnnsep.params import load_yaml
 from rnnsep.running.errors import UserError
-from rnnsep.running.yaml12 import load_yaml
 
 PACKAGED = Path(__file__).parents[1] / "models"
 CARD = "README.md"

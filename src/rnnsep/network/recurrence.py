@@ -3,16 +3,6 @@ Recurrent layers in NumPy, with the weights and outputs of Keras' layers; all di
 
 A cell turns the projected input x W of a frame and the states before it into the states after it. The weights of a
 direction are Keras': kernel W (nb_features, gates * units), recurrent kernel U (units, gates * units) and bias.
-
-References
-----------
-- K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
-  EMNLP 2014.
-- F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget: continual prediction with LSTM", Neural Computation
-  12(10), 2000.
-- J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
-- P.-S. Huang, M. Kim, M. Hasegawa-Johnson, P. Smaragdis, "Singing-voice separation from monaural recordings using
-  deep recurrent neural networks", ISMIR 2014.
 """
 
 from collections.abc import Callable, Mapping, Sequence

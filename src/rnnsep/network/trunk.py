@@ -1,10 +1,4 @@
-"""The trunk of a network: recurrent and dense hidden layers between its input and its heads.
-
-References
-----------
-- F.-R. Stöter, S. Uhlich, A. Liutkus, Y. Mitsufuji, "Open-Unmix - A reference implementation for music source
-  separation", Journal of Open Source Software 4(41), 2019.
-"""
+"""The trunk of a network: recurrent and dense hidden layers between its input and its heads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

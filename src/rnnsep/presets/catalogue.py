@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
-from rnnsep.params import leaves, read_yaml
+from rnnsep.params import leaves, load_yaml, read_yaml
 from rnnsep.running.errors import UserError
-from rnnsep.running.yaml12 import load_yaml
 
 BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+-]*")  # text that DVC's grammar takes as it is, in any shell
 BASE = "base.yaml"

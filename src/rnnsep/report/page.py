@@ -17,7 +17,7 @@ from rnnsep.report.wording import SeparationShown
 from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import Corpus, EvaluationParams
-from rnnsep.tables import overall, published, sheets, statistics
+from rnnsep.tables import published, sheets, statistics
 
 
 def write_page(
@@ -97,7 +97,7 @@ def score_sheets(summary: pd.DataFrame, means: pd.DataFrame | None, compared: bo
     if compared:
         others = published.published_songs("sisec2018", taken=statistics.systems_of(summary))
         summary = pd.concat([summary, statistics.summarise(others)], ignore_index=True)
-    found = [] if means is None else [overall.overall_sheet(means)]
+    found = [] if means is None else [sheets.overall_sheet(means)]
     medians = sheets.summary_sheets(summary, True, targets)
     for metric, sheet in zip(statistics.metrics_of(summary), medians, strict=True):
         cells = sheet.cells.drop(columns="songs") if sheet.cells["songs"].nunique() == 1 else sheet.cells

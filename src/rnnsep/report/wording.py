@@ -57,7 +57,7 @@ def typographic(text: str) -> str:
 
 
 def headline(songs: pd.DataFrame, summary: pd.DataFrame, means: pd.DataFrame | None, split: str) -> str:
-    """The result in one sentence: GNSDR if the run has it (`means`, see `overall_table`), else median SDR."""
+    """The result in one sentence: GNSDR if the run has it (`means`, see `statistics.overall`), else median SDR."""
     system, metric = summary["system"].iloc[0], statistics.metrics_of(summary)[0]
     nb_songs = int(songs.loc[songs["system"] == system, "track"].nunique())
     start = f"On {nb_songs} {SPLITS.get(split, split)} song{'s' * (nb_songs != 1)}, {system} reaches"

@@ -1,16 +1,15 @@
-"""Folders of the user's files, without hidden files and those of operating systems."""
+"""Folders of the user's files, without hidden files and those of operating systems, and their names."""
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from rnnsep.running.errors import UserError
 
-SYSTEM = frozenset(
-    [
-        *("@eadir", "@recycle", "#recycle", "#snapshot", "@tmp", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"),
-        *("$recycle.bin", "system volume information", "lost+found"),
-    ]
-)
+SYSTEM = {
+    "@eadir", "@recycle", "#recycle", "#snapshot", "@tmp", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini",
+    "$recycle.bin", "system volume information", "lost+found",
+}  # fmt: skip
 
 
 def is_hidden(name: str) -> bool:
@@ -19,6 +18,16 @@ def is_hidden(name: str) -> bool:
     Names with more dots are titles, such as "...Baby One More Time".
     """
     return (name.startswith(".") and not name.startswith("..")) or name.casefold() in SYSTEM
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC); macOS may decompose names."""
+    return unicodedata.normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """A name for comparison without regard to case and Unicode's normalisation."""
+    return composed(name).casefold()
 
 
 def listed(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnsep.scoring.evaluation import score_corpus
 from rnnsep.signal.corpus import MIXTURE, Corpus, EvaluationParams, Song
 from rnnsep.signal.stft import Inverse, StftParams, stft
-from rnnsep.signal.streams import Audio, Scaled
+from rnnsep.signal.streams import Adapted, Audio
 
 CHUNK = 32  # frames
 
@@ -26,7 +26,7 @@ def score_baselines(corpus: Path, mix: Path, irm1: Path, evaluation: EvaluationP
 def mixture_share(corpus: Corpus, song: Song, stack: ExitStack) -> dict[str, Audio]:
     """MIX: the estimate of each source is the mixture divided by the number of sources."""
     mixture = stack.enter_context(corpus.stem(song, MIXTURE))
-    return dict.fromkeys(corpus.sources, Scaled(mixture, 1 / len(corpus.sources)))
+    return dict.fromkeys(corpus.sources, Adapted(mixture, mixture.nb_channels, 1 / len(corpus.sources)))
 
 
 def ideal_ratio_masks(folder: Path, corpus: Corpus, song: Song, stack: ExitStack) -> dict[str, Audio]:

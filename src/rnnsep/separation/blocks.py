@@ -7,15 +7,16 @@ separated as a whole.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal, Protocol
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsep.network.model import Model
 from rnnsep.params import Range
-from rnnsep.separation.filters import Filter, make_filter, tempered
+from rnnsep.separation.filters import Filter, Name, make_filter, tempered
 from rnnsep.signal.resampling import resampled, resampled_blocks
-from rnnsep.signal.stft import Inverse, StftParams, stft
+from rnnsep.signal.stft import Inverse, stft
 from rnnsep.signal.streams import Audio, with_channels
 
 FADE = 10  # blocks overlap by at least 1 / FADE of their length
@@ -26,30 +27,12 @@ CHUNK = 32  # frames inverted at a time
 class SeparationParams:
     """Section `separation` of params.yaml; `block` in s."""
 
-    filter: Literal["mask", "wiener"]
+    filter: Name
     temperature: Annotated[float, Range(0.1, 10)]
     block: Annotated[float, Range(1)]
 
 
-class Separator(Protocol):
-    """A trained model.
-
-    `masks` takes the STFT of a mixture (nb_frames, nb_bins, nb_channels) and returns masks of bands (nb_sources,
-    nb_frames, nb_bands, nb_channels or 1); `spread` gives each bin the mask of its band.
-    """
-
-    @property
-    def sources(self) -> tuple[str, ...]: ...
-
-    @property
-    def stft(self) -> StftParams: ...
-
-    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]: ...
-
-    def spread(self, masks: NDArray[np.float32]) -> NDArray[np.float32]: ...
-
-
-def separate(mixture: Audio, rate: int, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
+def separate(mixture: Audio, rate: int, model: Model, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
     """
     Estimates of the model's sources in `mixture` (nb_samples, nb_channels) at `rate` (Hz).
 
@@ -68,13 +51,13 @@ def separate(mixture: Audio, rate: int, model: Separator, params: SeparationPara
         yield block.reshape(len(block), len(model.sources), -1).transpose(1, 0, 2)
 
 
-def _blocks(audio: Audio, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
+def _blocks(audio: Audio, model: Model, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
     inverses = [Inverse(model.stft, audio.shape[0]) for _ in model.sources]
     for spectra in _spectra(audio, model, params):
         yield np.stack([inverse(one) for inverse, one in zip(inverses, spectra, strict=True)])
 
 
-def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterator[NDArray[np.complex64]]:
+def _spectra(audio: Audio, model: Model, params: SeparationParams) -> Iterator[NDArray[np.complex64]]:
     """Consecutive estimates (nb_sources, nb_frames, nb_bins, nb_channels)."""
     nb_frames = model.stft.nb_frames(audio.shape[0])
     length = max(FADE, round(params.block * model.stft.sample_rate / model.stft.hop))
@@ -95,7 +78,7 @@ def _spectra(audio: Audio, model: Separator, params: SeparationParams) -> Iterat
         del estimate  # the filter's arrays, before those of the next block
 
 
-def _filter(mixture: NDArray[np.complex64], model: Separator, params: SeparationParams) -> Filter:
+def _filter(mixture: NDArray[np.complex64], model: Model, params: SeparationParams) -> Filter:
     masks = tempered(model.masks(with_channels(mixture, model.stft.nb_channels)), params.temperature)
     if masks.shape[-1] != mixture.shape[-1]:
         masks = with_channels(masks, 1)

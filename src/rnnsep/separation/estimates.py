@@ -4,12 +4,14 @@ from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 
-from rnnsep.network.model import Model, load_model
+from rnnsep.network.model import load_model
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import parallel_map
 from rnnsep.separation.blocks import SeparationParams, separate
 from rnnsep.signal.corpus import MIXTURE, Corpus, Song, SplitParams
 from rnnsep.signal.writing import audio_sink
+
+load_separator = cache(load_model)  # once in each worker process
 
 
 def separate_corpus(
@@ -43,9 +45,3 @@ def _separate_song(corpus: Corpus, models: Path, folder: Path, params: Separatio
         for block in separate(mixture, song.rate, model, params):
             for sink, estimate in zip(sinks, block, strict=True):
                 sink.write(estimate)
-
-
-@cache
-def load_separator(folder: Path) -> Model:
-    """The model of a worker process."""
-    return load_model(folder)

@@ -5,7 +5,7 @@ sum to one, the estimates sum to the mixture.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,8 @@ SHARE = 1e-4  # regularisation of the Wiener filter, relative to the power of a 
 
 Name = Literal["mask", "wiener"]
 Spread = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-class Filter(Protocol):
-    """What `make_filter` returns."""
-
-    def __call__(self, start: int, stop: int) -> NDArray[np.complex64]:
-        """Estimates of frames [start, stop): (nb_sources, stop - start, nb_bins, nb_channels)."""
+Filter = Callable[[int, int], NDArray[np.complex64]]
+"""Estimates of frames [start, stop): (nb_sources, stop - start, nb_bins, nb_channels)."""
 
 
 def make_filter(
@@ -30,11 +25,12 @@ def make_filter(
     """The filter `name` for a mixture and non-negative masks.
 
     `mixture` is (nb_frames, nb_bins, nb_channels), `masks` (nb_sources, nb_frames, nb_bands, nb_channels or 1);
-    `spread` turns them into masks of bins. With one channel the Wiener filter is the mask.
+    `spread` turns them into masks of bins. The filter "mask" multiplies each channel by its mask; with one channel the
+    Wiener filter is the same.
     """
     if name == "wiener" and mixture.shape[-1] > 1:
         return Wiener(mixture, masks, spread)
-    return Mask(mixture, masks, spread)
+    return lambda start, stop: spread(masks[:, start:stop]) * mixture[start:stop]
 
 
 def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -52,16 +48,6 @@ def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float
     powers = (masks / np.where(largest > 0, largest, 1)) ** np.float32(1 / temperature)
     total = powers.sum(axis=0)
     return powers * (masks.sum(axis=0) / np.where(total > 0, total, 1))
-
-
-class Mask:
-    """Each mask times the mixture, channel by channel."""
-
-    def __init__(self, mixture: NDArray[np.complex64], masks: NDArray[np.float32], spread: Spread):
-        self.mixture, self.masks, self.spread = mixture, masks, spread
-
-    def __call__(self, start: int, stop: int) -> NDArray[np.complex64]:
-        return self.spread(self.masks[:, start:stop]) * self.mixture[start:stop]
 
 
 class Wiener:

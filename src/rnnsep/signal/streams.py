@@ -51,32 +51,14 @@ def with_channels(x: NDArray[Any], nb_channels: int) -> NDArray[Any]:
     return np.repeat(np.asarray(mean, x.dtype)[..., None], nb_channels, axis=-1)
 
 
-class WithChannels:
-    """`audio` with another number of channels (see `with_channels`)."""
+class Adapted:
+    """`audio` times `gain`, with `nb_channels` channels (see `with_channels`)."""
 
-    def __init__(self, audio: Audio, nb_channels: int):
-        self.audio, self.nb_channels = audio, nb_channels
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.audio.shape[0], self.nb_channels
+    def __init__(self, audio: Audio, nb_channels: int, gain: float = 1):
+        self.audio, self.gain, self.shape = audio, np.float32(gain), (audio.shape[0], nb_channels)
 
     def __getitem__(self, key: slice, /) -> NDArray[np.float32]:
-        return with_channels(self.audio[key], self.nb_channels)
-
-
-class Scaled:
-    """`audio` times `gain`."""
-
-    def __init__(self, audio: Audio, gain: float):
-        self.audio, self.gain = audio, np.float32(gain)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.audio.shape
-
-    def __getitem__(self, key: slice, /) -> NDArray[np.float32]:
-        return np.asarray(self.gain * self.audio[key])
+        return np.asarray(self.gain * with_channels(self.audio[key], self.shape[1]))
 
 
 class Decoded(Stream):

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from rnnsep.running import files
-from rnnsep.tables import overall, reading, sheets, statistics
+from rnnsep.tables import reading, sheets, statistics
 
 
 def write_tables(target: Path, metrics: Path, *scores: Path) -> None:
@@ -33,12 +33,12 @@ def aggregate(scores: Sequence[Path], tables: Path, metrics: Path) -> list[sheet
     files.write_text(tables / "summary.tex", sheets.latex(sheets.summary_sheets(summary)))
     files.write_text(tables / "tests.csv", sheets.csv(tests))
     files.write_text(tables / "tests.md", sheets.markdown(sheets.pair_sheets(tests)))
-    means = overall.overall_table(frames)
+    means = statistics.overall(frames)
     if not means.empty:
         files.write_text(tables / "overall.csv", sheets.csv(means))
-        files.write_text(tables / "overall.md", sheets.markdown([overall.overall_sheet(means)]))
+        files.write_text(tables / "overall.md", sheets.markdown([sheets.overall_sheet(means)]))
     files.write_json(metrics, system_metrics(summary, means, str(summary["system"].iloc[0])))
-    return sheets.summary_sheets(summary) if means.empty else [overall.overall_sheet(means)]
+    return sheets.summary_sheets(summary) if means.empty else [sheets.overall_sheet(means)]
 
 
 def system_metrics(summary: pd.DataFrame, means: pd.DataFrame, system: str) -> dict[str, dict[str, float | None]]:
@@ -46,7 +46,7 @@ def system_metrics(summary: pd.DataFrame, means: pd.DataFrame, system: str) -> d
 
     {"SDR": {"mean": mean over targets of the medians over songs, <target>: median over songs}},
     {"uSDR": {"mean": mean over targets of the means over songs}}, and {"GNSDR" | "GSIR" | "GSAR": {<target>: score}}
-    if there are `means` (see `overall_table`).
+    if there are `means` (see `statistics.overall`).
     """
     metric = statistics.metrics_of(summary)[0]
     of_songs = summary[summary["system"] == system].set_index("target")
@@ -56,7 +56,7 @@ def system_metrics(summary: pd.DataFrame, means: pd.DataFrame, system: str) -> d
     if len(usdr):
         content["uSDR"] = _rounded({"mean": usdr.mean(skipna=False)})
     of_corpus = means[means["system"] == system].set_index("target")
-    for name in overall.GLOBAL.values() if len(of_corpus) else ():
+    for name in statistics.GLOBAL.values() if len(of_corpus) else ():
         content[name] = _rounded(of_corpus[name].to_dict())
     return content
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rnnsep.tables.statistics import metrics_of, of_whole_songs, systems_of, targets_of
+from rnnsep.tables.statistics import GLOBAL, metrics_of, of_whole_songs, systems_of, targets_of
 
 MISSING = "—"
 MARK = "†"
@@ -77,6 +77,12 @@ def spread_sheet(table: pd.DataFrame, runs: Sequence[str]) -> Sheet:
     cells = cells.reindex(index=metrics_of(table), columns=list(dict.fromkeys(table["target"]))).reset_index()
     heading = f"Mean and standard deviation (dB) over {len(runs)} runs: {', '.join(runs)}"
     return Sheet(heading, cells, 1)
+
+
+def overall_sheet(table: pd.DataFrame) -> Sheet:
+    """A sheet of the table of `statistics.overall`."""
+    cells = table.assign(**{name: table[name].map(number) for name in GLOBAL.values()})
+    return Sheet("BSS Eval v3 (dB): mean over songs, weighted by their length", cells, 2)
 
 
 def detail_sheets(summary: pd.DataFrame) -> list[Sheet]:

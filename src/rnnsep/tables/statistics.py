@@ -8,6 +8,7 @@ song, and papers report the mean over songs. NaN is left out of medians and mean
 - songs: system, track, target, metric, score (dB), valid_frames, nan_frames (NA: whole song)
 - summary: system, target, metric, median, low, high, mean, q25, q75 (dB), songs, valid_frames, nan_frames
 - tests: target, metric, system, other, songs, difference (dB), p, p_holm
+- overall: system, target, GNSDR, GSIR, GSAR (dB)
 """
 
 import itertools
@@ -20,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")  # of BSSEval v4
+GLOBAL = {"NSDR": "GNSDR", "SIR": "GSIR", "SAR": "GSAR"}  # of a whole corpus, by the metric of a song
 TARGETS = ("vocals", "drums", "bass", "other", "accompaniment")
 NB_RESAMPLES = 10_000
 
@@ -67,6 +69,24 @@ def spread(summary: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({"mean": scores.mean(), "std": scores.std(), "low": scores.min(), "high": scores.max()})
     table["runs"] = scores.count()
     return in_order(table, metrics_of(summary), [*targets_of(summary), "mean"])
+
+
+def overall(scores: pd.DataFrame) -> pd.DataFrame:
+    """GNSDR, GSIR and GSAR, which papers on MIR-1K report: a row per system and target.
+
+    Each is the mean over songs of NSDR, SIR or SAR by BSS Eval v3, weighted by the songs' lengths (C.-L. Hsu and J.-S.
+    R. Jang, IEEE Transactions on Audio, Speech and Language Processing 18(2), 2010). `scores` have the column duration
+    (see `reading.read_systems`). Systems scored by BSSEval v4 have no NSDR and are left out. Songs with a missing score
+    are left out of that mean.
+    """
+    systems = scores.loc[scores["metric"] == "NSDR", "system"].unique()
+    scores = scores[scores["metric"].isin(list(GLOBAL)) & scores["system"].isin(systems)]
+    weights = scores["duration"].where(scores["score"].notna())
+    weighted = scores.assign(weight=weights, score=weights * scores["score"])
+    sums = weighted.groupby(["system", "target", "metric"])[["score", "weight"]].sum(min_count=1)
+    means = (sums["score"] / sums["weight"]).unstack().reindex(columns=list(GLOBAL)).rename(columns=GLOBAL)
+    means = means.rename_axis(columns=None).astype(float)
+    return in_order(means, list(systems), targets_of(scores))
 
 
 def by_song(songs: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The loop over the frames of a sequence."""
+"""The loop over the frames of a sequence, and products over all frames."""
 
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +70,23 @@ def padded(matrix: Any) -> Any:
     """
     is_aligned = matrix.shape[1] * matrix.dtype.size % PAGE == 0
     return tf.pad(matrix, ((0, 0), (0, 16))) if is_aligned else matrix
+
+
+def projected(x: Any, kernel: Any, bias: Any) -> Any:
+    """x W + b of all frames as one product: x (nb_batch, nb_frames, nb_features)."""
+    y = _times(tf.reshape(x, (-1, x.shape[2])), kernel) + bias
+    return tf.reshape(y, (x.shape[0], x.shape[1], kernel.shape[1]))
+
+
+@tf.custom_gradient
+def _times(x: Any, kernel: Any) -> Any:
+    """`tf.matmul(x, kernel)`, whose gradients are products of padded matrices (see `padded`)."""
+
+    def gradient(dy: Any) -> Any:
+        dy = padded(dy)
+        return tf.matmul(dy, padded(kernel), transpose_b=True), product(x, dy)[:, : kernel.shape[1]]
+
+    return tf.matmul(x, kernel), gradient
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
