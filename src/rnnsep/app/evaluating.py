@@ -68,8 +68,7 @@ def evaluate(
     version: Version = "v4",
     align: bool = False,
 ) -> Evaluation:
-    """
-    Scores of a song's `estimates` against its `references`: BSSEval with museval's numbers, uSDR and SI-SDR.
+    """Scores of a song's `estimates` against its `references`: BSSEval with museval's numbers, uSDR and SI-SDR.
 
     >>> scores = evaluate({"vocals": v, "rest": r}, {"vocals": v_hat, "rest": r_hat}, 44100)
     >>> scores.medians.query("metric == 'SDR'")
@@ -118,8 +117,7 @@ def evaluate(
 def evaluate_folders(
     references: Path, estimates: Path, scores: Path, params: EvaluationParams, options: Options
 ) -> list[Outcome]:
-    """
-    Score the songs of `estimates` that are among `references`, into `scores`/<subset>/<song>.json.
+    """Score the songs of `estimates` that are among `references`, into `scores`/<subset>/<song>.json.
 
     See `layouts` for how songs may lie. Scores are kept if neither files nor options have changed. A faulty song does
     not stop the others. Raises `UserError` if there is nothing to score, or `scores` was made with other options.

@@ -55,8 +55,7 @@ class Options:
 
 
 def separate_files(inputs: Sequence[Path], folder: Path, models: Path, options: Options) -> list[Outcome]:
-    """
-    Separate the files of `inputs`, and of folders among them, into `folder`/<song>/<source>.<format>.
+    """Separate the files of `inputs`, and of folders among them, into `folder`/<song>/<source>.<format>.
 
     Finished songs are kept. A file that cannot be separated does not stop the others. Raises `UserError` if there is
     no such model or no such source.

@@ -32,8 +32,7 @@ class FeatureParams:
 
 
 def write_features(corpus: Path, folder: Path, stft: StftParams, features: FeatureParams = FeatureParams()) -> None:
-    """
-    Write the feature files of all training and validation songs of a corpus. Finished files are kept.
+    """Write the feature files of all training and validation songs of a corpus. Finished files are kept.
 
     Songs of the split train also get copies at each of the speeds, resampled like a tape that plays faster.
     """

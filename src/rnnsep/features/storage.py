@@ -41,8 +41,7 @@ class Features:
     songs: tuple[FeatureSong, ...]
 
     def arrays(self, song: str) -> dict[str, NDArray[np.float16]]:
-        """
-        The mapped arrays of a song by source, each float16 (nb_frames, nb_bins, nb_channels, 2), read-only.
+        """The mapped arrays of a song by source, each float16 (nb_frames, nb_bins, nb_channels, 2), read-only.
 
         Only the header is read. Raises `UserError` if the file is missing, damaged or not of this folder.
         """

@@ -37,8 +37,7 @@ def compress(magnitude: tf.Tensor, params: InputParams, bank: np.ndarray | None)
 
 
 class Standardisation(keras.layers.Layer):
-    """
-    (x - mean) / deviation per bin and channel; both are initialised from the training data and trained.
+    """(x - mean) / deviation per bin and channel; both are initialised from the training data and trained.
 
     As in Open-Unmix (see `network.trunk`). Shape in and out: (…, nb_bins, nb_channels).
     """

@@ -18,8 +18,7 @@ def soft_mask(logits: tf.Tensor, activation: Activation) -> tf.Tensor:
 
 
 def masked_channels(masks: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """
-    Estimated magnitudes of all sources as channels, the input of an enhancement network.
+    """Estimated magnitudes of all sources as channels, the input of an enhancement network.
 
     `masks` (nb_sources, nb_batch, nb_frames, nb_bins, nb_channels) times `magnitude` (nb_batch, …, nb_channels) gives
     (nb_batch, nb_frames, nb_bins, nb_sources nb_channels).

@@ -19,8 +19,7 @@ from rnnsep.network.network import Architecture, Network
 
 
 class MaskNetwork(keras.Model):
-    """
-    Magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to masks (nb_sources, nb_batch, …, nb_bins, nb_channels).
+    """Magnitudes (nb_batch, nb_frames, nb_bins, nb_inputs) to masks (nb_sources, nb_batch, …, nb_bins, nb_channels).
 
     Masks are non-negative and sum to one over the sources, except for sigmoid masks. Batches have static sizes.
     """

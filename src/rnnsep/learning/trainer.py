@@ -20,8 +20,7 @@ from rnnsep.learning.schedule import rate_of_step
 
 
 class Trainer:
-    """
-    A network with its optimiser, the EMA of its weights and the compiled steps.
+    """A network with its optimiser, the EMA of its weights and the compiled steps.
 
     `before` is a trained network; this network then sees its estimates of the sources instead of the mixture.
     """
@@ -175,8 +174,7 @@ def assign_flat(weights: list[Any], flat: np.ndarray) -> None:
 def spectra(
     sources: tf.Tensor, gains: tf.Tensor, network: MaskNetwork
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """
-    What `network` sees of a `Batch`'s mixture, u, and what losses take, x, s, r (see `losses`).
+    """What `network` sees of a `Batch`'s mixture, u, and what losses take, x, s, r (see `losses`).
 
     The mixture is the sum of the sources, times the network's `mixture_gain`.
     """

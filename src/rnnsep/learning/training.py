@@ -1,5 +1,4 @@
-"""
-The training loop. A killed run resumes from a checkpoint and ends with the same bytes.
+"""The training loop. A killed run resumes from a checkpoint and ends with the same bytes.
 
 The checkpoint, written atomically after each epoch, holds all that later epochs depend on: weights, optimiser, EMA,
 random state of dropout, history. Batches are pure functions of (seed, epoch, step).
@@ -54,8 +53,7 @@ def train_model(features: Path, start: Path, models: Path, recipe: Recipe) -> No
 def train(
     features_folder: Path, models: Path, recipe: Recipe, start: Path | None = None, watched: bool = False
 ) -> None:
-    """
-    Train on the split `train` and keep the weights of the epoch that is best on the split `valid`, if any.
+    """Train on the split `train` and keep the weights of the epoch that is best on the split `valid`, if any.
 
     The weights begin with those of the model in the folder `start`, or random. Writes the model (see `save_model`) and
     `history.tsv` to `models`; `history-2.tsv`, … for further networks; `enhancement.tsv` for the enhancement network.
@@ -164,8 +162,7 @@ def fit(
     watch: Watch | None = None,
     begin: Callable[[MaskNetwork], str] | None = None,
 ) -> Checkpoint:
-    """
-    Train the trainer's network on `songs` until the last epoch or early stopping; it ends with its best weights.
+    """Train the trainer's network on `songs` until the last epoch or early stopping; it ends with its best weights.
 
     Without validation songs these are the last weights. Resumes from `checkpoint` if it exists and has no more epochs
     than the recipe; otherwise `begin` may set the first weights, and returns a line that says so. `label` precedes each

@@ -59,8 +59,7 @@ def evaluate(
     mode: Mode = "v4",
     padding: bool = True,
 ) -> tuple[Array, Array, Array, Array]:
-    """
-    SDR, ISR, SIR, SAR (nb_sources, nb_frames) in dB by BSSEval v4, or v3 (images) framewise.
+    """SDR, ISR, SIR, SAR (nb_sources, nb_frames) in dB by BSSEval v4, or v3 (images) framewise.
 
     `references` and `estimates` are arrays (nb_sources, nb_samples, nb_channels), or lists of arrays (nb_samples,
     nb_channels); `win` and `hop` are in samples. Estimates are padded with zeros or trimmed to the length of the
@@ -99,8 +98,7 @@ def eval_mus_track(
     win: float = 1.0,
     hop: float = 1.0,
 ) -> TrackStore:
-    """
-    Scores of the estimates of a musdb track, of those targets for which there is an estimate.
+    """Scores of the estimates of a musdb track, of those targets for which there is an estimate.
 
     `user_estimates` maps names of targets to arrays (nb_samples, nb_channels); `win` and `hop` are in s. `track` has
     `name`, `subset`, `rate` (Hz) and `targets`, which maps names to objects with `audio`. With estimates of vocals and
@@ -132,8 +130,7 @@ def eval_mus_track(
 def eval_mus_dir(
     dataset: Iterable[Any], estimates_dir: str | Path, output_dir: str | Path | None = None, ext: str = "wav"
 ) -> None:
-    """
-    Score `estimates_dir`/<subset>/<track>/<target>.`ext` for each track of a musdb database that has estimates.
+    """Score `estimates_dir`/<subset>/<track>/<target>.`ext` for each track of a musdb database that has estimates.
 
     Writes `output_dir`/<subset>/<track>.json (see `eval_mus_track`). Tracks without estimates are left out.
     """
@@ -152,8 +149,7 @@ def eval_dir(
     win: float = 1.0,
     hop: float = 1.0,
 ) -> TrackStore:
-    """
-    Scores of the wav files in `estimates_dir` against those of the same names in `reference_dir`.
+    """Scores of the wav files in `estimates_dir` against those of the same names in `reference_dir`.
 
     Targets are named after the files, with `.wav`, in alphabetical order. Writes `output_dir`/<name of the folder of
     references>.json unless `output_dir` is None. Raises ValueError if there are no references, or names or rates

@@ -19,8 +19,7 @@ Aggregation = Literal["median", "mean"]
 
 
 class TrackStore:
-    """
-    The scores of a song's targets, frame by frame: museval's class of this name, with the same JSON to the byte.
+    """The scores of a song's targets, frame by frame: museval's class of this name, with the same JSON to the byte.
 
     `win` and `hop` are in s and only describe the frames. `frames_agg` is "median", "mean" or a function of a list of
     scores; `repr` uses it. `scores` holds the content of the JSON file. Scores are rounded to five decimals; an
@@ -104,8 +103,7 @@ def _line(name: str, score: Callable[[str], float]) -> str:
 
 
 class _Scores:
-    """
-    A table `df` of scores, with columns time (s), target, metric, score (dB), track.
+    """A table `df` of scores, with columns time (s), target, metric, score (dB), track.
 
     `frames_agg` and `tracks_agg` are "median" or "mean": how frames become the score of a song, and songs that of a
     system. NaN is left out.
@@ -182,8 +180,7 @@ class MethodStore(_Scores):
         self.add_evalstore(store, Path(path).stem)
 
     def add_sisec18(self) -> None:
-        """
-        Add the systems of SiSEC 2018 on the test songs of MUSDB18: one score per song, the median over its frames.
+        """Add the systems of SiSEC 2018 on the test songs of MUSDB18: one score per song, the median over its frames.
 
         They ship with rnnsep, so nothing is downloaded. `time` is 0.
         """

@@ -49,8 +49,7 @@ def bss_eval(
     framewise_filters: bool = False,
     bsseval_sources_version: bool = False,
 ) -> Images:
-    """
-    SDR, ISR, SIR, SAR (nb_sources, nb_frames) in dB, and the order of estimates.
+    """SDR, ISR, SIR, SAR (nb_sources, nb_frames) in dB, and the order of estimates.
 
     `window` and `hop` are in samples; a window longer than the signals, or infinite, is one frame. With
     `compute_permutation` the estimates are taken in the order of highest mean SIR. With `framewise_filters` each frame

@@ -12,8 +12,7 @@ from rnnsep.signal.mel import to_hertz, to_mel
 
 @dataclass(frozen=True)
 class Pooling:
-    """
-    Adjacent bands of bins: one bin each up to a corner frequency, two in the octave above it, four in the next, ….
+    """Adjacent bands of bins: one bin each up to a corner frequency, two in the octave above it, four in the next, ….
 
     For a mask m that is constant over a band, the error Σ|m X - S|² over the band is m² Σ|X|² - 2 m Σ Re(S X*) + Σ|S|².
     So a network can be trained on the bands' sums, without approximation.

@@ -27,8 +27,7 @@ class ConvolutionParams:
 
 
 class ConvolutionalHead(Head):
-    """
-    Logits Σ_k v_k (w_k + g_k) z_k from feature maps z_k of the features of all bands.
+    """Logits Σ_k v_k (w_k + g_k) z_k from feature maps z_k of the features of all bands.
 
     The maps are those of three convolutions with dilation 1, 2 and 4, each with ReLU, the second and third as residuals
     of their input; so they see 7 bands on each side, and 7 frames on each side (only earlier frames, unless `future`).
@@ -98,8 +97,7 @@ class ConvolutionalHead(Head):
 
 
 def dilated(x: Array, kernel: Array, dilation: int, before: int, after: int) -> Array:
-    """
-    Convolution of x (nb_inputs, nb_bands, nb_batch, nb_frames) with a dilated kernel (3, 3, nb_inputs, nb_maps).
+    """Convolution of x (nb_inputs, nb_bands, nb_batch, nb_frames) with a dilated kernel (3, 3, nb_inputs, nb_maps).
 
     `before` and `after` frames of zeros, and bands of zeros on both sides, are appended to `x`; the output has the
     bands of `x`, and the frames for which all three taps exist.

@@ -9,8 +9,7 @@ Array = NDArray[np.float32]
 
 
 def drawn(shapes: Mapping[str, tuple[int, ...]], random: np.random.Generator) -> dict[str, Array]:
-    """
-    Weights by path for the `shapes` of a network whose recurrent layers, if any, are GRUs.
+    """Weights by path for the `shapes` of a network whose recurrent layers, if any, are GRUs.
 
     Kernels are uniform (Glorot and Bengio, 2010). TensorFlow's `GRUCell` has one kernel for the input and the state
     together, for both gates and for the candidate, whose sizes set the limits. Biases of gates are 1, other biases 0;

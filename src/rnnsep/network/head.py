@@ -1,5 +1,4 @@
-"""
-What a head is.
+"""What a head is.
 
 The logits of a network are the sum of those of its heads. To add a head, write `network/<head>.py` and
 `layers/<head>.py`, list it in `network/mask.py`, and add its key to section `mask` of params.yaml.

@@ -63,8 +63,7 @@ def seen(spectrum: NDArray[np.complex64], pooling: Pooling, side: bool, gain: fl
 
 
 def compress(magnitude: Array, params: InputParams, bank: Array | None) -> Array:
-    """
-    The values that are standardised: scaled, level-normalised, in mel bands and compressed, as `params` say.
+    """The values that are standardised: scaled, level-normalised, in mel bands and compressed, as `params` say.
 
     `magnitude` is (nb_batch, nb_frames, nb_bins, nb_inputs), `bank` the mel filters (nb_bins, nb_mel) or None.
     """
@@ -78,8 +77,7 @@ def compress(magnitude: Array, params: InputParams, bank: Array | None) -> Array
 
 
 def with_context(x: Array, context: int) -> Array:
-    """
-    Each frame with `context` frames on each side; frames at the ends are replicated (Huang et al., 2014).
+    """Each frame with `context` frames on each side; frames at the ends are replicated (Huang et al., 2014).
 
     (nb_batch, nb_frames, width) to (nb_batch, nb_frames, (2 context + 1) width), earliest first.
     """

@@ -31,8 +31,7 @@ def nb_features(params: LocalParams, nb_inputs: int) -> int:
 
 
 def with_contrast(x: Array, radii: Sequence[int], nb_channels: int, future: bool) -> Array:
-    """
-    Inputs (nb_inputs, nb_bands, nb_batch, nb_frames) followed by their local contrast.
+    """Inputs (nb_inputs, nb_bands, nb_batch, nb_frames) followed by their local contrast.
 
     The contrast is, for each of `radii`, the difference of the mean of the first `nb_channels` inputs to its own mean
     over that many bands on each side, and over that many frames on each side (only earlier frames, unless `future`).
@@ -58,8 +57,7 @@ def _around(x: Array, axis: int, before: int, after: int) -> Array:
 
 
 class LocalHead(Head):
-    """
-    Logits Σ_i (a_i + g_i) φ_i from the features φ of the bin itself.
+    """Logits Σ_i (a_i + g_i) φ_i from the features φ of the bin itself.
 
     The weights a depend on source, channel and band; g, the output of a dense layer on the hidden state, depends on
     source, channel, frame and group of bands.

@@ -40,8 +40,7 @@ class MaskParams(LocalParams, ConvolutionParams):
 
 
 def soft_mask(logits: NDArray[np.float32], activation: Activation) -> NDArray[np.float32]:
-    """
-    Non-negative masks from `logits`, both (nb_sources, …).
+    """Non-negative masks from `logits`, both (nb_sources, …).
 
     They sum to one over the sources: `softmax`; `abs` (Huang et al., 2014, equation 3); `relu` (HEL1's predecessor).
     Exception: `sigmoid` masks are independent of each other (Weninger et al., 2014).
@@ -57,8 +56,7 @@ def soft_mask(logits: NDArray[np.float32], activation: Activation) -> NDArray[np
 
 
 def masked_channels(masks: NDArray[np.float32], magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-    """
-    Estimated magnitudes of all sources as channels, the input of an enhancement network.
+    """Estimated magnitudes of all sources as channels, the input of an enhancement network.
 
     `masks` (nb_sources, nb_frames, nb_bins, nb_channels) times `magnitude` (nb_frames, nb_bins, nb_channels) gives
     (nb_frames, nb_bins, nb_sources nb_channels).

@@ -1,5 +1,4 @@
-"""
-Model files: a folder with `model.json` (architecture, sources, STFT, provenance) and `weights.npz`.
+"""Model files: a folder with `model.json` (architecture, sources, STFT, provenance) and `weights.npz`.
 
 The arrays of the ensemble's first network are `1/…` in `weights.npz`, those of the second `2/…`, those of an
 enhancement network `enhancer/…`.
@@ -34,8 +33,7 @@ LIBRARIES = ("tensorflow", "keras", "numpy")
 
 @dataclass(frozen=True)
 class Model:
-    """
-    Trained networks with the sources that they separate and the STFT that they were trained on.
+    """Trained networks with the sources that they separate and the STFT that they were trained on.
 
     networks: an ensemble; its masks are averaged. enhancer: enhances the ensemble's estimates of all sources (Grais et
     al., 2017).
@@ -89,8 +87,7 @@ class Model:
 
 
 def save_model(folder: Path, model: Model, provenance: Mapping[str, Any], compact: bool = False) -> None:
-    """
-    Write `model` to `folder`. Equal weights give equal bytes.
+    """Write `model` to `folder`. Equal weights give equal bytes.
 
     With `compact`, weights are rounded to half precision and compressed, a sixth of the size.
     """

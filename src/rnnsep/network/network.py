@@ -1,5 +1,4 @@
-"""
-A network: magnitudes of the mixture in, one soft mask per source out.
+"""A network: magnitudes of the mixture in, one soft mask per source out.
 
     input -> trunk of hidden layers -> sum of heads -> mask
 

@@ -1,5 +1,4 @@
-"""
-Recurrent layers in NumPy, with the weights and outputs of Keras' layers; all directions run in one loop.
+"""Recurrent layers in NumPy, with the weights and outputs of Keras' layers; all directions run in one loop.
 
 A cell turns the projected input x W of a frame and the states before it into the states after it. The weights of a
 direction are Keras': kernel W (nb_features, gates * units), recurrent kernel U (units, gates * units) and bias.
@@ -21,8 +20,7 @@ HALF = np.float32(0.5)
 
 @dataclass(frozen=True)
 class Cell:
-    """
-    A kind of recurrent layer.
+    """A kind of recurrent layer.
 
     gates: number of blocks of `units` columns in the kernels. sigmoids: which of them a sigmoid follows. biases: rows
     of the bias, 1 or 2; the second is added to h U. states: number of state arrays. step: `step(x, u, states)` with x

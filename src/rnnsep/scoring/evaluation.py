@@ -18,8 +18,7 @@ Estimate = Callable[[Corpus, Song, ExitStack], Mapping[str, Audio]]
 
 
 def score_corpus(corpus: Path, scores: Path, estimate: Estimate, params: EvaluationParams, label: str) -> None:
-    """
-    Score the estimates that `estimate` returns for each song of the split `params.split`.
+    """Score the estimates that `estimate` returns for each song of the split `params.split`.
 
     Songs that are already scored are skipped. `label` names the progress bar. Raises `UserError` if the split has no
     songs, or a reference or estimate is missing, damaged or does not match the song.

@@ -33,8 +33,7 @@ class SeparationParams:
 
 
 def separate(mixture: Audio, rate: int, model: Model, params: SeparationParams) -> Iterator[NDArray[np.float32]]:
-    """
-    Estimates of the model's sources in `mixture` (nb_samples, nb_channels) at `rate` (Hz).
+    """Estimates of the model's sources in `mixture` (nb_samples, nb_channels) at `rate` (Hz).
 
     Yields consecutive blocks (nb_sources, nb, nb_channels) with the rate, the channels and, in total, the length of
     the mixture. If song and model differ in the number of channels, the model sees the mean of the song's channels in
@@ -96,8 +95,7 @@ class Block:
 
 
 def plan(nb_frames: int, length: int, fade: int) -> list[Block]:
-    """
-    Blocks of equal length, at most `length`, for a song of `nb_frames`.
+    """Blocks of equal length, at most `length`, for a song of `nb_frames`.
 
     A block takes over from the previous one at `begin`; they are cross-faded up to `begin + fade`, in the middle of
     their overlap. `length` is at least 4 * `fade`, so that fades do not overlap.

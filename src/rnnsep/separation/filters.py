@@ -34,8 +34,7 @@ def make_filter(
 
 
 def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """
-    Masks to the power of 1 / `temperature`, rescaled to their sum over the sources.
+    """Masks to the power of 1 / `temperature`, rescaled to their sum over the sources.
 
     Softmax masks become softmax(logits / temperature): temperature scaling [1]_. Networks are overconfident out of
     domain; a temperature above 1 compensates with softer masks.
@@ -51,8 +50,7 @@ def tempered(masks: NDArray[np.float32], temperature: float) -> NDArray[np.float
 
 
 class Wiener:
-    r"""
-    Multichannel Wiener filter after one EM iteration [1]_, over the frames of one block.
+    r"""Multichannel Wiener filter after one EM iteration [1]_, over the frames of one block.
 
     The first estimate of source j is y_j = sqrt(mask_j) x, whose powers sum to the mixture's. From it come the
     source's power spectrum v_j = mean of |y_j|^2 over channels, (nb_frames, nb_bins), and its spatial covariance

@@ -62,8 +62,7 @@ class Resampled:
 
 
 def resampled(audio: Audio, rate: int, new_rate: int) -> Audio:
-    """
-    `audio`, given at `rate`, at `new_rate` (Hz): ceil(nb_samples * new_rate / rate) samples.
+    """`audio`, given at `rate`, at `new_rate` (Hz): ceil(nb_samples * new_rate / rate) samples.
 
     The samples are those of `scipy.signal.resample_poly` on the whole signal.
     """
@@ -73,8 +72,7 @@ def resampled(audio: Audio, rate: int, new_rate: int) -> Audio:
 def resampled_blocks(
     blocks: Iterable[NDArray[np.float32]], rate: int, new_rate: int, nb_samples: int
 ) -> Iterator[NDArray[np.float32]]:
-    """
-    Consecutive blocks (nb_samples, nb_channels) of a signal at `rate` as blocks at `new_rate` (Hz).
+    """Consecutive blocks (nb_samples, nb_channels) of a signal at `rate` as blocks at `new_rate` (Hz).
 
     `nb_samples` is the length wanted at the new rate, at most as many as the blocks hold by then.
     """

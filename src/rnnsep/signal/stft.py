@@ -85,8 +85,7 @@ def _unit_taper(name: str, window: int, width: int) -> NDArray[np.float32]:
 
 
 def stft(audio: Audio, params: StftParams, start: int = 0, stop: int | None = None) -> NDArray[np.complex64]:
-    """
-    Frames [start, stop) of the STFT of `audio`, (nb_samples, nb_channels) at `params.sample_rate`.
+    """Frames [start, stop) of the STFT of `audio`, (nb_samples, nb_channels) at `params.sample_rate`.
 
     Only the samples that these frames cover are read. Returns (stop - start, nb_bins, nb_channels) with the
     channels of `audio` (see `with_channels`).
@@ -112,8 +111,7 @@ def stft(audio: Audio, params: StftParams, start: int = 0, stop: int | None = No
 
 
 class Inverse:
-    """
-    The inverse STFT of one signal, given its spectrogram in consecutive blocks of frames.
+    """The inverse STFT of one signal, given its spectrogram in consecutive blocks of frames.
 
     Arguments: the `params` that made the spectrogram, and the length of the signal. Each call takes complex64
     (nb_frames, nb_bins, ...) and returns the float32 samples (nb_samples, ...) that no later frame touches;

@@ -38,8 +38,7 @@ class Audio(Protocol):
 
 
 def with_channels(x: NDArray[Any], nb_channels: int) -> NDArray[Any]:
-    """
-    Samples or spectra (…, channels) with `nb_channels` on the last axis.
+    """Samples or spectra (…, channels) with `nb_channels` on the last axis.
 
     If the number differs, each channel is the mean of the given ones: stereo becomes mono; a song with one channel or
     more than two becomes the same signal left and right.
@@ -62,8 +61,7 @@ class Adapted:
 
 
 class Decoded(Stream):
-    """
-    The first audio stream of any container, (nb_samples, nb_channels), for slices that move forwards.
+    """The first audio stream of any container, (nb_samples, nb_channels), for slices that move forwards.
 
     It is decoded once to be measured and once to be read; no more than a slice is held in memory. A slice that begins
     before the previous one restarts the decoder. `warning` is one line about damage, empty if there is none.
@@ -119,8 +117,7 @@ class Decoded(Stream):
 
 
 def open_audio(path: Path) -> Stream:
-    """
-    The audio of any file as a stream.
+    """The audio of any file as a stream.
 
     Whole files of integers or floats (WAV, FLAC, AIFF and the like) are read at random access. Anything else is decoded
     as ffmpeg does it: damaged and truncated files as far as they can be, with a `warning`. Raises `UserError` if

@@ -50,8 +50,7 @@ def audio_sink(
     comment: str | None = None,
     nb_samples: int = 0,
 ) -> Iterator[AudioSink]:
-    """
-    A WAV or FLAC file (`kind`) that appears at `path` atomically when the block ends.
+    """A WAV or FLAC file (`kind`) that appears at `path` atomically when the block ends.
 
     `rate` is in Hz; `subtype` is PCM_16, PCM_24, PCM_32 or FLOAT. A WAV file of `nb_samples` samples per channel that
     exceeds the format's limit becomes RF64. The bytes depend on nothing else.

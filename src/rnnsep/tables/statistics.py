@@ -56,8 +56,7 @@ def summarise(songs: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(summary: pd.DataFrame) -> pd.DataFrame:
-    """
-    The table of runs, from a summary whose systems are runs: target, metric, mean, std, low, high (dB), runs.
+    """The table of runs, from a summary whose systems are runs: target, metric, mean, std, low, high (dB), runs.
 
     The figure of a run is its median over songs, or for scores of whole songs its mean. `std` is the sample standard
     deviation over runs, `low` and `high` are the lowest and highest run. The target `mean` is the mean over targets.

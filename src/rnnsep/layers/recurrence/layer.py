@@ -27,8 +27,7 @@ CELLS: dict[CellName, Cell] = {
 
 
 class Recurrent(keras.layers.Layer):
-    """
-    `keras.layers.GRU(units, return_sequences=True)` and the like, or two in `keras.layers.Bidirectional`.
+    """`keras.layers.GRU(units, return_sequences=True)` and the like, or two in `keras.layers.Bidirectional`.
 
     A Keras layer per direction holds the weights, and computes them on a GPU with cuDNN. (nb_batch, nb_frames,
     nb_features) to (nb_batch, nb_frames, `units`), or twice as many, forward then backward. `cell` is a key of `CELLS`.

@@ -16,8 +16,7 @@ def scan(
     nb_emitted: int,
     reverse: bool,
 ) -> tuple[Tensors, Tensors]:
-    """
-    Run `carry, emitted = step(t, carry)` for every frame t and stack the emitted tensors.
+    """Run `carry, emitted = step(t, carry)` for every frame t and stack the emitted tensors.
 
     nb_emitted: how many tensors `step` emits, each shaped like carry[0], (nb_batch, units).
     reverse: from the last frame to the first; emitted sequences stay in the order of time.
@@ -62,8 +61,7 @@ def product(inputs: Any, gradients: Any) -> Any:
 
 
 def padded(matrix: Any) -> Any:
-    """
-    `matrix`, with 16 columns of zeros appended if its rows are a multiple of a page long.
+    """`matrix`, with 16 columns of zeros appended if its rows are a multiple of a page long.
 
     The elements of a column then map to so few cache sets that they evict each other, and some products
     take twice as long.
@@ -90,8 +88,7 @@ def _times(x: Any, kernel: Any) -> Any:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """
-    `function(sequence, …)`, compiled by XLA where a graph is traced.
+    """`function(sequence, …)`, compiled by XLA where a graph is traced.
 
     Graphs of many layers trace it once for all arguments of the same shapes.
     """

@@ -165,8 +165,7 @@ def _products(samples: Array, nb_blocks: int, blocks: Blocks, columns: int) -> N
 
 
 def crossing(frames: Frames, before: Array, blocks: Blocks) -> tuple[Array, Array]:
-    """
-    Correlations (nb_taps, nb_columns, 2 nb_columns) of samples before each frame with samples in it.
+    """Correlations (nb_taps, nb_columns, 2 nb_columns) of samples before each frame with samples in it.
 
     The frames follow one another without gaps, after samples that end in `before` (2 nb_columns, up to nb_taps - 1).
     Returns the samples before the frame that would come next, too.
