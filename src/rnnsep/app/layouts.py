@@ -7,7 +7,6 @@ files that are summed (`<song>/drums/kick.wav`).
 
 import itertools
 import operator
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rnnsep.running.errors import UserError
-from rnnsep.running.listing import composed, files_below, folded
+from rnnsep.running.listing import composed, files_below, folded, folder_name
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.streams import EXTENSIONS
 
@@ -86,9 +85,9 @@ def find_songs(root: Path, sources: Collection[str] = (), songs: Collection[str]
             if file in titled:
                 name, source = titled[file]
             elif folder in of_sources:
-                name, source = file.stem if place in by_source else _name(place), _source(folder.name)
+                name, source = file.stem if place in by_source else folder_name(place), _source(folder.name)
             else:
-                name, source = _name(folder), _source(file.stem)
+                name, source = folder_name(folder), _source(file.stem)
             own = stems[place, name]
             own[source] = (*own.get(source, ()), file)
     found += [SongFiles(name, _subset(place, root), place, own) for (place, name), own in stems.items()]
@@ -100,10 +99,6 @@ def find_songs(root: Path, sources: Collection[str] = (), songs: Collection[str]
 def _subset(folder: Path, root: Path) -> str | None:
     names = [name.lower() for name in folder.relative_to(root).parts]
     return next((SUBSETS[name] for name in reversed(names) if name in SUBSETS), None)
-
-
-def _name(folder: Path) -> str:
-    return Path(os.path.abspath(folder)).name  # noqa: PTH100  # the name of a link, not of what it refers to
 
 
 def _by_source(
@@ -142,8 +137,8 @@ def _titled(
     plain = {plainly(title) for title in titles}
     if not titled or (not songs and len(titled) < len(files)):
         return {}
-    if plainly(_name(folder)) in (*plain, *songs):
-        return {file: (_name(folder), source) for file, (_, source) in titled.items()}
+    if plainly(folder_name(folder)) in (*plain, *songs):
+        return {file: (folder_name(folder), source) for file, (_, source) in titled.items()}
     sources = {frozenset(source for name, source in titled.values() if name == title) for title in titles}
     return titled if (plain & set(songs) if songs else len(sources) == 1) else {}
 

@@ -1,6 +1,5 @@
 """Which files are songs, and the folders to which their sources go."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from rnnsep.running.listing import composed, files_below
+from rnnsep.running.listing import composed, files_below, folder_name
 from rnnsep.running.progress import warn
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.streams import EXTENSIONS
@@ -55,15 +54,11 @@ def places(inputs: Sequence[Path], output: Path) -> list[Outcome]:
 def song_name(path: Path) -> str:
     """The name of the file without its extension, or the name of its folder for a mixture, as in MUSDB18-HQ."""
     if is_mixture(path):
-        return _parent(path) or MIXTURE
+        return folder_name(path.parent) or MIXTURE
     name = path.stem
     if path.suffix.lower() in (".mp4", ".m4a") and name.lower().endswith(".stem"):
         name = name[: -len(".stem")]
     return name if name.strip(".") else path.name  # "..", the stem of "...wav", would be another folder
-
-
-def _parent(path: Path) -> str:
-    return Path(os.path.abspath(path)).parent.name  # noqa: PTH100  # the name of a link, not of what it refers to
 
 
 def is_mixture(path: Path) -> bool:
@@ -129,7 +124,7 @@ def _with_extension(song: Outcome) -> Path:
 def _by_folder(together: Mapping[Path, int], song: Outcome) -> Path:
     """The folder of a song's file instead of its name, or in addition if other songs lie there too."""
     name = "" if together[song.path.parent] == 1 else song_name(song.path)
-    return song.folder.parent / _parent(song.path) / name
+    return song.folder.parent / folder_name(song.path.parent) / name
 
 
 def _without_clashes(songs: list[Outcome]) -> list[Outcome]:

@@ -47,7 +47,10 @@ def make_songs(originals: Sequence[Original], choice: Choice, root: Path) -> tup
     differences = parallel_map(partial(_make_song, choice, root), unfinished, "corpus")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
     checks.warn_of_differences(dict(differences))
-    return tuple(_described(original, root) for original in originals)
+    return tuple(
+        Song(one.name, one.subset, one.split, **_format(root / one.title / f"{MIXTURE}.wav")._asdict())
+        for one in originals
+    )
 
 
 def _make_song(choice: Choice, root: Path, original: Original) -> tuple[str, float]:
@@ -77,11 +80,6 @@ def _make_song(choice: Choice, root: Path, original: Original) -> tuple[str, flo
     folder.parent.mkdir(exist_ok=True)
     song.replace(folder)
     return original.title, checks.difference(gram)
-
-
-def _described(original: Original, root: Path) -> Song:
-    found = _format(root / original.title / f"{MIXTURE}.wav")
-    return Song(original.name, original.subset, original.split, found.rate, found.nb_samples, found.nb_channels)
 
 
 def _format(path: Path) -> Format:

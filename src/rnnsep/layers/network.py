@@ -97,7 +97,6 @@ class MaskNetwork(keras.Model):
         return Network(self.architecture, {path: weight.numpy() for path, weight in self.named_weights().items()})
 
     def assign(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Set the weights, by path."""
         for path, weight in self.named_weights().items():
             weight.assign(weights[path])
 

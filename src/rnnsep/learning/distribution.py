@@ -39,7 +39,6 @@ class Replicas:
         self.count = strategy.num_replicas_in_sync if strategy else 1
 
     def scope(self) -> AbstractContextManager[Any]:
-        """The scope in which to create variables."""
         scope: AbstractContextManager[Any] = self.strategy.scope() if self.strategy else nullcontext()
         return scope
 

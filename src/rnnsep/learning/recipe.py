@@ -62,12 +62,10 @@ class Recipe:
 
     @property
     def network(self) -> NetworkParams:
-        """The settings of the network."""
         return NetworkParams(input=self.input, rnn=self.rnn, mask=self.mask, defects=self.defects)
 
     @property
     def first_epochs(self) -> "Recipe":
-        """The recipe of the pre-training epochs."""
         return changed(self, {"loss.name": "mask"})
 
     def member(self, number: int) -> "Recipe":
@@ -76,7 +74,6 @@ class Recipe:
 
     @property
     def enhancing(self) -> "Recipe":
-        """The recipe of the enhancement network."""
         own = self.enhancement
         changes = {"rnn.layers": own.layers, "mask.activation": "relu", "loss.name": "magnitude",
                    "loss.discrimination": own.discrimination, "loss.pretraining_epochs": 0}  # fmt: skip

@@ -12,8 +12,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from rnnsep.features.storage import Features
+from rnnsep.network.bands import to_mel
 from rnnsep.params import Range
-from rnnsep.signal.mel import to_mel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,6 @@ class Trainer:
         self._evaluate = self.replicas.compiled(self._loss_of, xla)
 
     def restart_averages(self) -> None:
-        """Restart the EMA at the current weights."""
         assign(self.averages, [w.value for w in self.weights])
 
     def inputs(self, magnitude: tf.Tensor) -> tf.Tensor:

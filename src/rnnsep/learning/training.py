@@ -125,7 +125,6 @@ def _train_network(
 
 
 def _trainer(recipe: Recipe, architecture: Architecture, before: MaskNetwork | None = None) -> Trainer:
-    """A trainer of a network with random weights."""
     keras.utils.set_random_seed(recipe.training.seed)
     with replicas().scope():
         return Trainer(MaskNetwork(architecture), recipe, before)

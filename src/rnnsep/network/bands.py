@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsep.signal.mel import to_hertz, to_mel
+BREAK = 700.0  # Hz; the mel scale is nearly linear below it and logarithmic above
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,10 @@ class Pooling:
 
     @property
     def nb_bins(self) -> int:
-        """Number of bins in all bands."""
         return sum(self.widths)
 
     @property
     def nb_bands(self) -> int:
-        """Number of bands."""
         return len(self.widths)
 
     def sums(self, x: Any, concatenate: Callable[..., Any] = np.concatenate) -> Any:
@@ -60,13 +58,18 @@ def make_pooling(nb_bins: int, spacing: float, corner: float | None) -> Pooling:
     return Pooling(tuple(widths))
 
 
+def to_mel(frequencies: NDArray[np.floating] | float) -> NDArray[np.float64]:
+    """ln(1 + f / 700 Hz) of `frequencies` (Hz): the mel scale in units of 1127 mel (O'Shaughnessy, 1987)."""
+    return np.log1p(np.asarray(frequencies) / BREAK)
+
+
 def mel_bank(nb_bins: int, nb_bands: int, top: float) -> NDArray[np.float32]:
     """Triangular filters, float32 (nb_bins, nb_bands), with centres evenly spaced on the mel scale from 0 Hz to `top`.
 
     Each side of a triangle reaches the next centre, and at least one bin, so that no band is empty and every bin is in
     a band. The peaks are 1.
     """
-    centres = to_hertz(np.linspace(0, to_mel(top), nb_bands))
+    centres = BREAK * np.expm1(np.linspace(0, to_mel(top), nb_bands))
     frequencies = np.linspace(0, top, nb_bins)
     spacing = np.diff(centres)
     below, above = np.concatenate([spacing[:1], spacing]), np.concatenate([spacing, spacing[-1:]])

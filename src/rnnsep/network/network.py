@@ -117,7 +117,6 @@ class Architecture:
 
     @property
     def heads(self) -> list[Head]:
-        """The heads, which share their input."""
         params = self.params
         nb_masked = self.nb_bands if params.mask.mel else self.nb_bins
         nb_features = local.nb_features(params.mask, self.nb_inputs)

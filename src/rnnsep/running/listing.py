@@ -1,5 +1,6 @@
 """Folders of the user's files, without hidden files and those of operating systems, and their names."""
 
+import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,11 @@ def composed(name: str) -> str:
 def folded(name: str) -> str:
     """A name for comparison without regard to case and Unicode's normalisation."""
     return composed(name).casefold()
+
+
+def folder_name(folder: Path) -> str:
+    """The name of a folder; of a link, not of what it refers to."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100  # resolve() follows links
 
 
 def listed(folder: Path) -> list[Path]:

@@ -162,7 +162,6 @@ def _interleaved(frames: Iterable[Any]) -> Iterator[NDArray[np.float32]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """An open container."""
     try:
         # without file:, ffmpeg could take the name for another protocol
         container = av.open(f"file:{path}", **OPEN_OPTIONS)
