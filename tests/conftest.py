@@ -60,7 +60,7 @@ def write_tree() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def small_tree(tmp_path: Path, noise: Callable[..., NDArray[np.int16]], write_tree: Callable[..., Path]) -> Path:
+def small_tree(tmp_path, noise, write_tree) -> Path:
     """A user's folder: four training songs and two test songs of drums and vocals, and their mixtures."""
     songs = {}
     for seed, song in enumerate(["train/a", "train/b", "train/c", "train/d", "test/e", "test/f"]):
@@ -70,7 +70,7 @@ def small_tree(tmp_path: Path, noise: Callable[..., NDArray[np.int16]], write_tr
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def repository(tmp_path_factory) -> Repository:
     """A repository in which the whole pipeline has run, with one worker, and the results are committed.
 
     The processes of pytest-xdist share one run, of which each has a copy. Further runs have two workers.

@@ -19,7 +19,7 @@ SMALL = {
 }
 
 
-def merge(document: dict, changes: dict) -> dict:  # type: ignore[type-arg]
+def merge(document: dict, changes: dict) -> dict:
     for key, value in changes.items():
         document[key] = merge(document[key], value) if isinstance(value, dict) else value
     return document

@@ -34,7 +34,7 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_process(monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
 
 
@@ -58,14 +58,14 @@ def song(noise: Noise, seed: int, nb_samples: int = 8000) -> dict[str, NDArray[n
 
 
 @pytest.mark.long
-def test_two_hundred_songs_of_a_second(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
+def test_two_hundred_songs_of_a_second(tmp_path, noise, write_tree):
     songs = {f"{'test' if i < 20 else 'train'}/{i}": song(noise, 2 * i) for i in range(200)}
     metrics = through(write_tree(tmp_path / "songs", songs), tmp_path)
     assert all(math.isfinite(value) for value in metrics["SDR"].values())
     assert len(open_features(tmp_path / "features").songs) == 180
 
 
-def test_songs_of_10_samples_and_odd_names(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
+def test_songs_of_10_samples_and_odd_names(tmp_path, noise, write_tree):
     names = ("-rf\n", "it's [mono] {1}", "Ænima – ñandú 🎵", "...Baby", "x" * 240)
     songs = {f"{subset}/{name}": song(noise, 0, 10) for name in names for subset in ("train", "test")}
     metrics = through(write_tree(tmp_path / "songs", songs, rate=11025, suffix=".flac"), tmp_path)
@@ -74,7 +74,7 @@ def test_songs_of_10_samples_and_odd_names(tmp_path: Path, noise: Noise, write_t
     assert {path.stem for path in (tmp_path / "MIX/test").iterdir()} == set(names)
 
 
-def test_a_source_that_is_silent_throughout_has_no_score(tmp_path: Path, noise: Noise, write_tree: Write) -> None:
+def test_a_source_that_is_silent_throughout_has_no_score(tmp_path, noise, write_tree):
     songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in range(3)}
     for stems in songs.values():
         stems["drums"][:] = 0
@@ -83,9 +83,7 @@ def test_a_source_that_is_silent_throughout_has_no_score(tmp_path: Path, noise: 
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("FLAC", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS")])
-def test_other_audio_called_wav_is_read_as_what_it_is(
-    tmp_path: Path, noise: Noise, write_tree: Write, kind: str, subtype: str
-) -> None:
+def test_other_audio_called_wav_is_read_as_what_it_is(tmp_path, noise, write_tree, kind, subtype):
     root = write_tree(
         tmp_path / "songs", {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
     )
@@ -96,9 +94,7 @@ def test_other_audio_called_wav_is_read_as_what_it_is(
     np.testing.assert_array_equal(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read)
 
 
-def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(
-    tmp_path: Path, noise: Noise, write_tree: Write, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(tmp_path, noise, write_tree, capsys):
     songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
     root = write_tree(tmp_path / "songs", songs)
     for path in (root / "train" / "1").iterdir():
@@ -126,7 +122,7 @@ def somebody() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("forbidden", ["songs/train/1/drums.wav", "songs/train/1", "songs/train", "out"])
-def test_what_may_not_be_read_or_written_is_one_line(noise: Noise, write_tree: Write, forbidden: str) -> None:
+def test_what_may_not_be_read_or_written_is_one_line(noise, write_tree, forbidden):
     with somebody() as folder:
         songs = {f"{subset}/{i}": song(noise, i, 10) for subset in ("train", "test") for i in range(2)}
         write_tree(folder / "songs", songs)
@@ -139,7 +135,7 @@ def test_what_may_not_be_read_or_written_is_one_line(noise: Noise, write_tree: W
 
 
 @pytest.mark.long
-def test_a_song_of_three_hours_needs_no_more_memory(tmp_path: Path) -> None:
+def test_a_song_of_three_hours_needs_no_more_memory(tmp_path):
     for name in ("train/long", "train/short", "test/short"):
         (tmp_path / "songs" / name).mkdir(parents=True)
         for stem in ("drums", "vocals"):

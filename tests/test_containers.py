@@ -12,14 +12,14 @@ TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 CONTAINERS = sorted((ROOT / ".devcontainer").rglob("devcontainer.json"))
 
 
-def test_what_the_image_copies_exists_and_is_sent_to_the_daemon() -> None:
+def test_what_the_image_copies_exists_and_is_sent_to_the_daemon():
     copied = [name for line in re.findall(r"^COPY (.*)$", TEXT, re.MULTILINE) for name in line.split()[:-1]]
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert set(copied) == sent
     assert all((ROOT / name).exists() for name in copied)
 
 
-def test_the_image_has_a_python_of_the_package_and_an_extra_of_it() -> None:
+def test_the_image_has_a_python_of_the_package_and_an_extra_of_it():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (python,) = re.findall(r"^FROM python:(3\.\d+)-slim", TEXT, re.MULTILINE)
     assert python in {"3.11", "3.12", "3.13"}
@@ -29,7 +29,7 @@ def test_the_image_has_a_python_of_the_package_and_an_extra_of_it() -> None:
 
 
 @pytest.mark.parametrize("path", CONTAINERS, ids=[path.parent.name for path in CONTAINERS])
-def test_a_development_container_builds_from_the_dockerfile(path: Path) -> None:
+def test_a_development_container_builds_from_the_dockerfile(path):
     build = json.loads(path.read_text())["build"]
     assert (path.parent / build["dockerfile"]).resolve() == ROOT / "Dockerfile"
     assert (path.parent / build["context"]).resolve() == ROOT

@@ -84,7 +84,7 @@ ALL = [(page.relative_to(ROOT).as_posix(), words) for page in PAGES for words in
 
 
 @pytest.mark.parametrize(("page", "words"), ALL, ids=[" ".join(words) for _, words in ALL])
-def test_commands_are_of_the_right_form(page: str, words: list[str]) -> None:
+def test_commands_are_of_the_right_form(page, words):
     assert not {"|", "&&", ";", ">", "<"} & set(words), "one plain command to a line"
     variables, extras, (program, *arguments) = bare(words)
     content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -138,7 +138,7 @@ def put(document: dict[str, Any], key: str, value: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory) -> Path:
     """A repository with all that a run leaves, small and made up, and with songs of a user's own."""
     root = tmp_path_factory.mktemp("clone") / "rnnsep"
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
@@ -149,7 +149,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     random = np.random.default_rng(0)
     stems = {name: 0.1 * random.normal(size=(16000, 2)).astype(np.float32) for name in SOURCES}
-    stems["mixture"] = sum(stems.values())  # type: ignore[assignment]
+    stems["mixture"] = sum(stems.values())
     song = Song("Song", "test", "test", 8000, 16000, 2)
     for name, stem in stems.items():
         write_wav(root / "data/corpus/test/Song" / f"{name}.wav", [stem], 8000)
@@ -214,9 +214,7 @@ def run(root: Path, words: list[str], **variables: str) -> str:
 
 @pytest.mark.filterwarnings("ignore:_NoneStep.value")  # 2026-11: DVC 3.67 uses what pygtrie deprecates
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_quick_commands_run_in_order(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Path
-) -> None:
+def test_quick_commands_run_in_order(finished, tmp_path, monkeypatch, page):
     root = tmp_path / "rnnsep"
     shutil.copytree(finished, root)
     monkeypatch.chdir(root)
@@ -235,7 +233,7 @@ def test_quick_commands_run_in_order(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
         if not target.startswith("https://"):
             file, _, anchor = target.partition("#")
@@ -253,13 +251,13 @@ def anchors(text: str) -> list[str]:
 EXTEND = ROOT / "docs" / "extend.md"
 
 
-def test_the_changes_of_extend_md_fit_the_code(tmp_path: Path) -> None:
+def test_the_changes_of_extend_md_fit_the_code(tmp_path):
     (tmp_path / "change.diff").write_text("".join(blocks(EXTEND, "diff")), encoding="utf-8")
     run(ROOT, ["git", "apply", "--check", str(tmp_path / "change.diff")])
 
 
 @pytest.mark.long
-def test_the_loss_the_head_and_the_corpus_of_extend_md_work(tmp_path: Path) -> None:
+def test_the_loss_the_head_and_the_corpus_of_extend_md_work(tmp_path):
     root, songs = tmp_path / "rnnsep", tmp_path / "songs"
     run(tmp_path, ["git", "clone", "--quiet", str(ROOT), str(root)])
     (tmp_path / "change.diff").write_text("".join(blocks(EXTEND, "diff")), encoding="utf-8")

@@ -17,7 +17,7 @@ def put_back(repository: Repository) -> None:
     repository.dvc("checkout", "--force")
 
 
-def test_the_pipeline_ends_with_metrics_tables_and_page_and_nothing_to_do(repository: Repository) -> None:
+def test_the_pipeline_ends_with_metrics_tables_and_page_and_nothing_to_do(repository):
     metrics = json.loads((repository.root / "reports" / "metrics.json").read_text())
     assert list(metrics) == ["SDR", "uSDR"]
     assert list(metrics["SDR"]) == ["mean", "vocals", "drums", "bass", "other"]
@@ -27,7 +27,7 @@ def test_the_pipeline_ends_with_metrics_tables_and_page_and_nothing_to_do(reposi
     assert repository.ran("repro") == set()
 
 
-def test_an_experiment_reruns_what_it_concerns_and_its_undoing_nothing(repository: Repository) -> None:
+def test_an_experiment_reruns_what_it_concerns_and_its_undoing_nothing(repository):
     scored = repository.ran("exp", "run", "-S", "evaluation.window=0.5", "-S", "evaluation.hop=0.5")
     assert scored == {"evaluate", "baselines"} | END
     difference = json.loads(repository.dvc("metrics", "diff", "--json"))
@@ -41,7 +41,7 @@ def test_an_experiment_reruns_what_it_concerns_and_its_undoing_nothing(repositor
     assert repository.run("git", "status", "--porcelain") == ""
 
 
-def test_bad_parameters_end_an_experiment_with_one_clear_line(repository: Repository) -> None:
+def test_bad_parameters_end_an_experiment_with_one_clear_line(repository):
     output = repository.dvc("exp", "run", "-S", "stft.hop=4096", "-S", "+x.y=1", code=255)
     assert "features: params.yaml: x.y: unknown key; known keys: " in output
     assert output.count(" evaluation,") == 1
@@ -49,7 +49,7 @@ def test_bad_parameters_end_an_experiment_with_one_clear_line(repository: Reposi
     put_back(repository)
 
 
-def test_a_file_that_is_overwritten_in_place_is_restored(repository: Repository) -> None:
+def test_a_file_that_is_overwritten_in_place_is_restored(repository):
     path = min((repository.root / "data/corpus/train").glob("*/vocals.wav"))
     before = path.read_bytes()
     path.chmod(0o644)
@@ -60,7 +60,7 @@ def test_a_file_that_is_overwritten_in_place_is_restored(repository: Repository)
     assert path.read_bytes() == before
 
 
-def test_new_weights_of_the_model_to_start_from_are_seen(repository: Repository) -> None:
+def test_new_weights_of_the_model_to_start_from_are_seen(repository):
     start = repository.root / "my model"
     shutil.copytree(repository.root / "models", start)
     text = (repository.root / "params.yaml").read_text()
@@ -87,7 +87,7 @@ def copied(repository: Repository, folder: Path) -> Repository:
 
 
 @pytest.mark.long
-def test_a_change_of_the_network_trains_and_two_workers_give_the_bytes_of_one(repository: Repository) -> None:
+def test_a_change_of_the_network_trains_and_two_workers_give_the_bytes_of_one(repository):
     lock = repository.lock
     assert repository.ran("exp", "run", "-S", "rnn.layers=2") == {"train", "separate", "evaluate"} | END
     put_back(repository)
@@ -101,7 +101,7 @@ CHANGE = ("-S", "evaluation.hop=0.9")
 
 
 @pytest.fixture
-def spoilt(repository: Repository) -> Iterator[Path]:
+def spoilt(repository) -> Iterator[Path]:
     """A module of the stage aggregate for a test to spoil; all code is restored afterwards."""
     yield repository.root / "src/rnnsep/tables/statistics.py"
     repository.run("git", "checkout", "--quiet", "src", "stages")
@@ -109,7 +109,7 @@ def spoilt(repository: Repository) -> Iterator[Path]:
 
 
 @pytest.mark.long
-def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repository, spoilt: Path) -> None:
+def test_a_queued_experiment_runs_the_code_that_was_queued(repository, spoilt):
     new = ("-S", "evaluation.window=0.8")  # CHANGE alone may be in the run-cache
     repository.dvc("exp", "run", "--queue", "--name", "queued", *CHANGE, *new)
     spoilt.write_text(SPOILT)
@@ -119,7 +119,7 @@ def test_a_queued_experiment_runs_the_code_that_was_queued(repository: Repositor
 
 
 @pytest.mark.long
-def test_temporary_and_queued_runs_give_the_bytes_of_the_first(repository: Repository) -> None:
+def test_temporary_and_queued_runs_give_the_bytes_of_the_first(repository):
     repository.dvc("exp", "run", "--queue", "--force", "--name", "queued-whole")
     repository.dvc("exp", "run", "--run-all")
     repository.dvc("exp", "run", "--temp", "--force", "--name", "temporary-whole")
@@ -129,7 +129,7 @@ def test_temporary_and_queued_runs_give_the_bytes_of_the_first(repository: Repos
         assert repository.run("git", "show", f"{reference}:dvc.lock") == repository.run("git", "show", "HEAD:dvc.lock")
 
 
-def test_a_second_clone_gets_all_from_a_remote_and_runs_nothing(repository: Repository, tmp_path: Path) -> None:
+def test_a_second_clone_gets_all_from_a_remote_and_runs_nothing(repository, tmp_path):
     def add_remote(one: Repository) -> None:
         one.dvc("remote", "add", "--local", "--default", "shared", str(tmp_path / "remote"))
 

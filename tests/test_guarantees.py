@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 
 
-def test_every_guarantee_names_tests_that_exist() -> None:
+def test_every_guarantee_names_tests_that_exist():
     for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
         named = re.findall(r"`(tests/\S+?\.py)::(\w+)`", section)
         assert named, section

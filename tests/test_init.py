@@ -29,13 +29,13 @@ def python(code: str, *flags: str, **variables: str) -> subprocess.CompletedProc
     )
 
 
-def test_the_package_has_its_names_and_no_others() -> None:
+def test_the_package_has_its_names_and_no_others():
     assert (rnnsep.separate, rnnsep.evaluate) == (arrays.separate, evaluating.evaluate)
     with pytest.raises(AttributeError, match="module 'rnnsep' has no attribute 'seperate'"):
         rnnsep.seperate  # noqa: B018
 
 
-def test_the_version_has_one_source(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_has_one_source(capsys):
     assert f"\nversion: {rnnsep.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert "version" not in PROJECT
     with pytest.raises(SystemExit):
@@ -49,7 +49,7 @@ def modules(requirements: list[str]) -> set[str]:
     return {names.get(name, name) for name in (re.split(r"[\[<>=;]", one)[0] for one in requirements)}
 
 
-def test_each_part_imports_only_what_its_installation_has() -> None:
+def test_each_part_imports_only_what_its_installation_has():
     extras = PROJECT["optional-dependencies"]
     base = modules(PROJECT["dependencies"])
     assert set(PIPELINE) == modules(extras["pipeline"])
@@ -68,7 +68,7 @@ def test_each_part_imports_only_what_its_installation_has() -> None:
         ), part
 
 
-def test_scoring_and_separating_import_nothing_of_the_pipeline() -> None:
+def test_scoring_and_separating_import_nothing_of_the_pipeline():
     """Also not through other modules."""
     names = []
     for file in sorted(PACKAGE.rglob("*.py")):
@@ -88,7 +88,7 @@ for name in {names}:
     assert done.returncode == 0, done.stderr
 
 
-def test_importing_the_package_loads_nothing_else() -> None:
+def test_importing_the_package_loads_nothing_else():
     code = "import sys; before = set(sys.modules); import rnnsep; print(*sorted(set(sys.modules) - before))"
     loaded = python(code).stdout.split()
     assert "rnnsep" in loaded
@@ -103,14 +103,14 @@ def test_importing_the_package_loads_nothing_else() -> None:
         ("rnnsep.report.page", "jinja2, PIL, vl_convert"),
     ],
 )
-def test_missing_packages_are_an_import_error_that_says_how_to_install_them(module: str, missing: str) -> None:
+def test_missing_packages_are_an_import_error_that_says_how_to_install_them(module, missing):
     done = python(f"import rnnsep\ntry: import {module}\nexcept ImportError as error: print(error)", "-S")
     assert done.stdout == (
         f"{sys.executable} lacks {missing}: pip install 'rnnsep[pipeline]', or `uv run …` in a clone\n"
     )
 
 
-def test_the_users_settings_of_keras_change_nothing(tmp_path: Path) -> None:
+def test_the_users_settings_of_keras_change_nothing(tmp_path):
     (tmp_path / ".keras").mkdir()
     settings = {"floatx": "float16", "epsilon": 0.1, "backend": "torch", "image_data_format": "channels_first"}
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))

@@ -216,9 +216,7 @@ def check(run: Run, reference: Repository) -> None:
     )
 
 
-def test_a_run_killed_twice_in_another_clone_ends_with_the_bytes_of_a_run_with_one_worker(
-    repository: Repository, tmp_path: Path
-) -> None:
+def test_a_run_killed_twice_in_another_clone_ends_with_the_bytes_of_a_run_with_one_worker(repository, tmp_path):
     with running(tmp_path / "another clone", repository.stages) as run:
         assert all(run.kill(kill) for kill in FEW)
         run.end()
@@ -227,7 +225,7 @@ def test_a_run_killed_twice_in_another_clone_ends_with_the_bytes_of_a_run_with_o
 
 
 @pytest.mark.long
-def test_a_run_killed_at_drawn_moments_ends_with_the_same_bytes(repository: Repository, tmp_path: Path) -> None:
+def test_a_run_killed_at_drawn_moments_ends_with_the_same_bytes(repository, tmp_path):
     wanted, sent = int(os.environ.get("RNNSEP_KILLS", "10")), []
     for seed in range(wanted):
         if len(sent) >= wanted:

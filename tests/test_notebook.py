@@ -12,11 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "notebooks" / "quickstart.ipynb"
 
 
-def texts(cell):  # type: ignore[no-untyped-def]
+def texts(cell):
     return "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in cell.outputs)
 
 
-def test_the_quickstart_runs_and_its_sections_show_something(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quickstart_runs_and_its_sections_show_something(tmp_path, monkeypatch):
     notebook = nbformat.read(PATH, as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)

@@ -24,7 +24,7 @@ def write_song(folder: Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, Path]:
+def own(tmp_path_factory) -> tuple[Repository, Path]:
     """A repository whose corpus is a folder next to it, and the folder."""
     base = tmp_path_factory.mktemp("own")
     folder = base / NAME
@@ -54,7 +54,7 @@ def download(repository: Repository) -> tuple[set[str], int, set[str]]:
     return stages, len(re.findall(r"^corpus: \d", output, re.MULTILINE)), {song.name for song in corpus.songs}
 
 
-def test_songs_that_are_added_replaced_or_removed_are_seen(own: tuple[Repository, Path]) -> None:
+def test_songs_that_are_added_replaced_or_removed_are_seen(own):
     repository, folder = own
     assert download(repository) == ({"links", "download"}, 3, {"a", "b", "e"})
     assert "up to date" in repository.dvc("status", "download")
@@ -76,9 +76,7 @@ def test_songs_that_are_added_replaced_or_removed_are_seen(own: tuple[Repository
     ("where", "parent"),
     [("", "~"), *(pytest.param(where, "..", marks=pytest.mark.long) for where in ("--temp", "--queue"))],
 )
-def test_odd_paths_are_found_from_the_workspace_and_from_copies_of_it(
-    own: tuple[Repository, Path], where: str, parent: str
-) -> None:
+def test_odd_paths_are_found_from_the_workspace_and_from_copies_of_it(own, where, parent):
     repository, folder = own
     escaped = f"{parent}/{NAME}".replace("'", "\\'")  # as in docs/own-data.md
     name = f"odd{where}"
@@ -93,9 +91,7 @@ def test_odd_paths_are_found_from_the_workspace_and_from_copies_of_it(
     repository.run("git", "checkout", "--quiet", ".")
 
 
-def test_a_folder_there_and_back_is_linked_again_although_dvc_has_committed_the_stage(
-    own: tuple[Repository, Path],
-) -> None:
+def test_a_folder_there_and_back_is_linked_again_although_dvc_has_committed_the_stage(own):
     repository, folder = own
     other, link = folder.parent / "other", repository.root / "data" / "songs"
     other.mkdir()

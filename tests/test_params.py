@@ -49,7 +49,7 @@ GOOD: dict[str, Any] = {
 EXPECTED = Section(3, "gru", None, ("a", "b"), None, False, Inner(2.0))
 
 
-def test_a_good_section_becomes_its_object_and_has_dotted_keys() -> None:
+def test_a_good_section_becomes_its_object_and_has_dotted_keys():
     assert params.parse(Section, GOOD, "rnn") == EXPECTED
     assert params.leaf_keys(Document) == (*(f"rnn.{key}" for key in list(GOOD)[:-1]), "rnn.inner.seconds")
     document = {"rnn": GOOD | {"of_another_stage": 1, "inner": {"seconds": 2, "other": 1}}, "training": {"epochs": 3}}
@@ -83,7 +83,7 @@ def test_a_good_section_becomes_its_object_and_has_dotted_keys() -> None:
           for value in (1, None, "1", "yes")],
     ],
 )  # fmt: skip
-def test_a_bad_value_is_one_line_that_names_the_key(key: str, value: Any, message: str) -> None:
+def test_a_bad_value_is_one_line_that_names_the_key(key, value, message):
     with pytest.raises(ParamError) as error:
         params.parse(Section, GOOD | {"bidirectional": True} | {key: value}, "rnn")
     assert str(error.value) == f"rnn.{message}"
@@ -98,7 +98,7 @@ SCALARS = {
 
 
 @pytest.mark.parametrize("text", SCALARS)
-def test_scalars_are_those_of_yaml_1_2(text: str) -> None:
+def test_scalars_are_those_of_yaml_1_2(text):
     assert repr(load_yaml(f"[{text}]")) == repr([SCALARS[text]])
 
 
@@ -116,7 +116,7 @@ def test_scalars_are_those_of_yaml_1_2(text: str) -> None:
         ("a: \0", "unacceptable character"),
     ],
 )
-def test_what_is_no_yaml_is_one_line_with_its_number(tmp_path: Path, text: str, message: str) -> None:
+def test_what_is_no_yaml_is_one_line_with_its_number(tmp_path, text, message):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(UserError) as error:
         params.read_yaml(tmp_path / "params.yaml")
@@ -124,7 +124,7 @@ def test_what_is_no_yaml_is_one_line_with_its_number(tmp_path: Path, text: str, 
     assert "\n" not in str(error.value)
 
 
-def test_unknown_keys_of_a_document_are_rejected_by_name() -> None:
+def test_unknown_keys_of_a_document_are_rejected_by_name():
     entries, path = {"rnn.layers", "rnn.units", "mask"}, Path("params.yaml")
     with pytest.raises(ParamError, match=r"params.yaml: rnn.layrs: unknown key; did you mean rnn.layers\?"):
         params.refuse_unknown({"rnn": {"layrs": 5}}, entries, path)
@@ -140,7 +140,7 @@ def test_unknown_keys_of_a_document_are_rejected_by_name() -> None:
         (["rnn", "mask"], "params: mask is declared, but the stage does not read it"),
     ],
 )
-def test_a_stage_declares_what_it_reads(entries: list[str], message: str | None) -> None:
+def test_a_stage_declares_what_it_reads(entries, message):
     if message is None:
         params.check_declared(Document, entries, {"rnn": GOOD})
         with pytest.raises(ParamError, match=r"rnn\.mask: unknown key"):
@@ -158,9 +158,7 @@ json_like = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "other"]), json_like), st.binary(max_size=60))
-def test_whatever_a_section_or_file_holds_it_is_read_or_one_line(
-    tmp_path_factory: pytest.TempPathFactory, change: dict[str, Any], content: bytes
-) -> None:
+def test_whatever_a_section_or_file_holds_it_is_read_or_one_line(tmp_path_factory, change, content):
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_bytes(content)
     try:

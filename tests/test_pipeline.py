@@ -69,7 +69,7 @@ def sections_of(name: str) -> type:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_declared_code_is_what_the_stage_imports(name: str) -> None:
+def test_declared_code_is_what_the_stage_imports(name):
     reached = {file.relative_to(ROOT).as_posix() for file in reached_files(name)}
     declared = [dep for dep in STAGES[name]["deps"] if dep.startswith(("src/", "stages/"))]
     by_dep = {dep: {path for path in reached if path == dep or path.startswith(f"{dep}/")} for dep in declared}
@@ -78,7 +78,7 @@ def test_declared_code_is_what_the_stage_imports(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_declared_params_are_what_the_stage_reads(name: str) -> None:
+def test_declared_params_are_what_the_stage_reads(name):
     entries, cls = STAGES[name].get("params", []), sections_of(name)
     params.check_declared(cls, entries, PARAMS)
     read = set(params.leaf_keys(cls))
@@ -86,12 +86,12 @@ def test_declared_params_are_what_the_stage_reads(name: str) -> None:
         assert section in entries or not set(params.leaves(values, f"{section}.")) <= read, "declare it whole"
 
 
-def test_every_parameter_is_read_by_a_stage() -> None:
+def test_every_parameter_is_read_by_a_stage():
     entries = {entry for stage in STAGES.values() for entry in stage.get("params", [])}
     params.refuse_unknown(PARAMS, entries, Path("params.yaml"))
 
 
-def test_every_stage_but_links_can_be_restored_from_the_run_cache() -> None:
+def test_every_stage_but_links_can_be_restored_from_the_run_cache():
     """DVC has no run-cache for a stage with an out that is not cached, metrics excepted, or that persists."""
     for name, stage in STAGES.items():
         flags = [next(iter(out.values())) for out in stage.get("outs", []) if isinstance(out, dict)]
@@ -100,13 +100,13 @@ def test_every_stage_but_links_can_be_restored_from_the_run_cache() -> None:
         assert stage["deps"], name
 
 
-def test_files_stay_short() -> None:
+def test_files_stay_short():
     for section, values in PARAMS.items():
         assert len(list(params.leaves(values))) <= 12, section
     assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 150
 
 
-def test_no_import_is_hidden_from_these_tests() -> None:
+def test_no_import_is_hidden_from_these_tests():
     for file in [*PACKAGE.rglob("*.py"), *(ROOT / "stages").glob("*.py")]:
         names = {
             node.id for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Name)
@@ -114,7 +114,7 @@ def test_no_import_is_hidden_from_these_tests() -> None:
         assert not names & {"__import__", "importlib"}, file
 
 
-def test_packages_are_docstrings() -> None:
+def test_packages_are_docstrings():
     """So importing a package imports nothing else; the top level resolves its public names lazily."""
     for init in PACKAGE.rglob("__init__.py"):
         body = ast.parse(init.read_text(encoding="utf-8")).body
@@ -142,7 +142,7 @@ FURTHER = {
 }
 
 
-def test_packages_import_the_ground_and_little_else() -> None:
+def test_packages_import_the_ground_and_little_else():
     imports: dict[str, set[str]] = {}
     for file in PACKAGE.rglob("*.py"):
         one = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -154,7 +154,7 @@ def test_packages_import_the_ground_and_little_else() -> None:
     assert imports["running"] <= {"params"}
 
 
-def test_only_layers_and_learning_import_tensorflow() -> None:
+def test_only_layers_and_learning_import_tensorflow():
     for file in PACKAGE.rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -164,7 +164,7 @@ def test_only_layers_and_learning_import_tensorflow() -> None:
         assert not any(name.startswith("tensorflow.python") for name in names), file
 
 
-def test_there_are_no_import_cycles() -> None:
+def test_there_are_no_import_cycles():
     files = set(PACKAGE.rglob("*.py"))
     remaining = {file: imported_files(file) & files - {file} for file in files}
     while leaves := [file for file, imported in remaining.items() if not imported & remaining.keys()]:

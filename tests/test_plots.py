@@ -22,7 +22,7 @@ SVG = """spec => {
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compared(tmp_path_factory) -> Path:
     """What `dvc plots diff` writes for two commits: a folder with index.html."""
     root = tmp_path_factory.mktemp("plots")
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
@@ -55,7 +55,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "compared"
 
 
-def test_the_plots_are_drawn(compared: Path) -> None:
+def test_the_plots_are_drawn(compared):
     sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
@@ -83,7 +83,7 @@ def test_the_plots_are_drawn(compared: Path) -> None:
     assert texts[1].index("vocals") < texts[1].index("bass")
 
 
-def test_the_page_is_the_one_that_its_script_makes() -> None:
+def test_the_page_is_the_one_that_its_script_makes():
     spec = importlib.util.spec_from_file_location("make_page", PLOTS / "make_page.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

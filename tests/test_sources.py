@@ -57,19 +57,19 @@ FAULTY = ["import pickle", "from marshal import loads", "eval('1')", "yaml.load(
           "run(x, shell=True)"]  # fmt: skip
 
 
-def test_nothing_is_unpickled_or_evaluated() -> None:
+def test_nothing_is_unpickled_or_evaluated():
     for path in FILES:
         allowed = BETWEEN_PROCESSES.get(path.relative_to(ROOT).as_posix(), [])
         assert faults(path.read_text(encoding="utf-8")) == allowed, path
     assert all(map(faults, FAULTY)), "what is forbidden is found"
 
 
-def test_no_remote_is_configured_so_that_songs_stay_on_this_machine() -> None:
+def test_no_remote_is_configured_so_that_songs_stay_on_this_machine():
     config = ConfigParser()
     config.read(ROOT / ".dvc" / "config")
     assert not [section for section in config.sections() if "remote" in section]
     assert "remote" not in config["core"]
 
 
-def test_pages_have_sound_of_corpora_that_may_be_passed_on_alone() -> None:
+def test_pages_have_sound_of_corpora_that_may_be_passed_on_alone():
     assert not set(FREE) & {"musdb18-7s", "musdb18", "musdb18-hq", "mir-1k"}

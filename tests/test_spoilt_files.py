@@ -97,7 +97,7 @@ AUDIO: dict[str, tuple[bytes, str]] = {  # content, and the warning (WHOLE: none
 
 
 @pytest.mark.parametrize("name", AUDIO)
-def test_spoilt_audio_is_read_whole_in_part_or_not_at_all(tmp_path: Path, name: str) -> None:
+def test_spoilt_audio_is_read_whole_in_part_or_not_at_all(tmp_path, name):
     content, outcome = AUDIO[name]
     path = tmp_path / "a.wav"
     path.write_bytes(content)
@@ -125,7 +125,7 @@ def test_spoilt_audio_is_read_whole_in_part_or_not_at_all(tmp_path: Path, name: 
     ("subtype", "width", "declared"),
     [("PCM_16", 2, None), ("PCM_24", 3, None), ("FLOAT", 4, None), ("PCM_16", 2, 0xFFFFFFFF), ("PCM_16", 2, 0)],
 )
-def test_a_wav_beyond_4_gib_is_read_to_its_end(tmp_path: Path, subtype: str, width: int, declared: int | None) -> None:
+def test_a_wav_beyond_4_gib_is_read_to_its_end(tmp_path, subtype, width, declared):
     path, sound = tmp_path / "a.wav", SOUND[:800]
     content = written("WAV", subtype, sound / 32768)
     at = content.index(b"data") + 8
@@ -141,7 +141,7 @@ def test_a_wav_beyond_4_gib_is_read_to_its_end(tmp_path: Path, subtype: str, wid
         assert not audio[nb_samples - 900 : nb_samples - 800].any()
 
 
-def test_codecs_within_a_wav_are_decoded(tmp_path: Path) -> None:
+def test_codecs_within_a_wav_are_decoded(tmp_path):
     """Those that libsndfile reads without seeking or cuts short, too."""
     path = tmp_path / "a.wav"
     encode(path, tone(1), codec="libmp3lame")
@@ -165,7 +165,7 @@ def decoded(path: Path) -> tuple[int, NDArray[np.float32], str]:
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mp3", "libmp3lame"), ("a.mka", "aac"), ("a.m4a", "aac"), ("a.wv", "wavpack")]
 )
-def test_what_a_truncated_compressed_file_has_lost_is_reported(tmp_path: Path, name: str, codec: str) -> None:
+def test_what_a_truncated_compressed_file_has_lost_is_reported(tmp_path, name, codec):
     path, options = tmp_path / name, {"movflags": "faststart"} if name == "a.m4a" else {}
     content = encode(path, tone(5), codec=codec, options=options)
     _, whole, warning = decoded(path)
@@ -180,7 +180,7 @@ def test_what_a_truncated_compressed_file_has_lost_is_reported(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_an_ogg_file_has_its_length_and_one_without_its_last_page_is_reported(tmp_path: Path, subtype: str) -> None:
+def test_an_ogg_file_has_its_length_and_one_without_its_last_page_is_reported(tmp_path, subtype):
     path = tmp_path / "a.ogg"
     for nb_samples in (100, 8000, 300_000):
         sound = np.random.default_rng(nb_samples).uniform(-0.3, 0.3, (nb_samples, 1))
@@ -201,7 +201,7 @@ def test_an_ogg_file_has_its_length_and_one_without_its_last_page_is_reported(tm
             assert getattr(audio, "warning", "").startswith(f"{path}: truncated: its last page is missing")
 
 
-def test_an_mp3_begins_where_its_tag_says(tmp_path: Path) -> None:
+def test_an_mp3_begins_where_its_tag_says(tmp_path):
     """The encoder's delay of 1105 samples is cut if a tag names it; without a tag nobody can know it."""
     path, burst = tmp_path / "a.mp3", np.zeros((20_000, 1), np.float32)
     burst[5000:5400] = 0.5 * np.sin(np.arange(400) / 5)[:, np.newaxis]
@@ -217,7 +217,7 @@ def test_an_mp3_begins_where_its_tag_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("where", "replaced"), [("end", 0), ("middle", 0), ("middle", 4000)])
-def test_stray_bytes_in_an_mp3_lose_what_they_replace(tmp_path: Path, where: str, replaced: int) -> None:
+def test_stray_bytes_in_an_mp3_lose_what_they_replace(tmp_path, where, replaced):
     path = tmp_path / "a.mp3"
     content = encode(path, tone(3), codec="libmp3lame", options={"write_xing": "0", "id3v2_version": "0"})
     _, whole, warning = decoded(path)
@@ -234,9 +234,7 @@ def test_stray_bytes_in_an_mp3_lose_what_they_replace(tmp_path: Path, where: str
 
 
 @pytest.mark.parametrize(("rate", "nb_channels", "to"), [(48000, 2, "48000 Hz stereo"), (44100, 1, "44100 Hz mono")])
-def test_an_mp3_that_changes_its_format_has_that_of_the_beginning(
-    tmp_path: Path, rate: int, nb_channels: int, to: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_mp3_that_changes_its_format_has_that_of_the_beginning(tmp_path, rate, nb_channels, to, capsys):
     path, bare = tmp_path / "a.mp3", {"write_xing": "0", "id3v2_version": "0"}
     begin = encode(path, tone(2), codec="libmp3lame", options=bare)
     end = encode(path, tone(2, rate, nb_channels, 1000.0), codec="libmp3lame", rate=rate, options=bare)
@@ -253,7 +251,7 @@ def test_an_mp3_that_changes_its_format_has_that_of_the_beginning(
     assert capsys.readouterr().err.splitlines() == [f"warning: {warning}"]
 
 
-def test_an_unknown_codec_beside_a_good_one_is_skipped(tmp_path: Path) -> None:
+def test_an_unknown_codec_beside_a_good_one_is_skipped(tmp_path):
     """As on iPhones, which write APAC beside AAC. Later streams keep their numbers."""
     path = tmp_path / "a.m4a"
     good = encode(path, tone(1), tone(1, frequency=880.0), codec="aac")
@@ -354,9 +352,7 @@ edits = st.lists(
 @pytest.mark.parametrize("name", READERS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(edits=edits, ending=st.none() | st.floats(0, 1))
-def test_a_changed_file_is_read_or_one_line(
-    tmp_path: Path, name: str, edits: list[tuple[float, int, bytes]], ending: float | None
-) -> None:
+def test_a_changed_file_is_read_or_one_line(tmp_path, name, edits, ending):
     content = READERS[name].good
     for where, nb_bytes, new in edits:
         at = int(where * len(content))
@@ -365,7 +361,7 @@ def test_a_changed_file_is_read_or_one_line(
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_good_file_is_read_and_what_no_such_file_holds_is_one_line(tmp_path: Path, name: str) -> None:
+def test_a_good_file_is_read_and_what_no_such_file_holds_is_one_line(tmp_path, name):
     path = tmp_path / READERS[name].name
     path.write_bytes(READERS[name].good)
     READERS[name].read(path)

@@ -4,9 +4,8 @@ import errno
 import itertools
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,12 +35,12 @@ def write(path: Path, audio: NDArray[np.float32], rate: int = RATE) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_process(monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path]:
+def folders(tmp_path) -> tuple[Path, Path]:
     """References of two songs, and estimates that are the references with noise."""
     for index, name in enumerate(("a", "b")):
         for k, source in enumerate(SOURCES):
@@ -56,9 +55,7 @@ def evaluate(folders: tuple[Path, Path], scores: Path, *options: str) -> int:
 
 
 @pytest.mark.parametrize("version", ["v4", "v3", "v2"])
-def test_scores_are_those_of_the_pipeline(
-    folders: tuple[Path, Path], tmp_path: Path, version: Literal["v4", "v3", "v2"]
-) -> None:
+def test_scores_are_those_of_the_pipeline(folders, tmp_path, version):
     assert evaluate(folders, tmp_path / "scores", "--version", version) == 0
     root = tmp_path / "corpus"
     for name in ("a", "b"):
@@ -139,14 +136,8 @@ def repeated() -> None:
     ],
 )
 def test_each_fault_is_one_line_and_the_other_song_is_scored(
-    folders: tuple[Path, Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[], object],
-    code: int,
-    message: str,
-) -> None:
+    folders, tmp_path, capsys, monkeypatch, change, code, message
+):
     monkeypatch.chdir(tmp_path)
     change()
     assert evaluate(folders, tmp_path / "scores") == code
@@ -158,9 +149,7 @@ def test_each_fault_is_one_line_and_the_other_song_is_scored(
     assert lines == doubts(capsys)
 
 
-def test_scores_are_those_of_the_files_that_are_there(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_scores_are_those_of_the_files_that_are_there(folders, tmp_path, capsys):
     references, estimates = folders
     scores = tmp_path / "scores"
     other = shutil.copytree(estimates, tmp_path / "other")
@@ -184,7 +173,7 @@ def test_scores_are_those_of_the_files_that_are_there(
     assert "a.json: is not by rnnsep evaluate" in capsys.readouterr().err
 
 
-def test_equal_names_in_two_subsets(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_equal_names_in_two_subsets(folders, tmp_path):
     """Songs a and b become 001 of train, test and valid."""
     plain = tmp_path / "plain"
     assert evaluate(folders, plain) == 0
@@ -202,9 +191,7 @@ def test_equal_names_in_two_subsets(folders: tuple[Path, Path], tmp_path: Path) 
     assert not list((tmp_path / "ambiguous").rglob("001.json"))
 
 
-def test_targets_change_no_score(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_targets_change_no_score(folders, tmp_path, capsys):
     assert evaluate(folders, tmp_path / "all") == 0
     whole = json.loads((tmp_path / "all/test/a.json").read_text())["targets"]
     assert evaluate(folders, tmp_path / "one", "--targets", "vocals") == 0
@@ -251,7 +238,7 @@ def rearranged(root: Path, place: str) -> Path:
         ("Beyonc\u00e9 {song}/{source}.wav", "Beyonce\u0301 {song}/{source}.wav"),
     ],
 )
-def test_layouts(folders: tuple[Path, Path], tmp_path: Path, references: str, estimates: str) -> None:
+def test_layouts(folders, tmp_path, references, estimates):
     assert evaluate(folders, tmp_path / "plain") == 0
     one, other = rearranged(folders[0], references), rearranged(folders[1], estimates)
     assert evaluate((one, other), tmp_path / "scores", "--songs", "*") == 0
@@ -262,7 +249,7 @@ def test_layouts(folders: tuple[Path, Path], tmp_path: Path, references: str, es
     assert len(score_files(tmp_path / "one song" / "test")) == 1
 
 
-def test_links_have_their_own_name(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_links_have_their_own_name(folders, tmp_path):
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "b").symlink_to(folders[0] / "a")
     shutil.rmtree(folders[1] / "a")
@@ -270,9 +257,7 @@ def test_links_have_their_own_name(folders: tuple[Path, Path], tmp_path: Path) -
     assert scored(tmp_path / "scores/test/b.json")["drums"][0] < 0  # a is not b
 
 
-def test_other_and_accompaniment_depend_on_the_other_sources(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_and_accompaniment_depend_on_the_other_sources(folders, tmp_path, capsys):
     four = {"vocals": sound(0), "drums": sound(1), "bass": sound(2), "other": sound(3)}
     estimated = {name: audio + 0.2 * sound(50 + index) for index, (name, audio) in enumerate(four.items())}
     rest = {"accompaniment": four["drums"] + four["bass"] + four["other"]}
@@ -308,9 +293,7 @@ def scored_songs(
 
 
 @pytest.mark.parametrize("late", [1105, -300, 0])
-def test_delays_are_removed_on_request(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], late: int
-) -> None:
+def test_delays_are_removed_on_request(folders, tmp_path, capsys, late):
     assert evaluate(folders, tmp_path / "plain") == 0
     for path in folders[1].rglob("*.wav"):
         audio = soundfile.read(path, dtype="float32")[0]
@@ -323,7 +306,7 @@ def test_delays_are_removed_on_request(
             assert aligned[source][1] == pytest.approx(plain[source][1], abs=1e-4)
 
 
-def test_songs_are_read_in_parts(folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_songs_are_read_in_parts(folders, tmp_path, monkeypatch):
     """So memory does not grow with the song."""
     for root in folders:
         for source in SOURCES:
@@ -340,7 +323,7 @@ def test_songs_are_read_in_parts(folders: tuple[Path, Path], tmp_path: Path, mon
     assert max(read) <= 1 << 17
 
 
-def test_compressed_references_are_read_once_and_leave_nothing(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_compressed_references_are_read_once_and_leave_nothing(folders, tmp_path):
     for path in folders[0].rglob("*.wav"):
         write(path.with_suffix(".ogg"), soundfile.read(path, dtype="float32")[0], RATE)
         path.unlink()
@@ -350,17 +333,13 @@ def test_compressed_references_are_read_once_and_leave_nothing(folders: tuple[Pa
 
 
 @pytest.mark.parametrize("place", ["file", "file/scores", "/proc/scores"])
-def test_a_place_that_cannot_be_written_is_one_line(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
-) -> None:
+def test_a_place_that_cannot_be_written_is_one_line(folders, tmp_path, capsys, place):
     (tmp_path / "file").touch()
     assert evaluate(folders, tmp_path / place) == 1
     assert len(doubts(capsys)) == 1
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_scores(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_one_line_and_leaves_no_scores(folders, tmp_path, capsys, monkeypatch):
     def full(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
@@ -370,7 +349,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_scores(
     assert not list(tmp_path.glob("scores/test/*.json"))
 
 
-def test_arrays_and_folders_give_the_same(folders: tuple[Path, Path]) -> None:
+def test_arrays_and_folders_give_the_same(folders):
     arrays = [{s: soundfile.read(root / "a" / f"{s}.wav")[0] for s in SOURCES} for root in folders]
     scores = rnnsep.evaluate(*arrays, rate=RATE)
     other = rnnsep.evaluate(folders[0] / "a", folders[1] / "a")
@@ -385,7 +364,7 @@ def test_arrays_and_folders_give_the_same(folders: tuple[Path, Path]) -> None:
     assert medians["drums", "uSDR"] == pytest.approx(usdr, abs=1e-4)
 
 
-def test_impossible_arrays_are_errors() -> None:
+def test_impossible_arrays_are_errors():
     with pytest.raises(ValueError, match=r"vocals: .* but is \(2, 16000\); transpose it"):
         rnnsep.evaluate({"vocals": sound(0).T, "drums": sound(1).T}, {"vocals": sound(2).T, "drums": sound(3).T}, RATE)
     with pytest.warns(UserWarning, match="200 samples are so few that filters fit any estimate"):

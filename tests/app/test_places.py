@@ -37,7 +37,7 @@ def touch(root: Path, files: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_folders_are_named_after_the_songs(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_named_after_the_songs(case, tmp_path, monkeypatch):
     files, inputs, expected = CASES[case]
     touch(tmp_path, files)
     for prefix in (tmp_path, Path()):
@@ -47,14 +47,14 @@ def test_folders_are_named_after_the_songs(case: str, tmp_path: Path, monkeypatc
         assert {song.state for song in found} == {"written"}
 
 
-def test_the_folder_of_a_mixture_is_found_from_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_a_mixture_is_found_from_inside(tmp_path, monkeypatch):
     touch(tmp_path, "A/mixture.wav")
     monkeypatch.chdir(tmp_path / "A")
     for path in ("mixture.wav", ".", "../A/mixture.wav"):
         assert [song.folder for song in places([Path(path)], Path("out"))] == [Path("out/A")]
 
 
-def test_links_are_followed_under_their_own_names_and_never_in_a_circle(tmp_path: Path) -> None:
+def test_links_are_followed_under_their_own_names_and_never_in_a_circle(tmp_path):
     touch(tmp_path, "album/song.wav elsewhere/mixture.wav")
     (tmp_path / "album" / "disc 2").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "album" / "circle").symlink_to(tmp_path / "album")
@@ -62,13 +62,13 @@ def test_links_are_followed_under_their_own_names_and_never_in_a_circle(tmp_path
 
 
 @pytest.mark.parametrize(("given_name", "on_disk"), [(NFC, NFD), (NFD, NFC)])
-def test_a_name_is_found_in_another_normalisation(tmp_path: Path, given_name: str, on_disk: str) -> None:
+def test_a_name_is_found_in_another_normalisation(tmp_path, given_name, on_disk):
     touch(tmp_path / on_disk, on_disk)
     (song,) = places([tmp_path / given_name / given_name], Path())
     assert song.path == tmp_path / on_disk / on_disk
 
 
-def test_what_cannot_be_placed_fails_at_once(tmp_path: Path) -> None:
+def test_what_cannot_be_placed_fails_at_once(tmp_path):
     touch(tmp_path, "x/A/mixture.wav y/A/mixture.wav")
     (tmp_path / "void").mkdir()
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
@@ -83,7 +83,7 @@ def test_what_cannot_be_placed_fails_at_once(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
-def test_a_name_is_one_part_of_a_path_below_the_output(name: str) -> None:
+def test_a_name_is_one_part_of_a_path_below_the_output(name):
     if name.strip("."):
         assert (Path("out") / song_name(Path("folder") / name)).parent == Path("out")
         assert song_name(Path("folder") / name) not in ("", ".", "..")

@@ -10,7 +10,6 @@ import time
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +38,7 @@ OPTIONS = Options(
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(tmp_path_factory) -> Path:
     """A small network that was never trained, in files."""
     folder = tmp_path_factory.mktemp("trained") / "models"
     params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
@@ -49,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_process(monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
 
 
@@ -69,7 +68,7 @@ def total(folder: Path) -> NDArray[np.float64]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory) -> Path:
     """What a user's folder may hold."""
     root = tmp_path_factory.mktemp("songs") / "Überraschungen"
     (root / "album" / "disc 1").mkdir(parents=True)
@@ -100,7 +99,7 @@ SHAPES = {
 }
 
 
-def test_a_folder_of_everything(folder: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_everything(folder, models, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["separate", str(folder), "-o", str(out), "--model", str(models)]
     assert cli.main(arguments) == 1
@@ -136,13 +135,11 @@ def test_a_folder_of_everything(folder: Path, models: Path, tmp_path: Path, caps
         ("wav", "FLOAT", ("vocals",), 2**-23),
     ],
 )
-def test_with_the_residual_all_files_sum_to_the_song(
-    models: Path, tmp_path: Path, form: str, subtype: str, sources: tuple[str, ...], step: float
-) -> None:
+def test_with_the_residual_all_files_sum_to_the_song(models, tmp_path, form, subtype, sources, step):
     """Also of another rate than the model's; each file is rounded."""
     song = music(0.7, 11025, 2)
     soundfile.write(tmp_path / "song.wav", song, 11025, subtype="FLOAT")
-    options = replace(OPTIONS, sources=sources, filter="wiener", format=form, subtype=subtype, residual=True)  # type: ignore[arg-type]
+    options = replace(OPTIONS, sources=sources, filter="wiener", format=form, subtype=subtype, residual=True)
     (outcome,) = separate_files([tmp_path / "song.wav"], tmp_path / "out", models, options)
     assert outcome.state == "written", outcome.message
     assert listed(outcome.folder) == sorted(f"{name}.{form}" for name in (*(sources or SOURCES), "residual"))
@@ -150,7 +147,7 @@ def test_with_the_residual_all_files_sum_to_the_song(
     assert {soundfile.info(path).subtype for path in outcome.folder.iterdir()} == {subtype}
 
 
-def test_files_and_arrays_agree(models: Path, tmp_path: Path) -> None:
+def test_files_and_arrays_agree(models, tmp_path):
     song = music(1, 8000, 2)
     soundfile.write(tmp_path / "song.wav", song, 8000, subtype="FLOAT")
     options = replace(OPTIONS, sources=("drums",), temperature=2.0, subtype="FLOAT")
@@ -178,14 +175,12 @@ def test_files_and_arrays_agree(models: Path, tmp_path: Path) -> None:
         (np.zeros(10), 0, "the rate must be"),
     ],
 )
-def test_arrays_of_another_form_are_refused(models: Path, audio: NDArray[Any], rate: int, message: str) -> None:
+def test_arrays_of_another_form_are_refused(models, audio, rate, message):
     with pytest.raises(ValueError, match=message):
         rnnsep.separate(audio, rate, models)
 
 
-def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(models, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, rank in {"small": 2, "large": 1}.items():
         folder = tmp_path / "package" / name
@@ -210,7 +205,7 @@ def test_the_model_is_the_users_own_or_the_first_packaged_one_and_is_named(
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["large", "small"]
 
 
-def test_a_model_is_loaded_once_for_many_arrays_and_again_if_its_files_change(models: Path, tmp_path: Path) -> None:
+def test_a_model_is_loaded_once_for_many_arrays_and_again_if_its_files_change(models, tmp_path):
     folder, audio = tmp_path / "models", music(0.1, 8000, 2)
     shutil.copytree(models, folder)
     first = rnnsep.separate(audio, 8000, folder)["vocals"]
@@ -225,7 +220,7 @@ def test_a_model_is_loaded_once_for_many_arrays_and_again_if_its_files_change(mo
     np.testing.assert_array_equal(second, rnnsep.separate(audio, 8000, load_model(folder))["vocals"])
 
 
-def test_packaged_models_separate_a_song_that_they_have_not_heard(tmp_path: Path) -> None:
+def test_packaged_models_separate_a_song_that_they_have_not_heard(tmp_path):
     """They were trained on songs of seed 0 or real ones."""
     song = {name: stem / 32768 for name, stem in render(seed=1, index=1, seconds=6.0).items()}
     mixture = song.pop("mixture")
@@ -236,14 +231,14 @@ def test_packaged_models_separate_a_song_that_they_have_not_heard(tmp_path: Path
         assert error < 0.7 * without
 
 
-def test_files_made_with_other_options_are_not_replaced(models: Path, tmp_path: Path) -> None:
+def test_files_made_with_other_options_are_not_replaced(models, tmp_path):
     (tmp_path / "b").mkdir()
     for name, seed in (("song.wav", 0), ("b/song.wav", 1)):
         soundfile.write(tmp_path / name, music(0.2, 8000, 1, seed), 8000)
     out = tmp_path / "out"
 
     def attempt(path: str, **changes: object) -> songs.Outcome:
-        options = Options(**{**vars(OPTIONS), **changes})  # type: ignore[arg-type]
+        options = Options(**{**vars(OPTIONS), **changes})
         (outcome,) = separate_files([tmp_path / path], out, models, options)
         return outcome
 
@@ -264,9 +259,7 @@ def test_files_made_with_other_options_are_not_replaced(models: Path, tmp_path: 
     assert target.read_bytes() == b"a user's own"
 
 
-def test_bytes_depend_on_the_song_only_and_outputs_are_no_songs(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_depend_on_the_song_only_and_outputs_are_no_songs(models, tmp_path, monkeypatch):
     for seed, name in enumerate("ab"):
         soundfile.write(tmp_path / f"{name}.wav", music(0.3, 8000, 2, seed), 8000)
     options = replace(OPTIONS, subtype="FLOAT")
@@ -281,7 +274,7 @@ def test_bytes_depend_on_the_song_only_and_outputs_are_no_songs(
         assert str(tmp_path).encode() not in data
 
 
-def test_an_interrupt_stops_at_once_and_says_what_is_finished(models: Path, tmp_path: Path) -> None:
+def test_an_interrupt_stops_at_once_and_says_what_is_finished(models, tmp_path):
     """However often the key is pressed."""
     for name in "abc":
         soundfile.write(tmp_path / f"{name}.wav", music(0.2 if name == "a" else 300, 8000, 1), 8000)
@@ -309,9 +302,7 @@ def test_an_interrupt_stops_at_once_and_says_what_is_finished(models: Path, tmp_
     assert listed(tmp_path / "out") == ["a/drums.wav", "a/rest.wav", "a/vocals.wav"]
 
 
-def test_estimates_above_full_scale_are_reported_or_kept_in_float(
-    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_estimates_above_full_scale_are_reported_or_kept_in_float(models, tmp_path, capsys):
     song = 3 / 0.35 * music(0.2, 8000, 1)
     soundfile.write(tmp_path / "song.wav", song, 8000, subtype="FLOAT")
     arguments = ["separate", str(tmp_path / "song.wav"), "--model", str(models), "-o"]
@@ -339,14 +330,7 @@ def test_estimates_above_full_scale_are_reported_or_kept_in_float(
         (["nan.wav"], "nan.wav: NaN or infinity, first at sample 3; fix or remove the song"),
     ],
 )
-def test_errors_of_the_user_are_one_line(
-    models: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
+def test_errors_of_the_user_are_one_line(models, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "void").mkdir()
     shutil.copytree(models, "broken")
@@ -363,7 +347,7 @@ def test_errors_of_the_user_are_one_line(
 
 @settings(max_examples=30, deadline=None)
 @given(slices=st.lists(st.tuples(st.integers(0, 70000), st.integers(0, 70000)), min_size=1, max_size=8))
-def test_decoded_audio_reads_like_an_array(folder: Path, slices: list[tuple[int, int]]) -> None:
+def test_decoded_audio_reads_like_an_array(folder, slices):
     audio = open_audio(folder / "song.mp3")
     assert isinstance(audio, Decoded)
     whole = copy(audio)[:]
@@ -372,9 +356,7 @@ def test_decoded_audio_reads_like_an_array(folder: Path, slices: list[tuple[int,
         np.testing.assert_array_equal(audio[start:stop], whole[start:stop])
 
 
-def test_blocks_of_a_long_compressed_song_are_joined(
-    models: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_a_long_compressed_song_are_joined(models, folder, tmp_path, monkeypatch):
     """Blocks much shorter than the song, with the residual: nothing is lost or cut."""
     monkeypatch.setattr(arrays, "BLOCK", 1.0)
     options = replace(OPTIONS, subtype="PCM_24", residual=True)

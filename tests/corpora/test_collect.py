@@ -37,9 +37,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_a_folder_becomes_a_corpus_of_the_same_bytes_from_two_processes(
-    small_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_becomes_a_corpus_of_the_same_bytes_from_two_processes(small_tree, tmp_path, monkeypatch):
     result = made(small_tree, tmp_path / "one")
     assert result.sources == ("drums", "vocals")
     assert [song.name for song in result.songs] == ["e", "f", "a", "b", "c", "d"]
@@ -54,7 +52,7 @@ def test_a_folder_becomes_a_corpus_of_the_same_bytes_from_two_processes(
     assert str(tmp_path) not in one["corpus.json"].decode()
 
 
-def test_synthetic_test_songs_do_not_depend_on_the_number_of_others(tmp_path: Path) -> None:
+def test_synthetic_test_songs_do_not_depend_on_the_number_of_others(tmp_path):
     one, two = (
         compositions(section(name="synthetic", synthetic=SYNTHETIC | {"train_songs": n}).synthetic, None)
         for n in (1, 2)
@@ -107,9 +105,7 @@ def surround(root: Path) -> None:
         ),
     ],
 )
-def test_bad_songs_are_one_clear_line(
-    damage: Callable[[Path], Any], line: str, small_tree: Path, tmp_path: Path
-) -> None:
+def test_bad_songs_are_one_clear_line(damage, line, small_tree, tmp_path):
     damage(small_tree)
     with pytest.raises(UserError, match=line) as caught:
         made(small_tree, tmp_path / "out")
@@ -126,7 +122,7 @@ def held_out(names: Iterable[str], choice: str, valid: str = "") -> set[str]:
     return {song.name for song in chosen if song.split == "valid"}
 
 
-def test_validation_songs_can_be_chosen_or_done_without() -> None:
+def test_validation_songs_can_be_chosen_or_done_without():
     assert held_out("abcd", "none", "c") == set()
     assert held_out("abcd", "own", "c") == {"c"}
     assert held_out("abcd", "[bc]") == {"b", "c"}
@@ -164,12 +160,12 @@ def test_validation_songs_can_be_chosen_or_done_without() -> None:
         ({"synthetic": SYNTHETIC | {"test_songs": 0}}, r"corpus\.synthetic\.test_songs"),
     ],
 )
-def test_impossible_params_are_one_clear_line(changes: dict[str, Any], line: str) -> None:
+def test_impossible_params_are_one_clear_line(changes, line):
     with pytest.raises(ParamError, match=line):
         section(**changes)
 
 
-def test_an_unknown_source_is_named_with_those_there_are(small_tree: Path, tmp_path: Path) -> None:
+def test_an_unknown_source_is_named_with_those_there_are(small_tree, tmp_path):
     with pytest.raises(UserError, match=r"corpus\.sources: no song has 'drum'; the songs have .*drums"):
         made(small_tree, tmp_path / "out", sources=["drum"])
     assert made(small_tree, tmp_path / "out", sources=["Vocals", "DRUMS"]).sources == ("vocals", "drums")

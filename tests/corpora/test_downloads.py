@@ -108,7 +108,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def pauses(monkeypatch) -> list[float]:
     """Seconds that were to be waited between attempts; no test waits them."""
     waited: list[float] = []
     monkeypatch.setattr(download.time, "sleep", waited.append)
@@ -122,7 +122,7 @@ def archive(server: Server, content: bytes = CONTENT, algorithm: str = "md5") ->
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path) -> Path:
     return tmp_path / "downloads" / "songs.zip"
 
 
@@ -133,7 +133,7 @@ def fetched(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_what_is_there_is_verified_before_it_is_used(server: Server, path: Path, algorithm: str) -> None:
+def test_what_is_there_is_verified_before_it_is_used(server, path, algorithm):
     wanted = archive(server, algorithm=algorithm)
     for _ in range(2):
         fetch(wanted, path)
@@ -158,9 +158,7 @@ def lying(handler: Handler) -> None:
         ([good(40_000), lying], [None, "bytes=40000-", "bytes=40000-"]),
     ],
 )
-def test_an_interrupted_download_is_resumed_or_restarted(
-    server: Server, path: Path, monkeypatch: pytest.MonkeyPatch, script: list[Answer], ranges: list[str | None]
-) -> None:
+def test_an_interrupted_download_is_resumed_or_restarted(server, path, monkeypatch, script, ranges):
     monkeypatch.setattr(download, "STALL", 0.2)
     server.script = [*script]
     fetch(archive(server), path)
@@ -168,7 +166,7 @@ def test_an_interrupted_download_is_resumed_or_restarted(
     assert server.ranges == ranges
 
 
-def test_a_part_that_is_too_long_or_damaged_is_downloaded_again(server: Server, path: Path) -> None:
+def test_a_part_that_is_too_long_or_damaged_is_downloaded_again(server, path):
     path.parent.mkdir()
     part = path.parent / "songs.zip.part"
     part.write_bytes(CONTENT + b"more")
@@ -200,9 +198,8 @@ def test_a_part_that_is_too_long_or_damaged_is_downloaded_again(server: Server, 
     ],
 )
 def test_a_download_that_fails_is_one_line_and_nothing_stands_in_the_way_of_the_next(
-    server: Server, path: Path, pauses: list[float], script: list[Answer], content: bytes, line: str, nb_requests: int,
-    resumed: bool,
-) -> None:  # fmt: skip
+    server, path, pauses, script, content, line, nb_requests, resumed
+):
     wanted, server.script, server.content = archive(server), script * 20, content
     with pytest.raises(UserError, match=line):
         fetch(wanted, path)
@@ -215,14 +212,14 @@ def test_a_download_that_fails_is_one_line_and_nothing_stands_in_the_way_of_the_
     assert server.ranges[-1] == ("bytes=40000-" if resumed else None)
 
 
-def test_a_busy_server_is_asked_again(server: Server, path: Path, pauses: list[float]) -> None:
+def test_a_busy_server_is_asked_again(server, path, pauses):
     server.script = [status(503), status(429, Retry_After="30"), status(503, Retry_After="soon")]
     fetch(archive(server), path)
     assert fetched(path) == CONTENT
     assert pauses == [1.0, 30.0, 4.0]
 
 
-def test_a_full_disk_is_one_clear_line_and_what_came_is_resumed(server: Server, path: Path) -> None:
+def test_a_full_disk_is_one_clear_line_and_what_came_is_resumed(server, path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_500, hard))
     try:
@@ -235,7 +232,7 @@ def test_a_full_disk_is_one_clear_line_and_what_came_is_resumed(server: Server, 
     assert server.ranges == [None, "bytes=40500-"]
 
 
-def test_a_killed_download_is_resumed(server: Server, path: Path) -> None:
+def test_a_killed_download_is_resumed(server, path):
     server.script = [good(SIZE // 2, stall=True)]
     code = (
         "import sys; from pathlib import Path; from rnnsep.corpora import downloads as download;"
@@ -260,7 +257,7 @@ def zipped(path: Path, entries: dict[str, bytes]) -> bytes:
     return path.read_bytes()
 
 
-def test_a_zip_becomes_a_folder_and_is_removed(server: Server, tmp_path: Path) -> None:
+def test_a_zip_becomes_a_folder_and_is_removed(server, tmp_path):
     server.content = zipped(tmp_path / "made.zip", {"train/": b"", "train/ü.wav": b"1" * 5000, "test/x.wav": b"2"})
     wanted, downloads = archive(server, server.content), tmp_path / "downloads"
     (downloads / "songs.unpacking" / "left over").mkdir(parents=True)

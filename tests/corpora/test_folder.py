@@ -99,7 +99,7 @@ SAME: list[Callable[[Path], object]] = [  # changes of PLAIN that change nothing
 
 
 @pytest.mark.parametrize("change", range(len(SAME)))
-def test_these_are_the_same_songs(tmp_path: Path, change: int) -> None:
+def test_these_are_the_same_songs(tmp_path, change):
     expected = folder.recordings(lay(tmp_path / "plain", PLAIN))
     root = lay(tmp_path / "songs", PLAIN)
     SAME[change](root)
@@ -126,7 +126,7 @@ def test_these_are_the_same_songs(tmp_path: Path, change: int) -> None:
         ([f"train/{path}" for path in MOISESDB], {"train/0a": ["drums/1b", "vocals/2c"]}),
     ],
 )  # fmt: skip
-def test_layouts_that_are_read(tmp_path: Path, paths: list[str], songs: dict[str, list[str]]) -> None:
+def test_layouts_that_are_read(tmp_path, paths, songs):
     assert found(lay(tmp_path / "songs", paths)) == songs
 
 
@@ -150,7 +150,7 @@ def test_layouts_that_are_read(tmp_path: Path, paths: list[str], songs: dict[str
         (["train/a/...wav"], r"a: '\.\.' names no source"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_one_line(tmp_path: Path, paths: list[str], line: str) -> None:
+def test_what_cannot_be_read_is_one_line(tmp_path, paths, line):
     (tmp_path / "songs").mkdir()
     with pytest.raises(UserError, match=line) as caught:
         folder.recordings(lay(tmp_path / "songs", paths))
@@ -160,7 +160,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, paths: list[str], line:
 @pytest.mark.parametrize(
     ("name", "line"), [("b", "a link to .*, which does not exist"), ("b/drums.wav", "No such file")]
 )
-def test_a_link_to_nothing_is_one_line(small_tree: Path, tmp_path: Path, name: str, line: str) -> None:
+def test_a_link_to_nothing_is_one_line(small_tree, tmp_path, name, line):
     """As left by a drive that is not mounted, or by git-annex before the content is there."""
     (small_tree / "train" / name).rename(tmp_path / "elsewhere")
     (small_tree / "train" / name).symlink_to(tmp_path / "nowhere")
@@ -176,13 +176,13 @@ def test_a_link_to_nothing_is_one_line(small_tree: Path, tmp_path: Path, name: s
         ("train/.38 Special - A/x.wav", "songs/train/.38 Special - A: hidden, so it is no song; rename it"),
     ],
 )
-def test_what_is_left_out_is_said(tmp_path: Path, path: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_left_out_is_said(tmp_path, path, line, capsys):
     folder.recordings(lay(tmp_path / "songs", [*PLAIN, path]))
     (said,) = capsys.readouterr().err.splitlines()
     assert line in said
 
 
-def test_compressed_stems_are_decoded(tmp_path: Path) -> None:
+def test_compressed_stems_are_decoded(tmp_path):
     (song,) = folder.recordings(lay(tmp_path, ["train/a/bass.mp3", "train/a/drums.wav"]))
     rate, _, blocks = song.stems["bass"].read()
     assert rate == 8000

@@ -21,7 +21,7 @@ LAYOUTS = ("Wavfile", "MIR-1K/Wavfile", ".", "train and test")  # where clips li
 
 
 @pytest.fixture(params=LAYOUTS)
-def clips(request: pytest.FixtureRequest, tmp_path: Path, noise: Noise) -> Path:
+def clips(request, tmp_path, noise) -> Path:
     for seed, (clip, split) in enumerate(SPLITS.items()):
         subset, ending = ("test" if split == "test" else "train"), "wav"
         if request.param != "train and test":
@@ -35,15 +35,13 @@ def read(root: Path, song: str, names: tuple[str, ...] = ("vocals", "accompanime
     return [AudioFile(root / song / f"{name}.wav")[:].astype(np.float64) for name in names]
 
 
-def test_singers_and_clips_have_their_splits(clips: Path) -> None:
+def test_singers_and_clips_have_their_splits(clips):
     songs = mir1k.recordings(clips)
     assert {song.name: song.split for song in songs} == SPLITS
     assert {song.name: song.subset == "test" for song in songs} == {name: s == "test" for name, s in SPLITS.items()}
 
 
-def test_voice_is_right_and_stems_sum_to_the_mean_of_channels_or_have_one_norm(
-    clips: Path, tmp_path: Path, noise: Noise
-) -> None:
+def test_voice_is_right_and_stems_sum_to_the_mean_of_channels_or_have_one_norm(clips, tmp_path, noise):
     sources = ("vocals", "accompaniment")
     make(mir1k.recordings(clips), sources, tmp_path / "plain")
     make(mir1k.recordings(clips, "unit-norm"), sources, tmp_path / "scaled")
@@ -60,6 +58,6 @@ def test_voice_is_right_and_stems_sum_to_the_mean_of_channels_or_have_one_norm(
         np.testing.assert_array_equal(mixture, (vocals + accompaniment).astype(np.float32))
 
 
-def test_what_is_no_mir_1k_is_one_line(tmp_path: Path) -> None:
+def test_what_is_no_mir_1k_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"corpus\.path: .* holds no clips"):
         mir1k.recordings(tmp_path)

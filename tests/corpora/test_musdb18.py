@@ -2,12 +2,10 @@
 
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnsep.corpora import downloads, musdb18
 from rnnsep.running.errors import UserError
@@ -20,7 +18,7 @@ STEMS = ("mixture", "drums", "bass", "other", "vocals")
 
 
 @pytest.fixture
-def hq(tmp_path: Path, noise: Callable[..., NDArray[np.int16]], write_tree: Callable[..., Path]) -> Path:
+def hq(tmp_path, noise, write_tree) -> Path:
     """A tree like MUSDB18-HQ's; musdb uses its second song for validation."""
     songs = {song: {stem: noise(0, 80) for stem in STEMS} for song in ("train/A - B", "train/ANiMAL - Rockshow")}
     return write_tree(tmp_path / "hq", songs | {"test/C - D": {stem: noise(1, 80) for stem in STEMS}}, rate=44100)
@@ -35,7 +33,7 @@ def stem_files(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_songs_are_those_of_musdb(hq: Path, tmp_path: Path, hidden: bool) -> None:
+def test_songs_are_those_of_musdb(hq, tmp_path, hidden):
     database = musdb().DB(root=str(hq), is_wav=True)
     valid = database.setup["validation_tracks"]
     expected = {
@@ -62,7 +60,7 @@ def test_songs_are_those_of_musdb(hq: Path, tmp_path: Path, hidden: bool) -> Non
 
 
 @pytest.mark.parametrize("name", list(musdb18.ARCHIVES))
-def test_a_folder_without_songs_is_named(name: str, hq: Path, tmp_path: Path) -> None:
+def test_a_folder_without_songs_is_named(name, hq, tmp_path):
     (tmp_path / "empty").mkdir()
     for folder, line in (("empty", "$"), ("stems" if name == "musdb18-hq" else "hq", "; set corpus.name to musdb18")):
         stem_files(tmp_path / "stems")
@@ -71,9 +69,7 @@ def test_a_folder_without_songs_is_named(name: str, hq: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("prefix", ["", "musdb18hq/"])
-def test_a_zip_that_was_fetched_leads_to_songs(
-    prefix: str, hq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zip_that_was_fetched_leads_to_songs(prefix, hq, tmp_path, monkeypatch):
     path = tmp_path / "downloads" / "musdb18-hq.zip"
     path.parent.mkdir()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -86,7 +82,7 @@ def test_a_zip_that_was_fetched_leads_to_songs(
 
 
 @pytest.mark.real
-def test_stems_are_decoded_and_the_mixture_is_the_file_s_own(shared_data: Path, tmp_path: Path) -> None:
+def test_stems_are_decoded_and_the_mixture_is_the_file_s_own(shared_data, tmp_path):
     songs = musdb18.recordings("musdb18-7s", shared_data / "musdb18-7s", tmp_path)
     assert len(songs) == 108
     assert sum(song.split == "valid" for song in songs) == 14

@@ -47,7 +47,7 @@ def total(weights: Mapping[str, int], own: Mapping[str, Counter[str]]) -> Counte
     return Counter({stem: count for stem, count in found.items() if count})
 
 
-def test_whatever_is_chosen_the_sources_sum_to_the_mixture() -> None:
+def test_whatever_is_chosen_the_sources_sum_to_the_mixture():
     """In terms of what was recorded: each stem, where an accompaniment next to other stems is the sum of these."""
     tried = 0
     for stems, mixture, named in product(subsets(STEMS)[1:], (False, True), subsets((*SOURCES, "accompaniment"))):
@@ -74,7 +74,7 @@ def test_whatever_is_chosen_the_sources_sum_to_the_mixture() -> None:
 
 
 @pytest.fixture
-def songs(tmp_path: Path, noise: Noise, write_tree: Write) -> Path:
+def songs(tmp_path, noise, write_tree) -> Path:
     """Two training songs and a test song of four stems and their mixture."""
     tree = {}
     for seed, name in enumerate(("train/a", "train/b", "test/c")):
@@ -87,9 +87,7 @@ def songs(tmp_path: Path, noise: Noise, write_tree: Write) -> Path:
     ("named", "rest", "summed"),
     [(["vocals"], "accompaniment", ("drums", "bass", "other")), (["vocals", "drums"], "rest", ("bass", "other"))],
 )
-def test_everything_else_becomes_one_more_source(
-    songs: Path, tmp_path: Path, named: list[str], rest: str, summed: tuple[str, ...]
-) -> None:
+def test_everything_else_becomes_one_more_source(songs, tmp_path, named, rest, summed):
     corpus = made(songs, tmp_path / "out", sources=named)
     assert corpus.sources == (*named, rest)
     for song in corpus.songs:
@@ -97,7 +95,7 @@ def test_everything_else_becomes_one_more_source(
         np.testing.assert_array_equal(corpus.stem(song, rest), np.float32(sum(stems)))
 
 
-def test_a_folder_of_files_is_their_sum(songs: Path, tmp_path: Path) -> None:
+def test_a_folder_of_files_is_their_sum(songs, tmp_path):
     plain = made(songs, tmp_path / "plain", sources=["vocals"])
     for song in songs.glob("*/*"):
         (song / "accompaniment" / "x").mkdir(parents=True)
@@ -112,7 +110,7 @@ def test_a_folder_of_files_is_their_sum(songs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", [["vocals"], None])
-def test_a_stem_and_a_mixture_leave_their_difference(songs: Path, tmp_path: Path, named: list[str] | None) -> None:
+def test_a_stem_and_a_mixture_leave_their_difference(songs, tmp_path, named):
     for path in [*songs.rglob("*.wav")]:
         if path.stem not in ("vocals", "mixture"):
             path.unlink()
@@ -126,7 +124,7 @@ def test_a_stem_and_a_mixture_leave_their_difference(songs: Path, tmp_path: Path
         made(songs, tmp_path / "alone", sources=named)
 
 
-def test_a_source_that_is_the_sum_of_others_is_rejected(songs: Path, tmp_path: Path) -> None:
+def test_a_source_that_is_the_sum_of_others_is_rejected(songs, tmp_path):
     for path in songs.rglob("vocals.wav"):  # a fifth stem that overlaps with three of the others
         audio, rate = soundfile.read(path, dtype="int16")
         mixture, _ = soundfile.read(path.with_stem("mixture"), dtype="int16")
@@ -136,7 +134,7 @@ def test_a_source_that_is_the_sum_of_others_is_rejected(songs: Path, tmp_path: P
         made(songs, tmp_path / "all")
 
 
-def test_a_song_without_a_rest_has_a_silent_one(songs: Path, tmp_path: Path) -> None:
+def test_a_song_without_a_rest_has_a_silent_one(songs, tmp_path):
     for name in ("bass", "other", "mixture"):
         (songs / "train" / "a" / f"{name}.wav").unlink()
     corpus = made(songs, tmp_path / "out", sources=["vocals", "drums"])
@@ -144,9 +142,7 @@ def test_a_song_without_a_rest_has_a_silent_one(songs: Path, tmp_path: Path) -> 
     assert not np.asarray(corpus.stem(song, "rest")).any()
 
 
-def test_a_mixture_of_another_level_is_reported_once_with_songs_and_decibels(
-    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mixture_of_another_level_is_reported_once_with_songs_and_decibels(songs, tmp_path, capsys):
     made(songs, tmp_path / "right")
     assert "warning" not in capsys.readouterr().err
     for name in ("a", "b"):
@@ -158,9 +154,7 @@ def test_a_mixture_of_another_level_is_reported_once_with_songs_and_decibels(
     assert "in 2 songs" in line and "train/a (-0.0 dB); train/b (-0.0 dB)" in line
 
 
-def test_shorter_stems_are_padded_with_silence_and_said_in_one_line(
-    songs: Path, tmp_path: Path, noise: Noise, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shorter_stems_are_padded_with_silence_and_said_in_one_line(songs, tmp_path, noise, capsys):
     soundfile.write(songs / "train" / "a" / "drums.wav", noise(1, 700), 8000)
     soundfile.write(songs / "test" / "c" / "bass.wav", noise(2, 900), 8000)
     corpus = made(songs, tmp_path / "out")
@@ -175,14 +169,14 @@ def test_shorter_stems_are_padded_with_silence_and_said_in_one_line(
             assert not audio[len(given) :].any()
 
 
-def test_the_difference_is_that_of_the_signals() -> None:
+def test_the_difference_is_that_of_the_signals():
     a, b = np.random.default_rng(0).normal(size=(2, 100_000, 2)).astype(np.float32)
     assert difference(products([a + b, a, b])) < -100
     assert difference(products([a + b, 0.9 * a, 0.9 * b])) == pytest.approx(-20, abs=1e-3)
 
 
 @pytest.mark.parametrize("nb_signals", [3, 12])
-def test_a_sum_of_others_is_found_and_independent_signals_are_none(nb_signals: int) -> None:
+def test_a_sum_of_others_is_found_and_independent_signals_are_none(nb_signals):
     random = np.random.default_rng(0)
     signals = list(random.normal(size=(nb_signals, 5000, 1)))
     assert sum_of_others(products(signals)) is None

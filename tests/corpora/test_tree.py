@@ -38,7 +38,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_stems_come_as_they_are(tmp_path: Path, noise: Noise) -> None:
+def test_stems_come_as_they_are(tmp_path, noise):
     loud = noise(2).astype(np.float32) / 1000
     song = recording(tmp_path / "in" / "a", mixture=noise(0), bass=noise(1), voice=loud)
     (made,) = make([song], ["voice", "bass"], tmp_path / "out")
@@ -48,7 +48,7 @@ def test_stems_come_as_they_are(tmp_path: Path, noise: Noise) -> None:
     np.testing.assert_array_equal(read(tmp_path / "out", "a", "voice"), loud)
 
 
-def test_a_missing_mixture_is_the_exact_sum_even_above_full_scale(tmp_path: Path) -> None:
+def test_a_missing_mixture_is_the_exact_sum_even_above_full_scale(tmp_path):
     loud = {name: np.random.default_rng(ord(name)).choice([-30000, 31000], (100, 1)).astype(np.int16) for name in "xyz"}
     make([recording(tmp_path / "a", **loud)], ["x", "y", "z"], tmp_path / "out")
     mixture = read(tmp_path / "out", "a", "mixture") * 32768
@@ -56,7 +56,7 @@ def test_a_missing_mixture_is_the_exact_sum_even_above_full_scale(tmp_path: Path
     assert mixture.max() == 93000
 
 
-def test_gains_make_mono_stems_that_sum_exactly(tmp_path: Path) -> None:
+def test_gains_make_mono_stems_that_sum_exactly(tmp_path):
     extremes = np.array([[32767, 32767], [-32768, -32768], [20000, -9000], [0, 1], [-1, 2]], np.int16)
     recording(tmp_path / "a", both=extremes)
     path = tmp_path / "a" / "both.wav"
@@ -70,7 +70,7 @@ def test_gains_make_mono_stems_that_sum_exactly(tmp_path: Path) -> None:
         Stem(path, gains=(1.0,)).read()
 
 
-def test_a_finished_song_is_left_alone(tmp_path: Path, noise: Noise) -> None:
+def test_a_finished_song_is_left_alone(tmp_path, noise):
     songs = [recording(tmp_path / "in" / name, x=noise(0), y=noise(1)) for name in "ab"]
     root = tmp_path / "out"
     make(songs, ["x", "y"], root)
@@ -79,7 +79,7 @@ def test_a_finished_song_is_left_alone(tmp_path: Path, noise: Noise) -> None:
     assert inodes == {path: path.stat().st_ino for path in root.rglob("*.wav")}
 
 
-def test_a_song_that_fails_leaves_the_others(tmp_path: Path, noise: Noise) -> None:
+def test_a_song_that_fails_leaves_the_others(tmp_path, noise):
     good = recording(tmp_path / "in" / "a", x=noise(0))
     bad = recording(tmp_path / "in" / "b", x=np.full((9, 1), np.nan, np.float32))
     with pytest.raises(UserError, match="NaN"):
@@ -92,12 +92,12 @@ def test_a_song_that_fails_leaves_the_others(tmp_path: Path, noise: Noise) -> No
 
 
 @pytest.mark.parametrize(("name", "reason"), [("x" * 241, "240 bytes"), ("ñ" * 121, "240 bytes"), ("\udcff", "UTF-8")])
-def test_a_name_that_is_no_file_name_everywhere_is_rejected(tmp_path: Path, name: str, reason: str) -> None:
+def test_a_name_that_is_no_file_name_everywhere_is_rejected(tmp_path, name, reason):
     with pytest.raises(UserError, match=reason):
         make([Recording(name, "train", "train", {"x": Stem(tmp_path)})], ["x"], tmp_path / "out")
 
 
-def test_what_songs_lack_or_have_twice_is_said_before_anything_is_made(tmp_path: Path, noise: Noise) -> None:
+def test_what_songs_lack_or_have_twice_is_said_before_anything_is_made(tmp_path, noise):
     songs = [recording(tmp_path / "a", x=noise(0), y=noise(1)), recording(tmp_path / "b", x=noise(0))]
     with pytest.raises(UserError, match=r"train/b: has no y\.wav"):
         make(songs, ["x", "y"], tmp_path / "out")

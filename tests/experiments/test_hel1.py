@@ -1,7 +1,6 @@
 """The study of HEL1's scores, on simulated songs whose cause is known; the shipped scores; a whole run."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,11 +36,11 @@ def songs() -> list[Excerpt]:
 
 
 @pytest.fixture(scope="module")
-def pool(songs: list[Excerpt], tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+def pool(songs, tmp_path_factory) -> np.ndarray:
     return sdr_pool(Variant(SMALL), songs[:6], 24, tmp_path_factory.mktemp("pool"))
 
 
-def test_shipped_scores_are_those_of_the_campaign() -> None:
+def test_shipped_scores_are_those_of_the_campaign():
     facts = published()
     assert len(facts.songs) == 49
     assert {name: scores.shape for name, scores in facts.scores.items()} == dict.fromkeys(
@@ -53,12 +52,12 @@ def test_shipped_scores_are_those_of_the_campaign() -> None:
     np.testing.assert_array_equal(some.scores["IRM1"], facts.scores["IRM1"][:, 7:4:-1])
 
 
-def test_sdr_is_that_of_bss_eval(songs: list[Excerpt]) -> None:
+def test_sdr_is_that_of_bss_eval(songs):
     estimates = songs[0].sources + 0.3 * songs[1].sources
     np.testing.assert_allclose(songs[0].sdr(estimates), songs[0].scores(estimates)[0], atol=1e-4)
 
 
-def test_weights_are_drawn_as_in_tensorflow_1() -> None:
+def test_weights_are_drawn_as_in_tensorflow_1():
     architecture = Variant().architecture
     weights, others = (drawn(architecture.shapes, np.random.default_rng(seed)) for seed in (0, 1))
     assert {path: weight.shape for path, weight in weights.items()} == architecture.shapes
@@ -74,7 +73,7 @@ def test_weights_are_drawn_as_in_tensorflow_1() -> None:
     assert not weights["heads/bias"].any()
 
 
-def test_a_lost_checkpoint_makes_new_weights_for_each_song() -> None:
+def test_a_lost_checkpoint_makes_new_weights_for_each_song():
     """Preset hel1-untrained separates as the study simulates: by drawn weights, not by those of the model."""
     submitted, found = (Variant(SMALL | {"defects.lost_checkpoint": lost}) for lost in (True, False))
     model, kept = (one.draw(5, []) for one in (submitted, found))
@@ -86,7 +85,7 @@ def test_a_lost_checkpoint_makes_new_weights_for_each_song() -> None:
 
 
 @pytest.mark.parametrize("hypothesis", RANDOM, ids=lambda one: one.name)
-def test_networks_share_out_the_mixture(hypothesis: table.Hypothesis, songs: list[Excerpt]) -> None:
+def test_networks_share_out_the_mixture(hypothesis, songs):
     variant = hypothesis.variant
     short = [replace(song, mixture=song.mixture[:9000], sources=song.sources[:, :9000]) for song in songs[:2]]
     spectra = [Spectrum.of(song, variant.stft) for song in short]
@@ -103,7 +102,7 @@ def test_networks_share_out_the_mixture(hypothesis: table.Hypothesis, songs: lis
     assert (variant.masks(variant.draw(1, spectra), spectra[0]) != masks).any()
 
 
-def test_a_pool_resumes_and_makes_submissions(songs: list[Excerpt], pool: np.ndarray, tmp_path: Path) -> None:
+def test_a_pool_resumes_and_makes_submissions(songs, pool, tmp_path):
     variant = Variant(SMALL)
     sdr_pool(variant, songs[:6], 3, tmp_path)
     np.testing.assert_array_equal(sdr_pool(variant, songs[:6], 5, tmp_path), pool[:5])
@@ -114,7 +113,7 @@ def test_a_pool_resumes_and_makes_submissions(songs: list[Excerpt], pool: np.nda
         assert np.isin(new[:, number], pool[:, number]).all()
 
 
-def test_the_method_tells_apart_submissions_of_known_cause(songs: list[Excerpt], pool: np.ndarray) -> None:
+def test_the_method_tells_apart_submissions_of_known_cause(songs, pool):
     """Networks with the same weights for all songs, and with new ones, of a pool that was not used for the estimate."""
     likelihood, bands = Likelihood(pool[::2]), Bands.of(songs[:6])
     same, new = (submissions(pool[1::2], kind, 12) for kind in ("same for all songs", "new for each song"))
@@ -126,7 +125,7 @@ def test_the_method_tells_apart_submissions_of_known_cause(songs: list[Excerpt],
     assert compared.observed > compared.quantiles(1.0)[0]
 
 
-def test_likelihoods_are_of_students_t() -> None:
+def test_likelihoods_are_of_students_t():
     from scipy.stats import multivariate_t
 
     from experiments.hel1.measures import FREEDOM, student
@@ -138,7 +137,7 @@ def test_likelihoods_are_of_students_t() -> None:
     np.testing.assert_allclose(student(x, mean, covariance), expected)
 
 
-def test_common_gains_are_found(songs: list[Excerpt]) -> None:
+def test_common_gains_are_found(songs):
     """A system with one gain per band and source in all songs is predicted from other songs, to rounding."""
     bands = Bands.of(songs)
     gains = np.random.default_rng(0).uniform(0, 1, (4, bands.gram.shape[-1]))
@@ -150,7 +149,7 @@ def test_common_gains_are_found(songs: list[Excerpt]) -> None:
 
 
 @pytest.mark.parametrize("name", mistakes.MISTAKES)
-def test_mistakes_leave_masks_that_sum_to_one(name: str) -> None:
+def test_mistakes_leave_masks_that_sum_to_one(name):
     random = np.random.default_rng(0)
     masks = list(random.dirichlet(np.ones(4), (2, 10, 12)).transpose(0, 3, 1, 2)[..., None].astype(np.float32))
     wrong = mistakes.MISTAKES[name][1](masks, 1)
@@ -159,9 +158,7 @@ def test_mistakes_leave_masks_that_sum_to_one(name: str) -> None:
     np.testing.assert_array_equal(np.sort(wrong.ravel()), np.sort(masks[0 if name == "other-song" else 1].ravel()))
 
 
-def test_a_whole_run_writes_report_and_figure(
-    songs: list[Excerpt], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_whole_run_writes_report_and_figure(songs, tmp_path, monkeypatch, capsys):
     facts = replace(published(), scores={name: one[..., :NB_FRAMES] for name, one in published().scores.items()})
     small = [replace(one, variant=Variant(SMALL), nb_draws=8) for one in (SUBMITTED, RANDOM[1])]
     monkeypatch.setattr(study, "published", lambda: facts)
@@ -180,7 +177,7 @@ def test_a_whole_run_writes_report_and_figure(
     assert (tmp_path / "out/report.md").read_text(encoding="utf-8") == report
 
 
-def test_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_one_line(tmp_path, capsys):
     assert study.main([]) == 1
     assert capsys.readouterr().err == "hel1: --corpus: must be the folder of a copy of musdb18-7s, not None\n"
     assert study.main(["--corpus", str(tmp_path)]) == 1
@@ -188,7 +185,7 @@ def test_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.real
-def test_mix_and_irm1_have_their_published_scores(shared_data: Path) -> None:
+def test_mix_and_irm1_have_their_published_scores(shared_data):
     some = excerpts.read_excerpts(shared_data / "musdb18-7s", published())[:2]
     facts = published().of(excerpts.names_of(some))
     for name, scores in (("MIX", controls.mix_scores(some)), ("IRM1", controls.irm1_scores(some))):

@@ -1,7 +1,5 @@
 """Packed models load as models with rounded weights."""
 
-from pathlib import Path
-
 import numpy as np
 
 from experiments.pack import pack
@@ -11,7 +9,7 @@ from rnnsep.signal.stft import StftParams
 from tests.networks import SMALL, random_network
 
 
-def test_a_packed_model_is_the_model_with_weights_of_half_precision(tmp_path: Path) -> None:
+def test_a_packed_model_is_the_model_with_weights_of_half_precision(tmp_path):
     stft = StftParams(sample_rate=16000, window=2048, hop=1024, channels="mono", taper="hann")
     network = random_network(changed(SMALL, {"rnn.units": 128}), 3, stft)
     model = tmp_path / "models"

@@ -23,7 +23,7 @@ NAMES = ["Plain", 'It\'s [über] "quoted"', "Mono"]
 
 
 @pytest.fixture(autouse=True)
-def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def _one_process(monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
 
 
@@ -32,7 +32,7 @@ def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float3
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
+def corpus(tmp_path) -> Corpus:
     songs = []
     for name, split, rate, nb_samples, nb_channels in [
         (NAMES[0], "train", 8000, 5000, 2),
@@ -51,7 +51,7 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
-def test_features_are_the_spectra_of_sources_at_each_speed(corpus: Corpus, tmp_path: Path, channels: str) -> None:
+def test_features_are_the_spectra_of_sources_at_each_speed(corpus, tmp_path, channels):
     params = replace(PARAMS, channels=channels)
     write_features(corpus.root, tmp_path / "features", params, FeatureParams(speeds=(1.0, 0.75, 0.75, 1.059)))
     features = open_features(tmp_path / "features")
@@ -74,7 +74,7 @@ def test_features_are_the_spectra_of_sources_at_each_speed(corpus: Corpus, tmp_p
             assert not array.flags.writeable
 
 
-def test_an_interrupted_run_is_resumed_with_the_same_bytes(corpus: Corpus, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed_with_the_same_bytes(corpus, tmp_path):
     broken = corpus.root / "train" / NAMES[1] / "drums.wav"
     good = broken.read_bytes()
     broken.write_bytes(b"RIFF")
@@ -95,7 +95,7 @@ def test_an_interrupted_run_is_resumed_with_the_same_bytes(corpus: Corpus, tmp_p
 
 @pytest.mark.parametrize("window", [256, 8192])
 @pytest.mark.parametrize("name", ["hann", "sine"])
-def test_full_scale_does_not_overflow(window: int, name: str) -> None:
+def test_full_scale_does_not_overflow(window, name):
     """The loudest that 16 bits hold: a constant, and a square wave."""
     square = np.sign(np.sin(np.arange(40000) * 0.5)).astype(np.float32)[:, None]
     for audio in (np.ones((40000, 1), np.float32), square):
@@ -103,7 +103,7 @@ def test_full_scale_does_not_overflow(window: int, name: str) -> None:
         assert np.abs(spectra).max() < 128  # of 65504
 
 
-def test_samples_far_beyond_full_scale_are_one_line(tmp_path: Path) -> None:
+def test_samples_far_beyond_full_scale_are_one_line(tmp_path):
     song = Song("Loud", "train", "train", 8000, 1000, 1)
     write_wav(tmp_path / "train" / "Loud" / "vocals.wav", [1e6 * np.ones((1000, 1), np.float32)], 8000, "FLOAT")
     Corpus(tmp_path, "loud", ("vocals",), (song,)).write()
@@ -137,7 +137,7 @@ SPOILT: dict[str, Callable[[Path, bytes], object]] = {
 }
 
 
-def test_damage_is_one_line_that_says_what_makes_the_file(corpus: Corpus, tmp_path: Path) -> None:
+def test_damage_is_one_line_that_says_what_makes_the_file(corpus, tmp_path):
     with pytest.raises(UserError, match=r"features\.json: no such file; run the stage features first"):
         open_features(tmp_path / "features")
     write_features(corpus.root, tmp_path / "features", PARAMS)
@@ -159,13 +159,13 @@ def test_damage_is_one_line_that_says_what_makes_the_file(corpus: Corpus, tmp_pa
             open_features(tmp_path / "features")
 
 
-def test_an_array_of_another_size_than_declared_is_not_written(tmp_path: Path) -> None:
+def test_an_array_of_another_size_than_declared_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="3 values"):
         write_array(tmp_path / "a.npy", (2, 2), iter([np.zeros(3, np.float16)]))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_is_numpys_at_every_half_and_between() -> None:
+def test_half_is_numpys_at_every_half_and_between():
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     halves = np.sort(halves[np.isfinite(halves)])
     singles = halves.astype(np.float32)

@@ -40,7 +40,7 @@ def keras_network(shape: Architecture) -> MaskNetwork:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_keras_and_numpy_give_the_same_masks(name: str) -> None:
+def test_keras_and_numpy_give_the_same_masks(name):
     params, stft = NETWORKS[name]
     shape = Architecture.of(params, 3, stft)
     network, x = keras_network(shape), magnitudes(shape)
@@ -48,7 +48,7 @@ def test_keras_and_numpy_give_the_same_masks(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_weight_has_its_path_and_a_gradient(name: str) -> None:
+def test_every_weight_has_its_path_and_a_gradient(name):
     shape = Architecture.of(changed(SMALL, ARCHITECTURES[name]), 3, STFT)
     network = keras_network(shape)
     named = network.named_weights()
@@ -62,7 +62,7 @@ def test_every_weight_has_its_path_and_a_gradient(name: str) -> None:
         assert np.abs(gradient).max() > 0, path
 
 
-def test_an_enhancement_network_sees_the_same_estimates_on_both_sides() -> None:
+def test_an_enhancement_network_sees_the_same_estimates_on_both_sides():
     shape = Architecture.of_enhancer(SMALL, 3, STFT)
     network = keras_network(shape)
     random = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def test_an_enhancement_network_sees_the_same_estimates_on_both_sides() -> None:
     np.testing.assert_allclose(network(seen).numpy()[:, 0], network.trained()(seen[0].numpy()), atol=1e-5)
 
 
-def test_after_adaptation_the_input_has_mean_0_and_deviation_1() -> None:
+def test_after_adaptation_the_input_has_mean_0_and_deviation_1():
     network = MaskNetwork(Architecture.of(SMALL, 3, STFT))
     x = network.compress(magnitudes(network.architecture)).numpy()
     network.adapt(x.mean(axis=(0, 1)), x.std(axis=(0, 1)))
@@ -82,7 +82,7 @@ def test_after_adaptation_the_input_has_mean_0_and_deviation_1() -> None:
     np.testing.assert_allclose(standardised.std(axis=(0, 1)), 1, atol=1e-5)
 
 
-def test_a_seed_determines_the_weights() -> None:
+def test_a_seed_determines_the_weights():
     weights = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
@@ -91,7 +91,7 @@ def test_a_seed_determines_the_weights() -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
 
 
-def test_noise_and_dropout_act_in_training_only() -> None:
+def test_noise_and_dropout_act_in_training_only():
     shape = Architecture.of(changed(SMALL, {"input.noise": 0.5, "rnn.dropout": 0.5}), 3, STFT)
     network, x = keras_network(shape), magnitudes(shape)
     np.testing.assert_array_equal(network(x), network(x))
@@ -100,7 +100,7 @@ def test_noise_and_dropout_act_in_training_only() -> None:
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "vanilla"])
 @pytest.mark.parametrize("xla", [False, True])
-def test_recurrent_layers_are_those_of_keras(cell: str, xla: bool) -> None:
+def test_recurrent_layers_are_those_of_keras(cell, xla):
     """Outputs and all gradients. The gates of 128 units of an LSTM in float64 take a page, so matrices are padded."""
     units, tolerance = (128, 1e-12) if not xla else (6, 5e-6)
     dtype = "float32" if xla else "float64"

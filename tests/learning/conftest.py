@@ -34,7 +34,7 @@ def write_bands(root: Path, nb_train: int = 4, seconds: float = 2.0, nb_channels
             envelope = np.abs(np.sin(np.pi * random.uniform(0.5, 2) * time + random.uniform(0, 3)))
             stems[name] = np.round(3000 * envelope * noise)
         stems["mixture"] = stems["low"] + stems["high"]
-        song = Song(f"Song {index}", subset, split, 8000, len(time), nb_channels)  # type: ignore[arg-type]
+        song = Song(f"Song {index}", subset, split, 8000, len(time), nb_channels)
         for name, samples in stems.items():
             write_wav(root / subset / song.name / f"{name}.wav", [samples.astype(np.int16)], 8000)
         songs.append(song)
@@ -52,19 +52,19 @@ def features_of(corpus: Path, folder: Path, stft: StftParams = STFT, speeds: tup
 
 
 @pytest.fixture(scope="session")
-def bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bands(tmp_path_factory) -> Path:
     """Folder of the corpus."""
     return write_bands(tmp_path_factory.mktemp("bands") / "corpus").root
 
 
 @pytest.fixture(scope="session")
-def features(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def features(bands, tmp_path_factory) -> Path:
     """Folder of its features."""
     return features_of(bands, tmp_path_factory.mktemp("bands") / "features")
 
 
 @pytest.fixture(scope="session")
-def stereo_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stereo_features(tmp_path_factory) -> Path:
     """Folder of the features of a stereo corpus and of copies at other speeds."""
     root = tmp_path_factory.mktemp("stereo")
     write_bands(root / "corpus", seconds=0.5, nb_channels=2)

@@ -67,7 +67,7 @@ def losses(folder: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def alone(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(features, tmp_path_factory) -> Path:
     """The folder of a training in one process."""
     folder = tmp_path_factory.mktemp("alone")
     process = start(features, folder)
@@ -77,7 +77,7 @@ def alone(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.long
-def test_a_lost_worker_ends_in_one_line_and_training_resumes(alone: Path, features: Path, tmp_path: Path) -> None:
+def test_a_lost_worker_ends_in_one_line_and_training_resumes(alone, features, tmp_path):
     (code, out, errors), _ = train_together(features, tmp_path, "9")
     assert code == 1, errors
     assert "epoch 1/3" in out and "epoch 2/3" not in out
@@ -109,14 +109,14 @@ assert distribution.replicas().count == 2
 
 
 @pytest.mark.long
-def test_two_devices_of_a_machine_train_the_model_of_one(alone: Path, features: Path, tmp_path: Path) -> None:
+def test_two_devices_of_a_machine_train_the_model_of_one(alone, features, tmp_path):
     process = start(features, tmp_path, program=("-c", MIRRORED))
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     np.testing.assert_allclose(losses(tmp_path), losses(alone), atol=TOLERANCE)
 
 
-def test_tf_config_names_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tf_config_names_the_worker(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert helpers.task() == (0, 1)
     assert not helpers.helps()
@@ -136,13 +136,13 @@ def test_tf_config_names_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         config(0, ["a:1"]).replace('{"worker"', '{"chief": ["c:1"], "worker"'),
     ],
 )
-def test_a_broken_tf_config_is_one_clear_line(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_tf_config_is_one_clear_line(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match=r"^TF_CONFIG: must name workers only and the index of this one"):
         helpers.task()
 
 
-def test_a_batch_that_cannot_be_split_is_rejected() -> None:
+def test_a_batch_that_cannot_be_split_is_rejected():
     several = distribution.Replicas(SimpleNamespace(num_replicas_in_sync=3))
     for batch, optimizer, message in (
         (16, "adam", r"^sampling.batch: must be a multiple of the 3 replicas, not 16$"),

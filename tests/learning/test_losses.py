@@ -42,17 +42,17 @@ def expected(name: str, m: np.ndarray, sources: np.ndarray, mixture: np.ndarray)
 
 @pytest.mark.parametrize("discrimination", [0.0, 0.1])
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_its_formula_minus_that_of_every_other_source(name: str, discrimination: float) -> None:
+def test_a_loss_is_its_formula_minus_that_of_every_other_source(name, discrimination):
     m, sources, mixture, _ = spectra()
     others = sum(expected(name, m, np.roll(sources, shift, axis=0), mixture) for shift in (1, 2))
     value = expected(name, m, sources, mixture) - discrimination * others
     for scale in (1.0, 1026.0):
-        params = replace(RECIPE.loss, name=name, discrimination=discrimination, scale=scale)  # type: ignore[arg-type]
+        params = replace(RECIPE.loss, name=name, discrimination=discrimination, scale=scale)
         assert float(loss_of(params, *tensors())) == pytest.approx(scale * value, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_silence_gives_a_finite_loss_and_gradient(name: str) -> None:
+def test_silence_gives_a_finite_loss_and_gradient(name):
     m = tf.constant(spectra()[0])
     zeros = tf.zeros_like(m)
     with tf.GradientTape() as tape:
@@ -63,7 +63,7 @@ def test_silence_gives_a_finite_loss_and_gradient(name: str) -> None:
 
 
 @pytest.mark.parametrize("segment", [1, 2, 4])
-def test_sdr_of_segments_is_the_mean_over_them(segment: int) -> None:
+def test_sdr_of_segments_is_the_mean_over_them(segment):
     m, sources, mixture, _ = spectra()
     parts = [slice(start, start + segment) for start in range(0, SHAPE[2], segment)]
     means = [expected("sdr", m[:, :, one], sources[:, :, one], mixture[:, one]) for one in parts]

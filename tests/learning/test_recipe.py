@@ -8,14 +8,14 @@ from tests.learning.small import RECIPE
 LBFGS = {"optimizer.name": "lbfgs", "training.averaging": 0.0, "rnn.dropout": 0.0}
 
 
-def test_the_networks_of_an_ensemble_differ_in_their_seeds_only() -> None:
+def test_the_networks_of_an_ensemble_differ_in_their_seeds_only():
     recipe = changed(RECIPE, {"training.networks": 3})
     seed = RECIPE.training.seed
     assert [recipe.member(number).training.seed for number in (1, 2, 3)] == [seed, seed + 1, seed + 2]
     assert changed(recipe.member(3), {"training.seed": seed}) == RECIPE
 
 
-def test_the_enhancement_network_has_its_own_layers_mask_and_loss() -> None:
+def test_the_enhancement_network_has_its_own_layers_mask_and_loss():
     own = {"enhancement.layers": 1, "enhancement.discrimination": 0.2, "loss.pretraining_epochs": 2}
     recipe = changed(RECIPE, own)
     expected = {"rnn.layers": 1, "mask.activation": "relu", "loss.name": "magnitude", "loss.discrimination": 0.2,
@@ -35,12 +35,12 @@ def test_the_enhancement_network_has_its_own_layers_mask_and_loss() -> None:
         ({"mask.mel": True}, r"^mask\.mel: needs the number of bands"),
     ],
 )
-def test_settings_that_exclude_each_other_are_rejected_by_key(changes: dict[str, object], message: str) -> None:
+def test_settings_that_exclude_each_other_are_rejected_by_key(changes, message):
     with pytest.raises(ParamError, match=message):
         changed(RECIPE, changes).check()
 
 
-def test_settings_that_fit_are_accepted_and_more_epochs_continue_where_the_schedule_allows() -> None:
+def test_settings_that_fit_are_accepted_and_more_epochs_continue_where_the_schedule_allows():
     constant = {"training.schedule": "constant"}
     for changes, continued in (
         ({}, ()), (LBFGS, ()), (constant, ("training.epochs",)), (constant | {"enhancement.layers": 1}, ()),

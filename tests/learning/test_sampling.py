@@ -33,12 +33,12 @@ class Numbered(Features):
 
 
 def numbered(*lengths: int, channels: str = "stereo") -> Numbered:
-    stft = StftParams(sample_rate=8000, window=16, hop=8, channels=channels, taper="hann")  # type: ignore[arg-type]
+    stft = StftParams(sample_rate=8000, window=16, hop=8, channels=channels, taper="hann")
     songs = tuple(FeatureSong(str(i), "train", n) for i, n in enumerate(lengths))
     return Numbered(Path(), ("a", "b"), stft, songs)
 
 
-def test_a_batch_is_a_pure_function_of_seed_epoch_and_step(features: Path) -> None:
+def test_a_batch_is_a_pure_function_of_seed_epoch_and_step(features):
     samplers = [Sampler(open_features(features), "train", PARAMS, 50) for _ in range(2)]
     first = samplers[0].batch(1, 2, 3)
     samplers[1].batch(7, 7, 7)
@@ -55,9 +55,7 @@ def test_a_batch_is_a_pure_function_of_seed_epoch_and_step(features: Path) -> No
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 9), st.sampled_from(["mono", "stereo"]))
-def test_a_sequence_is_a_run_of_frames_of_one_song_that_may_start_over(
-    lengths: list[int], seed: int, channels: str
-) -> None:
+def test_a_sequence_is_a_run_of_frames_of_one_song_that_may_start_over(lengths, seed, channels):
     sampler = Sampler(numbered(*lengths, channels=channels), "train", replace(PARAMS, remix=1.0), 5)
     for sequence in np.concatenate(sampler.batch(seed, 0, 0).sources):
         frames, marks = sequence[:, 0, 0, 0], sequence[:, :, 0, 1]
@@ -66,7 +64,7 @@ def test_a_sequence_is_a_run_of_frames_of_one_song_that_may_start_over(
         assert (np.diff(frames) % length == 1 % length).all()
 
 
-def test_without_remixing_all_sources_are_of_one_place_and_with_it_they_are_not() -> None:
+def test_without_remixing_all_sources_are_of_one_place_and_with_it_they_are_not():
     features = numbered(400, 400, 400, 400, channels="mono")
     together = Sampler(features, "train", replace(PARAMS, remix=0.0, batch=20), 5).batch(0, 0, 0).sources
     np.testing.assert_array_equal(together[0, ..., 0], together[1, ..., 0])
@@ -74,7 +72,7 @@ def test_without_remixing_all_sources_are_of_one_place_and_with_it_they_are_not(
     assert (apart[0, :, 0, 0, 0, 0] != apart[1, :, 0, 0, 0, 0]).mean() > 0.8
 
 
-def test_half_of_the_channels_are_swapped_and_gains_are_uniform_in_decibels_within_the_limits() -> None:
+def test_half_of_the_channels_are_swapped_and_gains_are_uniform_in_decibels_within_the_limits():
     batch = Sampler(numbered(50), "train", replace(PARAMS, batch=500), 5).batch(0, 0, 0)
     swapped = batch.sources[0, :, 0, 0, 0, 1] > batch.sources[0, :, 0, 0, 1, 1]
     assert 0.4 < swapped.mean() < 0.6
@@ -84,7 +82,7 @@ def test_half_of_the_channels_are_swapped_and_gains_are_uniform_in_decibels_with
     assert (Sampler(numbered(50), "train", replace(PARAMS, gain=0.0), 5).batch(0, 0, 0).gains == 1).all()
 
 
-def test_the_equaliser_filters_each_source_by_a_smooth_curve_of_its_own() -> None:
+def test_the_equaliser_filters_each_source_by_a_smooth_curve_of_its_own():
     features = numbered(50)
     params = replace(PARAMS, batch=400, gain=0.0, equaliser=2.0)
     batch = Sampler(features, "train", params, 9).batch(0, 0, 0)
@@ -101,7 +99,7 @@ def test_the_equaliser_filters_each_source_by_a_smooth_curve_of_its_own() -> Non
 @pytest.mark.parametrize(
     ("lengths", "starts"), [((40, 16, 5), [0, 16, 0, 0]), ((15,), [0]), ((48, 47), [0, 16, 32, 0, 16])]
 )
-def test_whole_covers_the_songs_once_in_order(lengths: tuple[int, ...], starts: list[int]) -> None:
+def test_whole_covers_the_songs_once_in_order(lengths, starts):
     batches: list[Batch] = list(Sampler(numbered(*lengths, channels="mono"), "train", PARAMS, 5).whole())
     first_frames = np.concatenate([batch.sources[0, :, 0, 0, 0, 0] for batch in batches])
     assert first_frames[: len(starts)].tolist() == starts
@@ -109,7 +107,7 @@ def test_whole_covers_the_songs_once_in_order(lengths: tuple[int, ...], starts: 
     assert all((batch.gains == 1).all() for batch in batches)
 
 
-def test_a_shift_moves_all_sources_but_the_first_by_multiples_of_it_around_the_song() -> None:
+def test_a_shift_moves_all_sources_but_the_first_by_multiples_of_it_around_the_song():
     # 0.02 s at 8000 Hz and a hop of 8 are 20 frames
     sampler = Sampler(numbered(90, 50, channels="mono"), "train", replace(PARAMS, remix=0.0, batch=200, shift=0.02), 5)
     sources = sampler.batch(0, 0, 0).sources

@@ -29,7 +29,7 @@ def trainer_of(features: Path, changes: dict[str, object] | None = None) -> tupl
     return Trainer(network, recipe), Sampler(opened, "train", recipe.sampling, network.architecture.pooling.nb_bins)
 
 
-def test_the_rate_rises_and_then_follows_the_cosine() -> None:
+def test_the_rate_rises_and_then_follows_the_cosine():
     steps = [0.0, 1.0, 2.0, 15.0, 30.0]
     rates = [float(rate_of_step(1.0, step, 30, RECIPE.training)) for step in steps]
     cosine = 0.5 * (1 + np.cos(np.pi * np.array(steps) / 30))
@@ -37,7 +37,7 @@ def test_the_rate_rises_and_then_follows_the_cosine() -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_the_gradient_of_the_whole_loss_agrees_with_finite_differences(features: Path) -> None:
+def test_the_gradient_of_the_whole_loss_agrees_with_finite_differences(features):
     trainer, sampler = trainer_of(features)
     batch = next(sampler.whole())
     loss, gradients = trainer.gradient(batch)
@@ -53,7 +53,7 @@ def test_the_gradient_of_the_whole_loss_agrees_with_finite_differences(features:
 
 
 @pytest.mark.usefixtures("eager")
-def test_lbfgs_lowers_the_loss_over_all_songs(features: Path) -> None:
+def test_lbfgs_lowers_the_loss_over_all_songs(features):
     trainer, sampler = trainer_of(features, {"sampling.batch": 128, "optimizer.name": "lbfgs"})
     trainer.restart_averages()
     before = float(np.mean([trainer.gradient(batch)[0] for batch in sampler.whole()]))
@@ -63,7 +63,7 @@ def test_lbfgs_lowers_the_loss_over_all_songs(features: Path) -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features: Path) -> None:
+def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features):
     trainer, sampler = trainer_of(features, {"input.pooling": 1000.0, "sampling.frames": 20, "sampling.batch": 7})
     trainer.restart_averages()
     network, sequences = trainer.network, sampler.sequences()
@@ -79,7 +79,7 @@ def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features: Path) ->
     assert trainer.sdr(sampler) == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_half_mixture_defect_halves_the_mixture_in_training_and_separation(features: Path) -> None:
+def test_the_half_mixture_defect_halves_the_mixture_in_training_and_separation(features):
     trainer, sampler = trainer_of(features)
     batch = next(sampler.whole())
     halved = changed(RECIPE.network, {"defects.half_mixture": True})
@@ -97,7 +97,7 @@ def test_the_half_mixture_defect_halves_the_mixture_in_training_and_separation(f
 
 
 @pytest.mark.parametrize("changes", [{}, {"input.pooling": 500.0, "input.side": True}])
-def test_spectra_are_those_of_the_mixed_sources(stereo_features: Path, changes: dict[str, object]) -> None:
+def test_spectra_are_those_of_the_mixed_sources(stereo_features, changes):
     opened = open_features(stereo_features)
     recipe = changed(RECIPE, SHORT | changes)
     network = MaskNetwork(Architecture.of(recipe.network, 2, opened.stft))

@@ -26,13 +26,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def history(models: Path) -> dict[str, list[float]]:
-    return pd.read_csv(models / "history.tsv", sep="\t").to_dict("list")  # type: ignore[return-value]
+    return pd.read_csv(models / "history.tsv", sep="\t").to_dict("list")
 
 
 pytestmark = pytest.mark.usefixtures("eager")
 
 
-def test_a_network_learns_to_separate_what_it_has_not_heard(features: Path, bands: Path, tmp_path: Path) -> None:
+def test_a_network_learns_to_separate_what_it_has_not_heard(features, bands, tmp_path):
     models = run(features, tmp_path, {"training.epochs": 4, "sampling.frames": 4, "sampling.batch": 32,
                                       "training.learning_rate": 0.03})  # fmt: skip
     found = history(models)
@@ -49,7 +49,7 @@ def test_a_network_learns_to_separate_what_it_has_not_heard(features: Path, band
         assert error < before / 10
 
 
-def test_a_compiled_training_is_the_eager_one_up_to_rounding(features: Path, tmp_path: Path) -> None:
+def test_a_compiled_training_is_the_eager_one_up_to_rounding(features, tmp_path):
     plain = SHORT | {"rnn.dropout": 0.0, "rnn.layers": 1, "training.epochs": 2}  # random numbers differ
     eager = run(features, tmp_path / "eager", plain)
     tf.config.run_functions_eagerly(False)
@@ -66,16 +66,14 @@ def test_a_compiled_training_is_the_eager_one_up_to_rounding(features: Path, tmp
         (ENHANCED, 4),  # in the second stage
     ],
 )
-def test_a_killed_training_resumes_and_ends_with_the_same_bytes(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], evaluations: int
-) -> None:
+def test_a_killed_training_resumes_and_ends_with_the_same_bytes(features, tmp_path, monkeypatch, changes, evaluations):
     whole = contents(run(features, tmp_path / "whole", changes))
     evaluate, calls = Trainer.evaluate, iter(range(1, evaluations))
 
     def killed(*arguments: object) -> float:
         if next(calls, None) is None:
             raise KeyboardInterrupt
-        return evaluate(*arguments)  # type: ignore[arg-type]
+        return evaluate(*arguments)
 
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "evaluate", killed)
@@ -87,8 +85,8 @@ def test_a_killed_training_resumes_and_ends_with_the_same_bytes(
 
 
 def test_more_epochs_continue_a_shorter_training_and_end_with_the_bytes_of_a_run_from_scratch(
-    features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    features, tmp_path, capsys
+):
     changes = SHORT | {"training.schedule": "plateau", "training.patience": 2, "training.learning_rate": 0.05}
     short = contents(run(features, tmp_path / "short", changes | {"training.epochs": 2}))
     whole = contents(run(features, tmp_path / "whole", changes | {"training.epochs": 4}))
@@ -106,9 +104,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, **values: list[float]) -> None:
         monkeypatch.setattr(Trainer, name, lambda *_, left=left: next(left))
 
 
-def test_training_stops_when_validation_no_longer_improves(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_stops_when_validation_no_longer_improves(features, tmp_path, monkeypatch):
     scripted(monkeypatch, evaluate=[3.0, 2.0, 2.5, 2.5, 1.0])
     changes = SHORT | {"training.schedule": "constant", "training.patience": 2}
     run(features, tmp_path, changes | {"training.epochs": 2})
@@ -117,9 +113,7 @@ def test_training_stops_when_validation_no_longer_improves(
     assert '"best_epoch": 2' in (models / "model.json").read_text()
 
 
-def test_the_best_epoch_can_be_that_with_the_highest_sdr(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_epoch_can_be_that_with_the_highest_sdr(features, tmp_path, monkeypatch):
     scripted(monkeypatch, evaluate=[3.0, 2.0, 1.0, 0.0], sdr=[1.0, 5.0, 4.0, 4.5])
     changes = {"training.epochs": 9, "training.patience": 2, "training.select": "sdr", "training.schedule": "plateau"}
     models = run(features, tmp_path, SHORT | changes)
@@ -130,9 +124,7 @@ def test_the_best_epoch_can_be_that_with_the_highest_sdr(
     assert '"best_epoch": 2' in (models / "model.json").read_text()
 
 
-def test_a_nan_loss_stops_training_and_keeps_the_last_checkpoint(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_nan_loss_stops_training_and_keeps_the_last_checkpoint(features, tmp_path, monkeypatch):
     scripted(monkeypatch, evaluate=[3.0, float("nan")])
     with pytest.raises(UserError, match=r"the loss is NaN or infinite in epoch 2; lower training\.learning_rate"):
         run(features, tmp_path, SHORT)
@@ -141,7 +133,7 @@ def test_a_nan_loss_stops_training_and_keeps_the_last_checkpoint(
     assert not (tmp_path / "models").exists()
 
 
-def test_plateau_lowers_the_rate_after_half_the_patience() -> None:
+def test_plateau_lowers_the_rate_after_half_the_patience():
     plateau = {"training.schedule": "plateau", "training.patience": 4, "training.learning_rate": 1.0}
     params = changed(RECIPE, plateau).training
     losses = [3.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0]
@@ -158,9 +150,7 @@ def without(split: str, features: Path, folder: Path) -> Path:
     return folder
 
 
-def test_without_validation_songs_the_last_weights_are_kept(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_validation_songs_the_last_weights_are_kept(features, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "evaluate", None)  # there is nothing to evaluate on
     models = run(without("valid", features, tmp_path / "features"), tmp_path, SHORT | {"training.patience": 1})
     assert '"best_epoch": 3' in (models / "model.json").read_text()
@@ -168,7 +158,7 @@ def test_without_validation_songs_the_last_weights_are_kept(
     assert np.isnan(found["valid_loss"]).all() and np.isfinite(found["train_loss"]).all()
 
 
-def test_recipes_that_do_not_fit_the_songs_are_rejected(features: Path, tmp_path: Path) -> None:
+def test_recipes_that_do_not_fit_the_songs_are_rejected(features, tmp_path):
     no_train, no_valid = without("train", features, tmp_path / "valid"), without("valid", features, tmp_path / "train")
     for songs, changes, message in (
         (no_train, {}, "no song of split train"),
@@ -180,9 +170,7 @@ def test_recipes_that_do_not_fit_the_songs_are_rejected(features: Path, tmp_path
             run(songs, tmp_path, changes)
 
 
-def test_pretraining_has_a_loss_of_its_own_and_ends_before_patience_counts(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pretraining_has_a_loss_of_its_own_and_ends_before_patience_counts(features, tmp_path, monkeypatch):
     scripted(monkeypatch, evaluate=[1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     epochs = {"training.epochs": 9, "loss.pretraining_epochs": 3, "training.patience": 2}
     models = run(features, tmp_path, SHORT | epochs | {"loss.name": "sdr"})
@@ -192,7 +180,7 @@ def test_pretraining_has_a_loss_of_its_own_and_ends_before_patience_counts(
     assert all(value < 0 for value in losses[3:])  # logarithms
 
 
-def test_an_enhancement_network_enhances_the_estimates_of_the_first(features: Path, tmp_path: Path) -> None:
+def test_an_enhancement_network_enhances_the_estimates_of_the_first(features, tmp_path):
     models = run(features, tmp_path, ENHANCED | {"training.epochs": 1})
     assert list(contents(models)) == ["enhancement.tsv", "history.tsv", "model.json", "weights.npz"]
     model = load_model(models)
@@ -207,7 +195,7 @@ def test_an_enhancement_network_enhances_the_estimates_of_the_first(features: Pa
     np.testing.assert_allclose(model.enhancer(seen), masks, atol=5e-5)  # ReLU ratios amplify rounding
 
 
-def test_the_stages_have_disjoint_songs_and_copies_stay_with_theirs() -> None:
+def test_the_stages_have_disjoint_songs_and_copies_stay_with_theirs():
     songs = [f"{copy}{i}" for copy in ("", "x0.944/") for i in range(5)]
     assert divided(songs) == (
         ["0", "2", "4", "x0.944/0", "x0.944/2", "x0.944/4"], ["1", "3", "x0.944/1", "x0.944/3"]
@@ -216,9 +204,7 @@ def test_the_stages_have_disjoint_songs_and_copies_stay_with_theirs() -> None:
         divided(["0", "x0.944/0"])
 
 
-def test_networks_of_an_ensemble_are_those_that_their_seeds_give_alone(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_networks_of_an_ensemble_are_those_that_their_seeds_give_alone(features, tmp_path, monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", "1")  # they train in this process, where `eager` applies
     short = SHORT | {"training.epochs": 1, "rnn.layers": 1}
     whole = run(features, tmp_path / "whole", short | {"training.networks": 2})
@@ -232,9 +218,7 @@ def test_networks_of_an_ensemble_are_those_that_their_seeds_give_alone(
 
 
 @pytest.mark.long
-def test_networks_trained_in_parallel_have_the_same_bytes(
-    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_networks_trained_in_parallel_have_the_same_bytes(features, tmp_path, monkeypatch):
     tf.config.run_functions_eagerly(False)  # as in the processes of a pool
     folders, changes = [], SHORT | {"training.epochs": 1, "training.networks": 2, "training.threads": 1}
     for workers in ("1", "2"):

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture(scope="module")
-def trained(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(features, tmp_path_factory) -> Path:
     """A model with weights that belong to sources in three heads."""
     tf.config.run_functions_eagerly(True)  # this fixture is set up before `eager`
     changes = SHORT | HEADS | {"training.epochs": 1}
@@ -32,8 +32,8 @@ def weights(models: Path) -> dict[str, np.ndarray]:
 
 
 def test_a_training_that_changes_nothing_ends_with_the_weights_that_it_started_from(
-    trained: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    trained, features, tmp_path, capsys
+):
     folder = tmp_path / "start"
     shutil.copytree(trained, folder)
     models = run(features, tmp_path, STILL | {"training.start": str(folder)})
@@ -51,9 +51,7 @@ def test_a_training_that_changes_nothing_ends_with_the_weights_that_it_started_f
         np.testing.assert_array_equal(weight, 2 * weights(trained)[path])
 
 
-def test_layers_of_another_shape_are_named_and_start_at_random(
-    trained: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_layers_of_another_shape_are_named_and_start_at_random(trained, features, tmp_path, capsys):
     models = run(features, tmp_path, STILL | {"training.start": str(trained), "rnn.layers": 3, "rnn.bottleneck": 5})
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("starting from "))
     assert line.endswith("; not from entry/dense, entry/norm, recurrent_1/forward, recurrent_3/forward, "
@@ -64,9 +62,7 @@ def test_layers_of_another_shape_are_named_and_start_at_random(
     assert "heads/kernel" not in kept
 
 
-def test_weights_of_other_sources_are_not_taken(
-    trained: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_of_other_sources_are_not_taken(trained, features, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(trained, other)
     (other / "model.json").write_text((other / "model.json").read_text().replace('"low"', '"bass"'))
@@ -80,9 +76,7 @@ def test_weights_of_other_sources_are_not_taken(
     assert taken >= set(before) - own
 
 
-def test_a_model_that_is_missing_or_that_nothing_fits_is_one_line(
-    trained: Path, features: Path, tmp_path: Path
-) -> None:
+def test_a_model_that_is_missing_or_that_nothing_fits_is_one_line(trained, features, tmp_path):
     changes = {"rnn.cell": "lstm", "rnn.units": 7, "input.bandwidth": 2000.0, "mask.local": None, "mask.convolution": 0}
     fault = r"^training\.start: no weights of .* fit this network"
     for start, message in (

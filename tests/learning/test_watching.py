@@ -22,7 +22,7 @@ def watched(features: Path, folder: Path, epochs: int, watched: bool = True) -> 
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_watched_training_has_the_same_bytes_and_its_curves_continue(features: Path, tmp_path: Path) -> None:
+def test_a_watched_training_has_the_same_bytes_and_its_curves_continue(features, tmp_path):
     plain = contents(watched(features, tmp_path / "plain", 2, watched=False))
     watched(features, tmp_path / "run", 1)
     models = watched(features, tmp_path / "run", 2)

@@ -27,7 +27,7 @@ def killed(*arguments: Any) -> float:
 
 def main() -> None:
     if len(sys.argv) > 3:
-        Trainer.step = killed  # type: ignore[method-assign]
+        Trainer.step = killed
     try:
         run(Path(sys.argv[1]), Path(sys.argv[2]), {"rnn.dropout": 0.0})
     except UserError as error:

@@ -36,7 +36,7 @@ def mixture(nb_channels: int, nb_frames: int = 7) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("channels", "nb_channels", "nb_masks"), [("mono", 2, 1), ("mono", 1, 1), ("stereo", 2, 2)])
-def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> None:
+def test_masks_of_a_mixture(channels, nb_channels, nb_masks):
     model = make(channels)
     bands = model.masks(mixture(nb_channels))
     assert bands.shape == (3, 7, 13, nb_masks)
@@ -48,7 +48,7 @@ def test_masks_of_a_mixture(channels: str, nb_channels: int, nb_masks: int) -> N
         np.testing.assert_array_equal(model.masks(mean), bands)
 
 
-def test_each_bin_takes_the_mask_of_its_band() -> None:
+def test_each_bin_takes_the_mask_of_its_band():
     model = Model(("a",), STFT, (random_network(changed(SMALL, {"input.pooling": 1000.0}), 1, STFT),))
     widths = model.networks[0].architecture.pooling.widths
     bands = np.arange(len(widths), dtype=np.float32)[:, None]
@@ -57,7 +57,7 @@ def test_each_bin_takes_the_mask_of_its_band() -> None:
     assert spread == expected + [expected[-1]] * (17 - len(expected))
 
 
-def test_an_ensemble_averages_masks_and_an_enhancer_sees_its_estimates() -> None:
+def test_an_ensemble_averages_masks_and_an_enhancer_sees_its_estimates():
     x = mixture(1)
     one, two = (Model(("a", "b", "c"), STFT, (network,)) for network in make(nb_networks=2).networks)
     both = make(nb_networks=2)
@@ -68,7 +68,7 @@ def test_an_ensemble_averages_masks_and_an_enhancer_sees_its_estimates() -> None
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_a_saved_model_is_loaded_unchanged_and_equal_weights_are_equal_bytes(tmp_path: Path, name: str) -> None:
+def test_a_saved_model_is_loaded_unchanged_and_equal_weights_are_equal_bytes(tmp_path, name):
     stft = replace(STFT, channels="stereo")
     model = Model(("a", "b"), stft, (random_network(changed(SMALL, ARCHITECTURES[name]), 2, stft),))
     save_model(tmp_path / "first", model, {"best_epoch": 3})
@@ -130,7 +130,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_model_is_one_line_that_names_the_file(tmp_path: Path, fault: str) -> None:
+def test_a_faulty_model_is_one_line_that_names_the_file(tmp_path, fault):
     folder = tmp_path / "models"
     save_model(tmp_path / "good", make(), {})
     shutil.copytree(tmp_path / "good", folder)

@@ -29,7 +29,7 @@ def magnitude(name: str, nb_frames: int = 21) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_masks_are_non_negative_sum_to_one_and_see_the_future_only_if_they_say_so(name: str) -> None:
+def test_masks_are_non_negative_sum_to_one_and_see_the_future_only_if_they_say_so(name):
     params = changed(SMALL, ARCHITECTURES[name])
     x = magnitude(name)
     masks = masks_of(name, x)
@@ -50,9 +50,7 @@ def test_masks_are_non_negative_sum_to_one_and_see_the_future_only_if_they_say_s
 
 @pytest.mark.parametrize("name", ["all heads", "convolution", "reset", "mel"])
 @pytest.mark.parametrize("nb_frames", [1, 3, 40])
-def test_masks_do_not_depend_on_how_many_frames_are_computed_at_a_time(
-    name: str, nb_frames: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_masks_do_not_depend_on_how_many_frames_are_computed_at_a_time(name, nb_frames, monkeypatch):
     x = magnitude(name, nb_frames)
     whole = masks_of(name, x)
     for frames in (1, 7, 16):
@@ -60,7 +58,7 @@ def test_masks_do_not_depend_on_how_many_frames_are_computed_at_a_time(
         np.testing.assert_allclose(masks_of(name, x), whole, atol=1e-6)
 
 
-def test_reset_networks_restart_in_every_sequence() -> None:
+def test_reset_networks_restart_in_every_sequence():
     x = magnitude("reset")
     masks = masks_of("reset", x)
     for start in range(0, 20, 4):
@@ -68,7 +66,7 @@ def test_reset_networks_restart_in_every_sequence() -> None:
 
 
 @pytest.mark.parametrize("future", [False, True])
-def test_local_contrast_is_the_distance_to_means_of_neighbours(future: bool) -> None:
+def test_local_contrast_is_the_distance_to_means_of_neighbours(future):
     x = np.random.default_rng(0).normal(size=(3, 6, 2, 9)).astype(np.float32)  # two channels and a side channel
     features = local.with_contrast(x, (2, 4), 2, future)
     assert features.shape == (3 + 4, 6, 2, 9)
@@ -83,7 +81,7 @@ def test_local_contrast_is_the_distance_to_means_of_neighbours(future: bool) -> 
 
 
 @pytest.mark.parametrize("kind", ["softmax", "relu", "abs", "sigmoid"])
-def test_a_soft_mask_is_its_formula(kind: str) -> None:
+def test_a_soft_mask_is_its_formula(kind):
     y = np.random.default_rng(0).normal(size=(3, 2, 4)).astype(np.float32)
     y[:, 0, 0] = 0
     positive = {"softmax": np.exp(y), "relu": np.maximum(y, 0) + 1e-10, "abs": np.abs(y) + 1e-10}.get(kind)
@@ -91,14 +89,14 @@ def test_a_soft_mask_is_its_formula(kind: str) -> None:
     np.testing.assert_allclose(soft_mask(y, kind), expected, rtol=1e-5)
 
 
-def test_context_stacks_neighbouring_frames_and_repeats_the_first_and_last() -> None:
+def test_context_stacks_neighbouring_frames_and_repeats_the_first_and_last():
     x = np.arange(8, dtype=np.float32).reshape(1, 4, 2)  # frames (0, 1), (2, 3), (4, 5), (6, 7)
     stacked = with_context(x, 1)[0]
     assert stacked.tolist() == [[0, 1, 0, 1, 2, 3], [0, 1, 2, 3, 4, 5], [2, 3, 4, 5, 6, 7], [4, 5, 6, 7, 6, 7]]
     assert with_context(x, 5)[0, 0].tolist() == [0, 1] * 6 + [2, 3, 4, 5, 6, 7] + [6, 7] * 2
 
 
-def test_the_side_channel_keeps_the_energy_and_a_band_has_the_energy_of_its_bins() -> None:
+def test_the_side_channel_keeps_the_energy_and_a_band_has_the_energy_of_its_bins():
     random = np.random.default_rng(0)
     spectrum = random.normal(size=(100, 40, 4)).astype(np.float32).view(np.complex64)
     pooling = changed(SMALL, {"input.pooling": 500.0}).input.bins(8000, 64)
@@ -110,7 +108,7 @@ def test_the_side_channel_keeps_the_energy_and_a_band_has_the_energy_of_its_bins
     np.testing.assert_allclose(u[..., 2:], seen(side, pooling, False, 0.5), rtol=1e-4)
 
 
-def test_the_enhancement_networks_input_has_each_source_in_each_channel() -> None:
+def test_the_enhancement_networks_input_has_each_source_in_each_channel():
     random = np.random.default_rng(0)
     masks, x = random.random((3, 4, 5, 2), np.float32), random.random((4, 5, 2), np.float32)
     channels = masked_channels(masks, x)
@@ -133,7 +131,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("changes", "message"), IMPOSSIBLE)
-def test_impossible_networks_are_rejected(changes: dict[str, object], message: str) -> None:
+def test_impossible_networks_are_rejected(changes, message):
     content = asdict(SMALL)
     for key, value in changes.items():
         section, name = key.split(".")
@@ -142,7 +140,7 @@ def test_impossible_networks_are_rejected(changes: dict[str, object], message: s
         parse(NetworkParams, content)
 
 
-def test_the_side_channel_needs_two_channels() -> None:
+def test_the_side_channel_needs_two_channels():
     mono = changed(STFT, {"channels": "mono"})
     with pytest.raises(ParamError, match=r"^input\.side: needs stft\.channels: stereo"):
         Architecture.of(changed(SMALL, {"input.side": True}), 2, mono)
@@ -159,5 +157,5 @@ def test_the_side_channel_needs_two_channels() -> None:
          "2 × GRU of 6 units, unidirectional; local contrast over 3, 8 bands and frames; convolutions with 12 maps"),
     ],
 )  # fmt: skip
-def test_a_network_in_words(changes: dict[str, object], words: str) -> None:
+def test_a_network_in_words(changes, words):
     assert changed(SMALL, changes).words == words

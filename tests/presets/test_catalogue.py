@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -39,14 +38,14 @@ SYSTEMS = {
 }  # fmt: skip
 
 
-def test_the_published_systems_are_there_and_have_a_line_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_systems_are_there_and_have_a_line_in_the_list(capsys):
     assert set(catalogue.names()) >= SYSTEMS
     assert cli.main(["preset", "--list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == catalogue.names()
 
 
 @pytest.mark.parametrize("name", catalogue.names())
-def test_a_preset_has_possible_values_and_names_their_source(name: str) -> None:
+def test_a_preset_has_possible_values_and_names_their_source(name):
     content = document(catalogue.changes(name))
     if content["corpus"]["name"] == "mir-1k":
         with pytest.raises(params.ParamError, match=r"corpus\.path: must be the folder"):
@@ -63,16 +62,14 @@ def test_a_preset_has_possible_values_and_names_their_source(name: str) -> None:
     assert "#" in text or len(yaml.safe_load(text)) <= 3  # the difference from another preset, said in `about`
 
 
-def test_base_leaves_nothing_open_but_what_is_the_users_choice() -> None:
+def test_base_leaves_nothing_open_but_what_is_the_users_choice():
     own = {"training.threads", "evaluation.engine"}
     keys = set(params.leaves(params.read_yaml(ROOT / "params.yaml")))
     corpus = {key for key in keys if key.startswith("corpus.") and key != "corpus.mixing"}
     assert set(catalogue.base()) == keys - corpus - own
 
 
-def test_what_is_printed_makes_params_yaml_the_preset_after_any_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_printed_makes_params_yaml_the_preset_after_any_other(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
     for name in catalogue.names():
@@ -86,7 +83,7 @@ def test_what_is_printed_makes_params_yaml_the_preset_after_any_other(
         assert params.read_yaml(path) == document(catalogue.changes(name) | own)
 
 
-def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_one_line(capsys):
     assert cli.main(["preset", "hell1"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("rnnsep: no preset is called hell1; there are andabi, ")
@@ -94,7 +91,7 @@ def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("shell", ["sh", "zsh"])
-def test_a_shell_hands_on_the_same_words(shell: str, tmp_path: Path) -> None:
+def test_a_shell_hands_on_the_same_words(shell, tmp_path):
     if shutil.which(shell) is None:
         pytest.skip(f"no {shell} here")
     code = "import sys; from rnnsep.app.cli import main; sys.exit(main())"
@@ -116,7 +113,7 @@ leaf = (
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(leaf | st.lists(leaf, max_size=3))
-def test_any_value_arrives_at_dvc_as_it_is(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+def test_any_value_arrives_at_dvc_as_it_is(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("params")
     (folder / "params.yaml").write_text("corpus:\n  path: null\n")
     apply_overrides(folder / "params.yaml", [catalogue.assignment("corpus.path", value)])
@@ -129,7 +126,7 @@ def test_any_value_arrives_at_dvc_as_it_is(tmp_path_factory: pytest.TempPathFact
         assert type(one) is type(other)
 
 
-def test_run_calls_dvc_with_the_changes_and_returns_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_calls_dvc_with_the_changes_and_returns_its_code(monkeypatch):
     called: list[list[str]] = []
 
     def dvc(arguments: list[str], check: bool) -> subprocess.CompletedProcess[str]:
@@ -146,7 +143,7 @@ def test_run_calls_dvc_with_the_changes_and_returns_its_code(monkeypatch: pytest
     assert r"corpus.path='/songs of \'mine\''" in arguments
 
 
-def test_changes_on_the_command_line_are_read_as_people_write_them(tmp_path: Path) -> None:
+def test_changes_on_the_command_line_are_read_as_people_write_them(tmp_path):
     read = {
         "training.learning_rate=1e-5": 1e-5, "features.speeds=[9e-1, .5]": [0.9, 0.5], "corpus.path=1e5x": "1e5x",
         "corpus.name=null": None, "rnn.units=010": 10, 'corpus.path="2024"': "2024", "corpus.name='1e5'": "1e5",
@@ -161,6 +158,6 @@ def test_changes_on_the_command_line_are_read_as_people_write_them(tmp_path: Pat
 
 
 @pytest.mark.parametrize("option", ["rnn.units", "=3", "rnn.units=[1"])
-def test_a_change_that_is_none_is_one_line(option: str) -> None:
+def test_a_change_that_is_none_is_one_line(option):
     with pytest.raises(UserError, match=r"^-S "):
         catalogue.assignments([option])

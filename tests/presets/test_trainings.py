@@ -1,7 +1,5 @@
 """Small trainings of five presets, which differ most, have the losses that were recorded for them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -21,6 +19,6 @@ TOLERANCES = {"huang2014-drnn2-disc": 0.02, "grais2017": 0.02}
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.usefixtures("eager")
-def test_a_small_training_has_the_recorded_losses(name: str, features: Path, tmp_path: Path) -> None:
+def test_a_small_training_has_the_recorded_losses(name, features, tmp_path):
     _, losses = train_small(name, features, tmp_path)
     np.testing.assert_allclose(losses, LOSSES[name], rtol=TOLERANCES.get(name, 5e-3), atol=1e-5)

@@ -35,12 +35,12 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-def on_two_workers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def on_two_workers(address, monkeypatch):
     monkeypatch.setenv(cluster.ADDRESS, address)
 
 
 @pytest.mark.usefixtures("on_two_workers")
-def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd):
     assert parallel_map(square, range(5), "squares") == [x * x for x in range(5)]
     assert capfd.readouterr().err.splitlines()[-1] == "squares: 5/5"
     assert parallel_map(square, [], "nothing") == []
@@ -48,7 +48,7 @@ def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd: pyt
 
 
 @pytest.mark.usefixtures("on_two_workers")
-def test_a_task_has_this_folder_this_code_and_one_blas_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_has_this_folder_this_code_and_one_blas_thread(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = parallel_map(whose, range(2), "songs")
     assert {(folder, code) for _, folder, code in found} == {(str(tmp_path), cluster.__file__)}
@@ -58,7 +58,7 @@ def test_a_task_has_this_folder_this_code_and_one_blas_thread(tmp_path: Path, mo
 
 
 @pytest.mark.usefixtures("on_two_workers")
-def test_an_error_keeps_its_message() -> None:
+def test_an_error_keeps_its_message():
     with pytest.raises(UserError, match=r"^song 3: broken$"):
         parallel_map(partial(fail_at, 3), range(4), "songs")
     with pytest.raises(ValueError, match="invalid literal") as error:
@@ -67,13 +67,13 @@ def test_an_error_keeps_its_message() -> None:
 
 
 @pytest.mark.usefixtures("on_two_workers")
-def test_a_song_that_kills_its_process_each_time_is_one_clear_line() -> None:
+def test_a_song_that_kills_its_process_each_time_is_one_clear_line():
     with pytest.raises(UserError, match=r"killed repeatedly.*\(song 0 is too large\); run again"):
         parallel_map(die, range(1), "songs")
 
 
 @pytest.mark.usefixtures("on_two_workers")
-def test_workers_that_do_not_see_these_files_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_do_not_see_these_files_are_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path / "elsewhere")
     monkeypatch.setattr(cluster.tempfile, "NamedTemporaryFile", partial(fake_witness, tmp_path / "witness"))
     with pytest.raises(UserError, match=r"a worker does not see .*elsewhere; all need .*elsewhere at the same path"):
@@ -95,7 +95,7 @@ class fake_witness:  # noqa: N801 - stands in for a function
     def __exit__(self, *_: object) -> None: ...
 
 
-def test_no_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_scheduler_is_one_clear_line(monkeypatch):
     monkeypatch.setattr(cluster, "TIMEOUT", 0.1)
     for bad in ("tcp://127.0.0.1:1", "nonsense://x"):
         monkeypatch.setenv(cluster.ADDRESS, bad)
@@ -103,7 +103,7 @@ def test_no_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None
             parallel_map(square, range(2), "songs")
 
 
-def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_it_says_which(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setenv(cluster.ADDRESS, "tcp://127.0.0.1:1")
     with pytest.raises(UserError, match="uv sync --extra distributed"):
@@ -111,7 +111,7 @@ def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(tmp_path_factory) -> Path:
     """A corpus of two test songs, whose sources also serve as estimates, and in `local` what stages make of it here."""
     root = tmp_path_factory.mktemp("local")
     write_bands(root / "corpus", nb_test=2, seconds=1.5)
@@ -130,8 +130,6 @@ def run_stages(root: Path, to: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("on_two_workers")
-def test_stages_write_the_bytes_that_they_write_locally(
-    local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stages_write_the_bytes_that_they_write_locally(local, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CHUNKS", 1)
     assert run_stages(local, tmp_path) == run_stages(local, local / "local")

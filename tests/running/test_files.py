@@ -7,7 +7,7 @@ import pytest
 from rnnsep.running import files
 
 
-def test_a_file_appears_whole_or_the_old_one_stays_and_nothing_else(tmp_path: Path) -> None:
+def test_a_file_appears_whole_or_the_old_one_stays_and_nothing_else(tmp_path):
     target = tmp_path / "sub" / "a.txt"
     with files.whole(target) as temporary:
         temporary.write_text("old")
@@ -24,13 +24,13 @@ def test_a_file_appears_whole_or_the_old_one_stays_and_nothing_else(tmp_path: Pa
     assert os.listdir(target.parent) == ["a.txt"]
 
 
-def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+def test_a_name_as_long_as_the_file_system_allows(tmp_path):
     target = tmp_path / ("é" * 125 + ".json")  # 255 bytes
     files.write_json(target, {"ü": 1.5})
     assert json.loads(target.read_text(encoding="utf-8")) == {"ü": 1.5}
 
 
-def test_leftovers_of_killed_writers_are_removed_and_files_are_not(tmp_path: Path) -> None:
+def test_leftovers_of_killed_writers_are_removed_and_files_are_not(tmp_path):
     (tmp_path / "song").mkdir()
     (tmp_path / "song" / f"{files.PARTIAL}1-2-a.wav").touch()
     (tmp_path / "song" / "a.wav").touch()
@@ -41,9 +41,7 @@ def test_leftovers_of_killed_writers_are_removed_and_files_are_not(tmp_path: Pat
 
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("before", ["nothing", "file", "folder"])
-def test_a_folder_is_published_over_what_stands_there(
-    tmp_path: Path, before: str, links: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_is_published_over_what_stands_there(tmp_path, before, links, monkeypatch):
     source, target = tmp_path / "scratch" / "out", tmp_path / "data" / "out"
     (source / "song").mkdir(parents=True)
     (source / "song" / "new").write_text("1")
@@ -65,7 +63,7 @@ def test_a_folder_is_published_over_what_stands_there(
     assert not (target / "old").exists()
 
 
-def test_the_digest_sees_names_and_bytes_and_no_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_sees_names_and_bytes_and_no_dates(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = Path("data")
     folder.mkdir()

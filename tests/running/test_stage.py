@@ -54,7 +54,7 @@ def count(numbers: Path, counted: Path, count: CountParams) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path) -> Path:
     (tmp_path / "stages").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
@@ -92,7 +92,7 @@ def counted(project: Path) -> dict[str, str]:
 MADE, KEPT = ("".join(f"{what} {number}\n" for number in (1, 2, 3)) for what in ("made", "kept"))
 
 
-def test_what_is_finished_is_kept_until_dvc_has_recorded_it(project: Path) -> None:
+def test_what_is_finished_is_kept_until_dvc_has_recorded_it(project):
     assert run(project) == (0, MADE, "")
     assert counted(project) == {"1": "2", "2": "4", "3": "6"}
     shutil.rmtree(project / "data" / "counted")  # as DVC does where it was killed before it could record the outs
@@ -115,9 +115,7 @@ def test_what_is_finished_is_kept_until_dvc_has_recorded_it(project: Path) -> No
         ("dvc.yaml", PIPELINE.replace("cmd: python", "cmd: python3"), "dvc.yaml"),
     ],
 )
-def test_nothing_is_published_for_inputs_that_changed_meanwhile(
-    project: Path, file: str, content: str, what: str
-) -> None:
+def test_nothing_is_published_for_inputs_that_changed_meanwhile(project, file, content, what):
     """DVC would record the code and the values that are there at the end."""
     (project / "data" / "folder").mkdir()
     (project / "dvc.yaml").write_text(PIPELINE.replace("data/numbers]", "data/numbers, data/folder]"))
@@ -159,7 +157,7 @@ def count""",
 )
 
 
-def test_a_run_with_more_of_a_growing_parameter_continues_what_a_finished_one_kept(project: Path) -> None:
+def test_a_run_with_more_of_a_growing_parameter_continues_what_a_finished_one_kept(project):
     def scratch() -> list[list[str]]:
         """What lies in each scratch folder: those that were pruned in the order in which they were, then the last."""
 
@@ -191,7 +189,7 @@ def test_a_run_with_more_of_a_growing_parameter_continues_what_a_finished_one_ke
     assert count(top=3) == "made 1\nmade 2\nmade 3\n", "only the last one keeps files"
 
 
-def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project: Path) -> None:
+def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project):
     code, out, _ = run(project, KILL_AFTER="2")
     assert (code, out) == (-signal.SIGKILL, "made 1\nmade 2\n")
     assert not (project / "data" / "counted").exists()
@@ -199,7 +197,7 @@ def test_a_killed_stage_publishes_nothing_and_goes_on_where_it_was(project: Path
     assert counted(project) == {"1": "2", "2": "4", "3": "6"}
 
 
-def test_a_process_that_helps_another_runs_beside_it_and_leaves_nothing(project: Path) -> None:
+def test_a_process_that_helps_another_runs_beside_it_and_leaves_nothing(project):
     first = start(project, WAIT_AFTER="1")
     assert first.stdout
     assert first.stdout.readline() == "made 1\n"
@@ -210,7 +208,7 @@ def test_a_process_that_helps_another_runs_beside_it_and_leaves_nothing(project:
     assert counted(project) == {"1": "2", "2": "4", "3": "6"}
 
 
-def test_state_of_another_run_is_not_taken_up(project: Path) -> None:
+def test_state_of_another_run_is_not_taken_up(project):
     run(project, KILL_AFTER="2")
     with open(project / "src" / "counting.py", "a") as script:
         script.write("\n# changed\n")
@@ -225,14 +223,12 @@ def test_state_of_another_run_is_not_taken_up(project: Path) -> None:
         ({"OUT_OF_MEMORY_AFTER": "1"}, 1, "not enough memory; RNNSEP_WORKERS=1 needs least"),
     ],
 )
-def test_what_ends_a_stage_from_outside_is_one_line_and_it_resumes(
-    project: Path, fault: dict[str, str], code: int, message: str
-) -> None:
+def test_what_ends_a_stage_from_outside_is_one_line_and_it_resumes(project, fault, code, message):
     assert run(project, **fault) == (code, "made 1\n", f"count: {message}\n")
     assert run(project) == (0, "kept 1\nmade 2\nmade 3\n", "")
 
 
-def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None:
+def test_a_second_run_waits_and_takes_what_the_first_made(project):
     first = start(project, WAIT_AFTER="1")
     assert first.stdout and first.stdin
     assert first.stdout.readline() == "made 1\n"
@@ -269,7 +265,7 @@ def test_a_second_run_waits_and_takes_what_the_first_made(project: Path) -> None
         ),
     ],
 )
-def test_bad_parameters_are_one_line_and_exit_code_1(project: Path, file: str, content: str, message: str) -> None:
+def test_bad_parameters_are_one_line_and_exit_code_1(project, file, content, message):
     (project / file).write_text(content)
     code, _, err = run(project)
     assert code == 1

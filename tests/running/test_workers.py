@@ -16,9 +16,7 @@ from tests.running.functions import blas_threads, die, fail_at, mark, square
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
-def test_results_are_in_order_errors_keep_their_message_and_blas_has_one_thread(
-    number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_are_in_order_errors_keep_their_message_and_blas_has_one_thread(number, tmp_path, monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", number)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert parallel_map(square, range(7), "squares") == [x * x for x in range(7)]
@@ -32,14 +30,14 @@ def test_results_are_in_order_errors_keep_their_message_and_blas_has_one_thread(
     assert sorted(path.name for path in tmp_path.iterdir()) == [str(x) for x in range(8)]
 
 
-def test_a_killed_worker_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_is_one_clear_line(monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", "2")
     with pytest.raises(UserError, match="a worker process was killed"):
         parallel_map(die, range(2), "songs")
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_ctrl_c_ends_all_at_once_and_leaves_nothing_half_written(tmp_path: Path, times: int) -> None:
+def test_ctrl_c_ends_all_at_once_and_leaves_nothing_half_written(tmp_path, times):
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.running.interrupted", str(tmp_path)],
         env=os.environ | {"RNNSEP_WORKERS": "2"},
@@ -63,9 +61,7 @@ def test_ctrl_c_ends_all_at_once_and_leaves_nothing_half_written(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_number_of_workers_comes_from_the_environment_or_from_cores_and_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_workers_comes_from_the_environment_or_from_cores_and_memory(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"  # of a container
     monkeypatch.setattr(workers, "LIMITS", (limit,))
     monkeypatch.delenv("RNNSEP_WORKERS", raising=False)

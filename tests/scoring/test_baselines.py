@@ -21,12 +21,12 @@ RATE = 8000
 
 
 @pytest.fixture(autouse=True)
-def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def _one_process(monkeypatch):
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
+def corpus(tmp_path) -> Corpus:
     songs = [
         Song('It\'s [über] "quoted"', "test", "test", RATE, 3 * RATE + 11, 2),
         Song("Mono", "test", "test", RATE, RATE, 1),
@@ -56,7 +56,7 @@ def median(path: Path, source: str, metric: str = "SDR") -> float:
     return float(np.nanmedian([frame["metrics"][metric] for frame in target["frames"]]))
 
 
-def test_mix_is_an_equal_share_of_the_mixture(corpus: Corpus) -> None:
+def test_mix_is_an_equal_share_of_the_mixture(corpus):
     song = corpus.of("test")[0]
     with ExitStack() as stack:
         estimates = mixture_share(corpus, song, stack)
@@ -66,7 +66,7 @@ def test_mix_is_an_equal_share_of_the_mixture(corpus: Corpus) -> None:
             np.testing.assert_allclose(estimate[5:900], audio_of(corpus, song, "mixture")[5:900] / 3, atol=1e-7)
 
 
-def test_irm1_is_the_ratio_of_magnitudes_by_scipys_plain_calls(corpus: Corpus, tmp_path: Path) -> None:
+def test_irm1_is_the_ratio_of_magnitudes_by_scipys_plain_calls(corpus, tmp_path):
     for song in corpus.of("test"):
         with ExitStack() as stack:
             estimates = ideal_ratio_masks(tmp_path / "scores", corpus, song, stack)
@@ -86,7 +86,7 @@ def test_irm1_is_the_ratio_of_magnitudes_by_scipys_plain_calls(corpus: Corpus, t
     assert list((tmp_path / "scores").iterdir()) == []
 
 
-def test_baselines_are_scored_resumably_with_the_same_bytes(corpus: Corpus, tmp_path: Path) -> None:
+def test_baselines_are_scored_resumably_with_the_same_bytes(corpus, tmp_path):
     mix, irm1 = tmp_path / "one" / "MIX", tmp_path / "one" / "IRM1"
     score_baselines(corpus.root, mix, irm1, PARAMS)
     names = [f"{song.name}.json" for song in corpus.of("test")]
@@ -108,7 +108,7 @@ def test_baselines_are_scored_resumably_with_the_same_bytes(corpus: Corpus, tmp_
 
 
 @pytest.mark.parametrize("rate", [RATE, 2 * RATE])
-def test_estimates_of_another_length_or_rate_are_one_line(corpus: Corpus, tmp_path: Path, rate: int) -> None:
+def test_estimates_of_another_length_or_rate_are_one_line(corpus, tmp_path, rate):
     for song in corpus.of("test"):
         for source in SOURCES:
             audio = audio_of(corpus, song, source)[rate == RATE :]
@@ -117,7 +117,7 @@ def test_estimates_of_another_length_or_rate_are_one_line(corpus: Corpus, tmp_pa
         score_estimates(corpus.root, tmp_path / "estimates", tmp_path / "RNN", PARAMS)
 
 
-def test_missing_estimates_and_no_test_songs_are_one_line(corpus: Corpus, tmp_path: Path) -> None:
+def test_missing_estimates_and_no_test_songs_are_one_line(corpus, tmp_path):
     with pytest.raises(UserError, match=r"vocals\.wav"):
         score_estimates(corpus.root, tmp_path / "estimates", tmp_path / "RNN", PARAMS)
     assert not list((tmp_path / "RNN").rglob("*.json"))

@@ -58,7 +58,7 @@ def separated(mixture: NDArray[np.float32], rate: int, model: Bands, params: Sep
 
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
 @pytest.mark.parametrize("kind", ["mask", "wiener"])
-def test_estimates_have_the_mixtures_shape_and_sum_to_it(channels: str, kind: str) -> None:
+def test_estimates_have_the_mixtures_shape_and_sum_to_it(channels, kind):
     model = Bands(replace(STFT, channels=channels))
     for nb_channels, nb_samples in product((1, 2, 3), (1, 63, 12001)):
         mixture = noise(nb_samples, nb_channels)
@@ -69,7 +69,7 @@ def test_estimates_have_the_mixtures_shape_and_sum_to_it(channels: str, kind: st
 
 
 @pytest.mark.parametrize("rate", [4000, 11025, 44100])
-def test_other_rates_keep_rate_and_length(rate: int) -> None:
+def test_other_rates_keep_rate_and_length(rate):
     time = np.arange(3 * rate + 7) / rate
     mixture = np.stack([np.sin(2 * np.pi * 300 * time), np.sin(2 * np.pi * 1100 * time)], 1).astype(np.float32)
     estimates = separated(mixture, rate, Bands(), PARAMS)
@@ -78,7 +78,7 @@ def test_other_rates_keep_rate_and_length(rate: int) -> None:
     np.testing.assert_allclose(estimates.sum(axis=0)[inner], mixture[inner], atol=5e-3)
 
 
-def test_blocks_that_disagree_are_faded_into_each_other() -> None:
+def test_blocks_that_disagree_are_faded_into_each_other():
     """The network gives each block another gain: the estimate must move from one to the next without a step."""
 
     class Moody(Bands):
@@ -102,7 +102,7 @@ def test_blocks_that_disagree_are_faded_into_each_other() -> None:
 
 @settings(max_examples=100)
 @given(nb_frames=st.integers(1, 5000), fade=st.integers(1, 50), extra=st.integers(0, 500))
-def test_plan_covers_every_frame_once(nb_frames: int, fade: int, extra: int) -> None:
+def test_plan_covers_every_frame_once(nb_frames, fade, extra):
     length = 4 * fade + extra
     blocks = plan(nb_frames, length, fade)
     assert blocks[0].begin == 0
@@ -116,7 +116,7 @@ def test_plan_covers_every_frame_once(nb_frames: int, fade: int, extra: int) -> 
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
+def corpus(tmp_path) -> Corpus:
     songs = []
     for name, subset, rate, nb_samples, nb_channels in [
         ("Trained", "train", 8000, 4000, 2),
@@ -132,14 +132,14 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> Bands:
+def loaded(monkeypatch) -> Bands:
     model = Bands()
     monkeypatch.setattr(module, "load_separator", lambda _: model)
     monkeypatch.setenv("RNNSEP_WORKERS", "1")
     return model
 
 
-def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus: Corpus, loaded: Bands, tmp_path: Path) -> None:
+def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus, loaded, tmp_path):
     folder = tmp_path / "estimates"
     separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, TEST)
     contents = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -159,9 +159,7 @@ def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus: Corpus, l
     assert {path: path.read_bytes() for path in contents} == contents
 
 
-def test_a_float_corpus_is_estimated_in_float_so_that_its_level_does_not_matter(
-    corpus: Corpus, loaded: Bands, tmp_path: Path
-) -> None:
+def test_a_float_corpus_is_estimated_in_float_so_that_its_level_does_not_matter(corpus, loaded, tmp_path):
     first, *_ = corpus.of("test")
     path = corpus.root / "test" / first.name / "mixture.wav"
     audio = noise(first.nb_samples, first.nb_channels)
@@ -176,7 +174,7 @@ def test_a_float_corpus_is_estimated_in_float_so_that_its_level_does_not_matter(
         np.testing.assert_allclose(quiet[:] * 1e4, plain[:], atol=1e-5 * scale)
 
 
-def test_no_test_songs_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
+def test_no_test_songs_is_one_line(corpus, tmp_path):
     replace(corpus, songs=corpus.of("train")).write()
     with pytest.raises(UserError, match="no songs of split test"):
         separate_corpus(corpus.root, tmp_path / "models", tmp_path / "estimates", PARAMS, TEST)
@@ -200,7 +198,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def test_long_songs_need_no_more_memory() -> None:
+def test_long_songs_need_no_more_memory():
     def peak(seconds: int) -> int:
         command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(seconds * 11025)]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -32,9 +32,7 @@ def mixture_and_masks(
     per_channel=st.booleans(),
     gain=st.sampled_from([1e-6, 1, 1e4]),
 )
-def test_estimates_sum_to_the_mixture(
-    name: str, nb_sources: int, nb_frames: int, nb_channels: int, per_channel: bool, gain: float
-) -> None:
+def test_estimates_sum_to_the_mixture(name, nb_sources, nb_frames, nb_channels, per_channel, gain):
     mixture, masks = mixture_and_masks(nb_sources, nb_frames, 5, nb_channels, nb_channels if per_channel else 1)
     mixture *= np.float32(gain)
     estimates = make_filter(name, mixture, masks)(0, nb_frames)
@@ -46,14 +44,14 @@ def test_estimates_sum_to_the_mixture(
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 1.5, 10.0])
-def test_temperature_is_that_of_the_softmax(temperature: float) -> None:
+def test_temperature_is_that_of_the_softmax(temperature):
     y = np.random.default_rng(0).normal(size=(4, 7, 5, 2))
     masks = scipy.special.softmax(y, axis=0).astype(np.float32)
     expected = scipy.special.softmax(y / temperature, axis=0)
     np.testing.assert_allclose(tempered(masks, temperature), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_temperature_keeps_the_sum_over_the_sources_at_every_scale() -> None:
+def test_temperature_keeps_the_sum_over_the_sources_at_every_scale():
     masks = np.random.default_rng(0).uniform(0.2, 1, size=(3, 7, 5, 1)).astype(np.float32)  # as of kind sigmoid
     masks[:, 0] = 0
     softer = tempered(masks, 3)
@@ -66,7 +64,7 @@ def test_temperature_keeps_the_sum_over_the_sources_at_every_scale() -> None:
 
 
 @pytest.mark.parametrize("mask_channels", [1, 2])
-def test_wiener_is_norberts(mask_channels: int) -> None:
+def test_wiener_is_norberts(mask_channels):
     mixture, masks = mixture_and_masks(4, 60, 17, 2, mask_channels)
     spectra = np.sqrt(masks) * np.abs(mixture)  # as norbert takes them: (nb_frames, nb_bins, channels, sources)
     peer = norbert.wiener(spectra.transpose(1, 2, 3, 0).astype(float), mixture.astype(complex), 1, False)
@@ -76,7 +74,7 @@ def test_wiener_is_norberts(mask_channels: int) -> None:
 
 
 @pytest.mark.parametrize("nb_channels", [2, 3])
-def test_wiener_stands_silence_and_equal_channels(nb_channels: int) -> None:
+def test_wiener_stands_silence_and_equal_channels(nb_channels):
     mixture, masks = mixture_and_masks(2, 40, 9, nb_channels, 1)
     mixture[:] = mixture[..., :1]
     mixture[10:20] = 0
@@ -90,7 +88,7 @@ def test_wiener_stands_silence_and_equal_channels(nb_channels: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["mask", "wiener"])
-def test_frames_alone_are_the_frames_of_the_whole_and_inputs_stay(name: str) -> None:
+def test_frames_alone_are_the_frames_of_the_whole_and_inputs_stay(name):
     mixture, masks = mixture_and_masks(3, 50, 5, 2, 2)
     before = mixture.copy(), masks.copy()
     estimate = make_filter(name, mixture, masks)

@@ -3,7 +3,6 @@
 import pickle
 import resource
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,9 +22,7 @@ Noise = Callable[..., NDArray[np.int16]]
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT"])
 @pytest.mark.parametrize("limit", [writing.LARGEST_WAV, 1000])
-def test_what_is_written_is_read(
-    tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch, subtype: str, limit: int
-) -> None:
+def test_what_is_written_is_read(tmp_path, noise, monkeypatch, subtype, limit):
     """In this process and another, and beyond 4 GiB, which only RF64 holds."""
     monkeypatch.setattr(writing, "LARGEST_WAV", limit)
     audio = noise(0, 1000, 3)
@@ -36,7 +33,7 @@ def test_what_is_written_is_read(
     np.testing.assert_array_equal(np.asarray(file) * 32768, audio)
 
 
-def test_all_16_bit_samples_keep_their_value(tmp_path: Path) -> None:
+def test_all_16_bit_samples_keep_their_value(tmp_path):
     audio = np.arange(-32768, 32768, dtype=np.int16)[:, np.newaxis]
     write_wav(tmp_path / "a.wav", [audio.astype(np.float32) / 32768], 8000)
     np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16", always_2d=True)[0], audio)
@@ -44,13 +41,13 @@ def test_all_16_bit_samples_keep_their_value(tmp_path: Path) -> None:
     np.testing.assert_array_equal(AudioFile(tmp_path / "a.wav")[100:], read[100:])
 
 
-def test_full_scale_is_clipped_not_wrapped(tmp_path: Path) -> None:
+def test_full_scale_is_clipped_not_wrapped(tmp_path):
     write_wav(tmp_path / "a.wav", [np.array([[1.0], [-1.0], [7.0], [-7.0]])], 8000)
     read, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
     assert read.tolist() == [32767, -32768, 32767, -32768]
 
 
-def test_float_wav_keeps_what_exceeds_full_scale_and_no_date(tmp_path: Path, noise: Noise) -> None:
+def test_float_wav_keeps_what_exceeds_full_scale_and_no_date(tmp_path, noise):
     audio = noise(0).astype(np.float32) / 1000
     write_wav(tmp_path / "a.wav", [audio], 8000, "FLOAT")
     np.testing.assert_array_equal(np.asarray(AudioFile(tmp_path / "a.wav")), audio)
@@ -59,7 +56,7 @@ def test_float_wav_keeps_what_exceeds_full_scale_and_no_date(tmp_path: Path, noi
     assert content[peak + 12 : peak + 16] == bytes(4)
 
 
-def test_parts_equal_the_whole(tmp_path: Path, noise: Noise) -> None:
+def test_parts_equal_the_whole(tmp_path, noise):
     write_wav(tmp_path / "a.wav", [noise(0, BLOCK + 7, 1)], 8000)
     with AudioFile(tmp_path / "a.wav") as file:
         whole = np.asarray(file)
@@ -72,14 +69,14 @@ def test_parts_equal_the_whole(tmp_path: Path, noise: Noise) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", 'it\'s "so" [live] {1} %s', "Ænima – ñandú 🎵", "-rf", "a\nb", "x" * 240])
-def test_any_name_works(tmp_path: Path, noise: Noise, name: str) -> None:
+def test_any_name_works(tmp_path, noise, name):
     path = tmp_path / f"{name}.wav"
     write_wav(path, [noise(0)], 8000)
     assert AudioFile(path).nb_samples == 800
     assert decode(path)[0] == 8000
 
 
-def test_what_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+def test_what_cannot_be_opened_is_one_line(tmp_path):
     for path, reason in ((tmp_path / "missing.wav", "No such file"), (tmp_path, "Is a directory")):
         for read in (open_audio, decode, lambda path: AudioFile(path)[:]):
             with pytest.raises(UserError, match=reason) as caught:
@@ -87,7 +84,7 @@ def test_what_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
             assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_writing_leaves_nothing_where_it_fails(tmp_path: Path) -> None:
+def test_writing_leaves_nothing_where_it_fails(tmp_path):
     for blocks in ([], [np.zeros((5, 1)), np.full((5, 1), np.nan)]):
         with pytest.raises(ValueError, match=r"no audio|NaN"):
             write_wav(tmp_path / "a.wav", blocks, 8000)
@@ -95,7 +92,7 @@ def test_writing_leaves_nothing_where_it_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
-def test_full_disk_is_one_clear_line(tmp_path: Path, subtype: str) -> None:
+def test_full_disk_is_one_clear_line(tmp_path, subtype):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
@@ -107,7 +104,7 @@ def test_full_disk_is_one_clear_line(tmp_path: Path, subtype: str) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "nb_channels"), [(".wav", 2), (".flac", 2), (".wav", 9)])
-def test_decoding_equals_soundfile(tmp_path: Path, noise: Noise, suffix: str, nb_channels: int) -> None:
+def test_decoding_equals_soundfile(tmp_path, noise, suffix, nb_channels):
     soundfile.write(tmp_path / f"a{suffix}", noise(0, 10_000, nb_channels), 22050, subtype="PCM_16")
     rate, blocks = decode(tmp_path / f"a{suffix}")
     assert rate == 22050
@@ -116,7 +113,7 @@ def test_decoding_equals_soundfile(tmp_path: Path, noise: Noise, suffix: str, nb
     np.testing.assert_array_equal(decoded * 32768, noise(0, 10_000, nb_channels))
 
 
-def test_streams_of_a_container_are_told_apart(tmp_path: Path) -> None:
+def test_streams_of_a_container_are_told_apart(tmp_path):
     tones = [tone(1, frequency=frequency) for frequency in (220.0, 880.0)]
     encode(tmp_path / "a.mp4", *tones, codec="aac")
     for stream, expected in enumerate(tones):

@@ -1,13 +1,9 @@
 """corpus.json: read as written, a setup file of musdb, and one clear line where it is damaged."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import Corpus, Song
@@ -18,7 +14,7 @@ NAMES = ("a b", 'it\'s "so" [live] {1}: #x', "Ænima – ñandú 🎵", "- rf", 
 
 
 @pytest.fixture
-def corpus(tmp_path: Path, noise: Callable[..., NDArray[np.int16]]) -> Corpus:
+def corpus(tmp_path, noise) -> Corpus:
     songs = [Song(name, "train", "valid" if i % 2 else "train", 8000, 80, 1) for i, name in enumerate(NAMES)]
     songs.append(Song("last", "test", "test", 8000, 80, 1))
     corpus = Corpus(tmp_path, "folder", ("zither", "vocals", "on"), tuple(songs))
@@ -29,7 +25,7 @@ def corpus(tmp_path: Path, noise: Callable[..., NDArray[np.int16]]) -> Corpus:
     return corpus
 
 
-def test_a_corpus_is_read_as_written(corpus: Corpus) -> None:
+def test_a_corpus_is_read_as_written(corpus):
     assert Corpus.read(corpus.root) == corpus
     assert [song.name for song in corpus.of("test")] == ["last"]
     assert len(corpus.of("train")) == len(NAMES)
@@ -37,7 +33,7 @@ def test_a_corpus_is_read_as_written(corpus: Corpus) -> None:
     assert stem.shape == (80, 1)
 
 
-def test_musdb_reads_any_corpus(corpus: Corpus) -> None:
+def test_musdb_reads_any_corpus(corpus):
     for split in ("train", "valid"):
         database = musdb().DB(
             root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets="train", split=split
@@ -68,7 +64,7 @@ def test_musdb_reads_any_corpus(corpus: Corpus) -> None:
         lambda content: content.update(songs=None),
     ],
 )
-def test_a_damaged_corpus_is_rejected(corpus: Corpus, change: Callable[[Any], Any]) -> None:
+def test_a_damaged_corpus_is_rejected(corpus, change):
     path = corpus.root / "corpus.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)

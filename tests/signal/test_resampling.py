@@ -23,9 +23,7 @@ def noise(nb_samples: int, nb_channels: int = 2) -> NDArray[np.float32]:
     nb_channels=st.integers(1, 3),
     data=st.data(),
 )
-def test_any_slice_and_any_blocks_are_scipys_to_the_last_bit(
-    rates: tuple[int, int], nb_samples: int, nb_channels: int, data: st.DataObject
-) -> None:
+def test_any_slice_and_any_blocks_are_scipys_to_the_last_bit(rates, nb_samples, nb_channels, data):
     audio, common = noise(nb_samples, nb_channels), gcd(*rates)
     expected = np.asarray(resample_poly(audio, rates[1] // common, rates[0] // common, axis=0))
     result = resampled(audio, *rates)
@@ -41,7 +39,7 @@ def test_any_slice_and_any_blocks_are_scipys_to_the_last_bit(
     np.testing.assert_array_equal(streamed, expected[:wanted])
 
 
-def test_only_what_a_slice_needs_is_read_and_a_stream_sends_what_it_can() -> None:
+def test_only_what_a_slice_needs_is_read_and_a_stream_sends_what_it_can():
     class Recording:
         shape = (10**9, 1)
         read = 0

@@ -34,9 +34,7 @@ def transforms(draw: st.DrawFn) -> StftParams:
 
 @settings(max_examples=300, deadline=None)
 @given(params=transforms(), nb_samples=st.integers(1, 300), nb_channels=st.integers(1, 3), data=st.data())
-def test_perfect_reconstruction_in_any_blocks(
-    params: StftParams, nb_samples: int, nb_channels: int, data: st.DataObject
-) -> None:
+def test_perfect_reconstruction_in_any_blocks(params, nb_samples, nb_channels, data):
     audio = noise(nb_samples, nb_channels)
     spectra = stft(audio, params)
     assert spectra.shape == (params.nb_frames(nb_samples), params.nb_bins, nb_channels)
@@ -53,7 +51,7 @@ def test_perfect_reconstruction_in_any_blocks(
 
 @settings(max_examples=100, deadline=None)
 @given(params=transforms(), nb_samples=st.integers(1, 300), data=st.data())
-def test_frames_alone_are_those_of_the_whole(params: StftParams, nb_samples: int, data: st.DataObject) -> None:
+def test_frames_alone_are_those_of_the_whole(params, nb_samples, data):
     """And only their samples are read."""
     audio = noise(nb_samples, 2)
     whole = stft(audio, params)
@@ -66,7 +64,7 @@ def test_frames_alone_are_those_of_the_whole(params: StftParams, nb_samples: int
 
 
 @pytest.mark.parametrize("name", ["hann", "sine"])
-def test_frames_are_scipys(name: str) -> None:
+def test_frames_are_scipys(name):
     """Against ShortTimeFFT with the same taper: the same up to scaling and the frames' places."""
     params = StftParams(sample_rate=8000, window=512, hop=128, channels="stereo", taper=name)
     audio = noise(5000, 2)
@@ -91,12 +89,12 @@ def test_frames_are_scipys(name: str) -> None:
         ({"channels": "quad"}, r"^stft\.channels: must be one of mono, stereo"),
     ],
 )
-def test_impossible_parameters_are_one_line(changes: dict[str, object], message: str) -> None:
+def test_impossible_parameters_are_one_line(changes, message):
     with pytest.raises(ParamError, match=message):
         parse(StftParams, SECTION | changes, "stft")
 
 
-def test_channels() -> None:
+def test_channels():
     stereo, surround = noise(50, 2), noise(50, 3)
     np.testing.assert_array_equal(with_channels(stereo, 2), stereo)
     np.testing.assert_allclose(with_channels(stereo, 1), stereo.mean(axis=1, keepdims=True), atol=1e-7)

@@ -38,7 +38,7 @@ def overall(folder: Path) -> dict[str, dict[str, float]]:
     return table.drop(columns="system").set_index("target").to_dict("index")
 
 
-def test_means_are_weighted_by_the_lengths_of_songs(tmp_path: Path) -> None:
+def test_means_are_weighted_by_the_lengths_of_songs(tmp_path):
     scores = write_system(tmp_path / "RNN", 0)
     means = np.average(scores, axis=0, weights=DURATIONS)
     assert overall(tmp_path / "RNN") == {
@@ -47,7 +47,7 @@ def test_means_are_weighted_by_the_lengths_of_songs(tmp_path: Path) -> None:
     }
 
 
-def test_a_missing_score_is_left_out_of_its_mean(tmp_path: Path) -> None:
+def test_a_missing_score_is_left_out_of_its_mean(tmp_path):
     scores = write_system(tmp_path / "RNN", 0)
     path = tmp_path / "RNN" / "test" / "song 1.json"
     content = json.loads(path.read_text())
@@ -62,7 +62,7 @@ def test_a_missing_score_is_left_out_of_its_mean(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "metrics.json").read_text())["GSIR"]["vocals"] is None
 
 
-def test_tables_and_metrics_have_them(tmp_path: Path) -> None:
+def test_tables_and_metrics_have_them(tmp_path):
     for seed, name in enumerate(("RNN", "MIX")):
         write_system(tmp_path / name, seed)
     folders, path = [tmp_path / "RNN", tmp_path / "MIX"], tmp_path / "metrics.json"
