@@ -4,17 +4,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
-from numpy.typing import NDArray
 
 from tests.repository import Repository, make_repository
+from tests.sound import samples, write_tree
 
 # on a busy machine Hypothesis takes slowness for a fault; where CI is set, the same examples every time
 settings.register_profile(
@@ -22,12 +19,13 @@ settings.register_profile(
 )
 settings.load_profile("rnnsep")
 
+os.environ["RNNSEP_WORKERS"] = "1"  # songs are small; tests of several processes set their number
+
 NAME = "a repository [x]"
-Tree = Mapping[str, Mapping[str, NDArray[np.generic]]]
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
+def shared_data():
     """The folder of research audio next to the repository."""
     path = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not path.is_dir():
@@ -36,41 +34,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def noise() -> Callable[..., NDArray[np.int16]]:
-    """Noise `(nb_samples, nb_channels)`, the same for the same seed, quiet enough to be summed."""
-
-    def make(seed: int, nb_samples: int = 800, nb_channels: int = 2) -> NDArray[np.int16]:
-        return np.random.default_rng(seed).integers(-4000, 4000, (nb_samples, nb_channels), np.int16)
-
-    return make
-
-
-@pytest.fixture
-def write_tree() -> Callable[..., Path]:
-    """Writes `{"train/Song": {"vocals": audio, ...}, ...}` as sound files under a folder, which it returns."""
-
-    def write(root: Path, songs: Tree, rate: int = 8000, suffix: str = ".wav", subtype: str = "PCM_16") -> Path:
-        for song, stems in songs.items():
-            (root / song).mkdir(parents=True)
-            for name, audio in stems.items():
-                soundfile.write(root / song / f"{name}{suffix}", audio, rate, subtype=subtype)
-        return root
-
-    return write
-
-
-@pytest.fixture
-def small_tree(tmp_path, noise, write_tree) -> Path:
+def small_tree(tmp_path):
     """A user's folder: four training songs and two test songs of drums and vocals, and their mixtures."""
     songs = {}
     for seed, song in enumerate(["train/a", "train/b", "train/c", "train/d", "test/e", "test/f"]):
-        drums, vocals = noise(2 * seed), noise(2 * seed + 1)
+        drums, vocals = samples(2 * seed), samples(2 * seed + 1)
         songs[song] = {"mixture": drums + vocals, "drums": drums, "vocals": vocals}
     return write_tree(tmp_path / "songs", songs)
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory) -> Repository:
+def repository(tmp_path_factory):
     """A repository in which the whole pipeline has run, with one worker, and the results are committed.
 
     The processes of pytest-xdist share one run, of which each has a copy. Further runs have two workers.
@@ -82,7 +56,6 @@ def repository(tmp_path_factory) -> Repository:
         if not stages.exists():
             first.mkdir()
             made = make_repository(first / NAME)
-            made.environment["RNNSEP_WORKERS"] = "1"
             ran = re.findall(r"^Running stage '(\w+)'", made.dvc("repro"), re.MULTILINE)
             made.commit("first results")
             stages.write_text(json.dumps(ran))

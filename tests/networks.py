@@ -3,20 +3,19 @@
 Parameters that are not listed here have their values of presets/base.yaml, so that a new default changes no test.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rnnsep.learning.recipe import Recipe
-from rnnsep.network.network import Architecture, Network, NetworkParams
+from rnnsep.network.model import Model, save_model
+from rnnsep.network.network import Architecture, Network
 from rnnsep.params import changed, read_yaml, select
 from rnnsep.presets import catalogue
 from rnnsep.signal.stft import StftParams
 
 
-def document(changes: Mapping[str, Any]) -> dict[str, Any]:
+def document(changes):
     """params.yaml with other values for some dotted keys."""
     content = read_yaml(Path(__file__).resolve().parents[1] / "params.yaml")
     for key, value in changes.items():
@@ -57,7 +56,7 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
-def random_weights(architecture: Architecture, seed: int = 0) -> dict[str, np.ndarray]:
+def random_weights(architecture, seed=0):
     """Normal weights, small enough that states of ReLU layers, and so their rounding errors, do not grow."""
     random = np.random.default_rng(seed)
     return {
@@ -66,7 +65,15 @@ def random_weights(architecture: Architecture, seed: int = 0) -> dict[str, np.nd
     }
 
 
-def random_network(params: NetworkParams, nb_sources: int, stft: StftParams, seed: int = 0) -> Network:
+def random_network(params, nb_sources, stft, seed=0):
     """A network with random weights."""
     architecture = Architecture.of(params, nb_sources, stft)
     return Network(architecture, random_weights(architecture, seed))
+
+
+def save_small(folder, sources):
+    """The files of a small model with random weights, in `folder`, which is returned."""
+    params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
+    stft = StftParams(sample_rate=8000, window=64, hop=32, channels="mono", taper="hann")
+    save_model(folder, Model(sources, stft, (random_network(params, len(sources), stft),)), {})
+    return folder

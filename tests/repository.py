@@ -19,7 +19,7 @@ SMALL = {
 }
 
 
-def merge(document: dict, changes: dict) -> dict:
+def merge(document, changes):
     for key, value in changes.items():
         document[key] = merge(document[key], value) if isinstance(value, dict) else value
     return document
@@ -28,9 +28,9 @@ def merge(document: dict, changes: dict) -> dict:
 class Repository:
     """A git and DVC repository; commands run in it with nothing but this interpreter and git on PATH."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root):
         self.root = root
-        self.stages: list[str] = []  # in the order in which they ran first
+        self.stages = []  # in the order in which they ran first
         tools = root.parent / "bin"
         tools.mkdir()
         for tool in ("git", "uname"):
@@ -39,7 +39,7 @@ class Repository:
                 (tools / tool).symlink_to(found)
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{tools}"}
 
-    def run(self, *command: str, code: int = 0) -> str:
+    def run(self, *command, code=0):
         process = subprocess.run(
             command,
             cwd=self.root,
@@ -52,24 +52,24 @@ class Repository:
         assert process.returncode == code, process.stdout
         return process.stdout
 
-    def ran(self, *command: str) -> set[str]:
+    def ran(self, *command):
         """Names of the stages that a DVC command ran."""
         return set(re.findall(r"^Running stage '(\w+)'", self.dvc(*command), re.MULTILINE))
 
-    def dvc(self, *arguments: str, code: int = 0) -> str:
+    def dvc(self, *arguments, code=0):
         return self.run(sys.executable, "-m", "dvc", *arguments, code=code)
 
-    def commit(self, message: str) -> None:
+    def commit(self, message):
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
 
     @property
-    def lock(self) -> str:
+    def lock(self):
         """dvc.lock, which holds the hash of every out."""
         return (self.root / "dvc.lock").read_text(encoding="utf-8")
 
 
-def make_repository(root: Path) -> Repository:
+def make_repository(root):
     """A small repository at `root`, committed, in which nothing has run yet."""
     shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "stages", root / "stages", ignore=shutil.ignore_patterns("__pycache__"))

@@ -4,18 +4,13 @@ import json
 import math
 import os
 import resource
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from rnnsep.features.extraction import write_features
 from rnnsep.features.storage import open_features
@@ -26,19 +21,14 @@ from rnnsep.signal.corpus import Corpus, EvaluationParams
 from rnnsep.signal.stft import StftParams
 from rnnsep.tables.outputs import aggregate
 from tests.corpora.test_collect import made
+from tests.processes import run
+from tests.sound import samples, write_tree
 
 STFT = StftParams(sample_rate=8000, window=256, hop=128, channels="mono", taper="hann")
 SCORES = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
-Noise = Callable[..., NDArray[np.int16]]
-Write = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")
-
-
-def through(folder: Path, root: Path) -> dict[str, Any]:
+def through(folder, root):
     """Corpus, features, scores and tables of a user's songs; the metrics."""
     made(folder, root / "corpus")
     write_features(root / "corpus", root / "features", STFT)
@@ -53,49 +43,37 @@ def through(folder: Path, root: Path) -> dict[str, Any]:
     return content
 
 
-def song(noise: Noise, seed: int, nb_samples: int = 8000) -> dict[str, NDArray[np.int16]]:
-    return {name: noise(seed + number, nb_samples, 1) for number, name in enumerate(("drums", "vocals"))}
+def song(seed, nb_samples=8000):
+    return {name: samples(seed + number, nb_samples, 1) for number, name in enumerate(("drums", "vocals"))}
 
 
 @pytest.mark.long
-def test_two_hundred_songs_of_a_second(tmp_path, noise, write_tree):
-    songs = {f"{'test' if i < 20 else 'train'}/{i}": song(noise, 2 * i) for i in range(200)}
+def test_two_hundred_songs_of_a_second(tmp_path):
+    songs = {f"{'test' if i < 20 else 'train'}/{i}": song(2 * i) for i in range(200)}
     metrics = through(write_tree(tmp_path / "songs", songs), tmp_path)
     assert all(math.isfinite(value) for value in metrics["SDR"].values())
     assert len(open_features(tmp_path / "features").songs) == 180
 
 
-def test_songs_of_10_samples_and_odd_names(tmp_path, noise, write_tree):
+def test_songs_of_10_samples_and_odd_names(tmp_path):
     names = ("-rf\n", "it's [mono] {1}", "Ænima – ñandú 🎵", "...Baby", "x" * 240)
-    songs = {f"{subset}/{name}": song(noise, 0, 10) for name in names for subset in ("train", "test")}
+    songs = {f"{subset}/{name}": song(0, 10) for name in names for subset in ("train", "test")}
     metrics = through(write_tree(tmp_path / "songs", songs, rate=11025, suffix=".flac"), tmp_path)
     assert set(metrics["SDR"]) == {"mean", "drums", "vocals"}
     assert {one.rate for one in Corpus.read(tmp_path / "corpus").songs} == {11025}
     assert {path.stem for path in (tmp_path / "MIX/test").iterdir()} == set(names)
 
 
-def test_a_source_that_is_silent_throughout_has_no_score(tmp_path, noise, write_tree):
-    songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in range(3)}
+def test_a_source_that_is_silent_throughout_has_no_score(tmp_path):
+    songs = {f"{subset}/{i}": song(i) for subset in ("train", "test") for i in range(3)}
     for stems in songs.values():
         stems["drums"][:] = 0
     metrics = through(write_tree(tmp_path / "songs", songs), tmp_path)
     assert all(value is None for value in metrics["SDR"].values())
 
 
-@pytest.mark.parametrize(("kind", "subtype"), [("FLAC", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS")])
-def test_other_audio_called_wav_is_read_as_what_it_is(tmp_path, noise, write_tree, kind, subtype):
-    root = write_tree(
-        tmp_path / "songs", {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
-    )
-    path = root / "train/1/drums.wav"
-    soundfile.write(path, noise(0, 8000, 1), 8000, subtype, format=kind)
-    read, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    corpus = made(root, tmp_path / "corpus")
-    np.testing.assert_array_equal(np.asarray(corpus.stem(corpus.of("train")[0], "drums")), read)
-
-
-def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(tmp_path, noise, write_tree, capsys):
-    songs = {f"{subset}/{i}": song(noise, i) for subset in ("train", "test") for i in (1, 2)}
+def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(tmp_path, capsys):
+    songs = {f"{subset}/{i}": song(i) for subset in ("train", "test") for i in (1, 2)}
     root = write_tree(tmp_path / "songs", songs)
     for path in (root / "train" / "1").iterdir():
         path.write_bytes(path.read_bytes()[: 44 + 2 * 6000])
@@ -108,7 +86,7 @@ def test_a_truncated_song_is_used_as_far_as_it_goes_and_reported(tmp_path, noise
 
 
 @contextmanager
-def somebody() -> Iterator[Path]:
+def somebody():
     """A folder, and for the length of the block the rights of a user who is not root."""
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as folder:
@@ -122,9 +100,9 @@ def somebody() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("forbidden", ["songs/train/1/drums.wav", "songs/train/1", "songs/train", "out"])
-def test_what_may_not_be_read_or_written_is_one_line(noise, write_tree, forbidden):
+def test_what_may_not_be_read_or_written_is_one_line(forbidden):
     with somebody() as folder:
-        songs = {f"{subset}/{i}": song(noise, i, 10) for subset in ("train", "test") for i in range(2)}
+        songs = {f"{subset}/{i}": song(i, 10) for subset in ("train", "test") for i in range(2)}
         write_tree(folder / "songs", songs)
         (folder / "out").mkdir()
         (folder / forbidden).chmod(0)
@@ -145,8 +123,6 @@ def test_a_song_of_three_hours_needs_no_more_memory(tmp_path):
                 for second in range(seconds):
                     file.write(np.random.default_rng((second, len(stem))).integers(-4000, 4000, 8000, np.int16))
     code = "import sys, pathlib, tests.test_bad_data as t; t.through(*map(pathlib.Path, sys.argv[1:]))"
-    root = Path(__file__).resolve().parents[1]
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "songs"), str(tmp_path)], env=environment, check=True)
+    assert run("-c", code, tmp_path / "songs", tmp_path)[0] == 0
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 600_000)  # kB; the song has 173 MB

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -29,14 +28,8 @@ from rnnsep import params
 from rnnsep.app import cli
 from rnnsep.corpora.links import StartParams, make_links
 from rnnsep.corpora.location import LocationParams, SoundsParams
-from rnnsep.network.model import Model, save_model
-from rnnsep.params import changed
-from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
-from rnnsep.signal.stft import StftParams
-from rnnsep.signal.writing import write_wav
-from rnnsep.tables.outputs import aggregate
-from tests.networks import SMALL, random_network
+from tests.networks import save_small
+from tests.report.conftest import make_run
 from tests.test_pipeline import sections_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,20 +42,20 @@ LONG = [
     ["pytest"], ["uv"], ["tensorboard"], ["docker"], ["pip"],
 ]  # fmt: skip
 DASK = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
-PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
-def blocks(page: Path, language: str) -> list[str]:
+def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def commands(page: Path) -> list[list[str]]:
+def commands(page):
     """The commands of a page, in words, `uv run` left out."""
     lines = [line for block in blocks(page, "(?:sh|console)") for line in block.replace("\\\n", " ").splitlines()]
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
+def bare(words):
     """Variables that a command sets, extras and groups that it asks for, and what is left of it."""
     variables = {}
     while re.fullmatch(r"[A-Z_]+=.*", words[0]):
@@ -76,7 +69,7 @@ def bare(words: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
     return variables, extras, words
 
 
-def is_long(words: list[str]) -> bool:
+def is_long(words):
     return any(words[: len(start)] == start for start in LONG)
 
 
@@ -88,6 +81,7 @@ def test_commands_are_of_the_right_form(page, words):
     assert not {"|", "&&", ";", ">", "<"} & set(words), "one plain command to a line"
     variables, extras, (program, *arguments) = bare(words)
     content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras += re.findall(r"\[(\w+)\]", " ".join(arguments) if program == "pip" else "")
     assert set(extras) <= {*content["project"]["optional-dependencies"], *content["dependency-groups"]}
     assert set(variables) <= {"CUDA_VISIBLE_DEVICES", "RNNSEP_WORKERS", "DASK_SCHEDULER_ADDRESS", "TF_CONFIG"}
     if program == "rnnsep":
@@ -105,31 +99,23 @@ def test_commands_are_of_the_right_form(page, words):
                     params.select(sections_of(name), document)
     elif program == "dask":
         DASK[arguments[0]].make_context(arguments[0], arguments[1:])
-    elif program == "pip":
-        assert arguments[0] == "install"
-        assert {name for word in arguments[1:] for name in re.findall(r"\[(\w+)\]", word)} <= {
-            *content["project"]["optional-dependencies"]
-        }
-    elif program == "docker":
-        assert arguments[0] in ("build", "run")
-    elif program == "tensorboard":
-        assert arguments == ["--logdir", ".cache/train"]
     elif arguments[:2] == ["-m", "experiments.hel1"]:
         hel1.parser().parse_args(arguments[2:])
     elif [program, *arguments][:2] == ["python", "stages/run.py"]:
         assert [program, *arguments] == shlex.split(PIPELINE["train"]["cmd"])
     else:
-        assert program in ("git", "python", "pytest", "uv"), f"{page}: no check is known for {program}"
+        known = ("git", "python", "pytest", "uv", "pip", "docker", "tensorboard")
+        assert program in known, f"{page}: no check is known for {program}"
 
 
-def choices(value: str) -> list[str]:
+def choices(value):
     """What a sweep runs through."""
     if counted := re.fullmatch(r"range\((\d+)\)", value):
         return [str(number) for number in range(int(counted[1]))]
     return [value] if value.startswith("[") else value.split(",")
 
 
-def put(document: dict[str, Any], key: str, value: str) -> None:
+def put(document, key, value):
     *sections, name = key.split(".")
     for section in sections:
         document = document[section]
@@ -138,7 +124,7 @@ def put(document: dict[str, Any], key: str, value: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
+def finished(tmp_path_factory):
     """A repository with all that a run leaves, small and made up, and with songs of a user's own."""
     root = tmp_path_factory.mktemp("clone") / "rnnsep"
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
@@ -147,36 +133,19 @@ def finished(tmp_path_factory) -> Path:
     for name in ("stages", "src", ".dvc/plots"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
 
-    random = np.random.default_rng(0)
-    stems = {name: 0.1 * random.normal(size=(16000, 2)).astype(np.float32) for name in SOURCES}
-    stems["mixture"] = sum(stems.values())
-    song = Song("Song", "test", "test", 8000, 16000, 2)
-    for name, stem in stems.items():
-        write_wav(root / "data/corpus/test/Song" / f"{name}.wav", [stem], 8000)
-        if name != "mixture":
-            estimate = stem + 0.02 * stems["mixture"]
-            for folder in ("data/estimates", "other/estimates"):
-                write_wav(root / folder / "Song" / f"{name}.wav", [estimate], 8000)
-    Corpus(root / "data/corpus", "small", SOURCES, (song,)).write()
-    place = LocationParams(name="synthetic", path=None, synthetic=SoundsParams(sounds=None))
-    paths = (root / "data" / name for name in ("songs", "songs.txt", "start", "start.txt"))
-    make_links(*paths, place, StartParams(start=None))
-    scores = root / "data/scores"
-    params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
-    score_estimates(root / "data/corpus", root / "data/estimates", scores / "RNN", params)
-    for other in (scores / "MIX", scores / "IRM1", root / "other/scores/UMX"):
-        shutil.copytree(scores / "RNN", other)
-    systems = [scores / name for name in ("RNN", "MIX", "IRM1")]
-    aggregate(systems, root / "reports/tables", root / "reports/metrics.json")
+    made = make_run(root / "data", names=("Song",), sources=SOURCES, rate=8000)
+    (root / "reports").mkdir()
+    for inner in ("tables", "metrics.json"):
+        (made / inner).rename(root / "reports" / inner)
     (root / "reports/index.html").write_text("the page")
-
-    params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
-    stft = StftParams(sample_rate=8000, window=64, hop=32, channels="mono", taper="hann")
-    save_model(root / "models", Model(SOURCES, stft, (random_network(params, 4, stft),)), {})
-    (root / "models/history.tsv").write_text("epoch\ttrain_loss\tvalid_loss\tlearning_rate\n1\t0.5\t0.6\t0.001\n")
-    (root / "data/features").mkdir()
-    (root / "data/features/features.json").write_text("{}")
-
+    (made / "models").rename(root / "models")
+    save_small(root / "models", SOURCES)
+    shutil.copytree(made / "estimates", root / "other/estimates")
+    shutil.copytree(made / "scores/RNN", root / "other/scores/UMX")
+    place = LocationParams(name="synthetic", path=None, synthetic=SoundsParams(sounds=None))
+    make_links(*(made / name for name in ("songs", "songs.txt", "start", "start.txt")), place, StartParams(start=None))
+    (made / "features").mkdir()
+    (made / "features/features.json").write_text("{}")
     write_songs(root)
     for command in (
         ("git", "init", "--quiet", "--initial-branch=main"),
@@ -191,7 +160,7 @@ def finished(tmp_path_factory) -> Path:
     return root
 
 
-def write_songs(root: Path) -> None:
+def write_songs(root):
     """Songs of the user's own, and references and estimates of one."""
     noise = 0.2 * np.random.default_rng(1).normal(size=(4000, 2)).astype(np.float32)
     for folder, scale in (("references", 1.0), ("estimates", 0.9)):
@@ -204,7 +173,7 @@ def write_songs(root: Path) -> None:
     soundfile.write(root / "song.mp3", noise, 8000, format="MP3")
 
 
-def run(root: Path, words: list[str], **variables: str) -> str:
+def run(root, words, **variables):
     tools = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", **variables}
     done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=False)
@@ -218,7 +187,6 @@ def test_quick_commands_run_in_order(finished, tmp_path, monkeypatch, page):
     root = tmp_path / "rnnsep"
     shutil.copytree(finished, root)
     monkeypatch.chdir(root)
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")
     for words in commands(page):
         variables, _, plain = bare(words)
         if is_long(plain):
@@ -242,7 +210,7 @@ def test_links_lead_somewhere(page):
             assert not anchor or anchor in anchors(other.read_text(encoding="utf-8")), target
 
 
-def anchors(text: str) -> list[str]:
+def anchors(text):
     """What GitHub calls the headings of a page: lower case, hyphens for spaces, no other punctuation."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,7 @@ from tests.repository import Repository
 END = {"aggregate", "report"}
 
 
-def put_back(repository: Repository) -> None:
+def put_back(repository):
     repository.run("git", "checkout", "--quiet", ".")
     repository.dvc("checkout", "--force")
 
@@ -79,7 +77,7 @@ def test_new_weights_of_the_model_to_start_from_are_seen(repository):
     assert repository.ran("repro") == {"links"}
 
 
-def copied(repository: Repository, folder: Path) -> Repository:
+def copied(repository, folder):
     """All that is in a repository, in another folder, where tests can do what they like."""
     shutil.copytree(repository.root, folder / "rnnsep", symlinks=True)
     shutil.rmtree(folder / "rnnsep/.dvc/tmp/exps", ignore_errors=True)  # the other's queue
@@ -101,7 +99,7 @@ CHANGE = ("-S", "evaluation.hop=0.9")
 
 
 @pytest.fixture
-def spoilt(repository) -> Iterator[Path]:
+def spoilt(repository):
     """A module of the stage aggregate for a test to spoil; all code is restored afterwards."""
     yield repository.root / "src/rnnsep/tables/statistics.py"
     repository.run("git", "checkout", "--quiet", "src", "stages")
@@ -130,7 +128,7 @@ def test_temporary_and_queued_runs_give_the_bytes_of_the_first(repository):
 
 
 def test_a_second_clone_gets_all_from_a_remote_and_runs_nothing(repository, tmp_path):
-    def add_remote(one: Repository) -> None:
+    def add_remote(one):
         one.dvc("remote", "add", "--local", "--default", "shared", str(tmp_path / "remote"))
 
     for name in ("first", "second"):

@@ -2,31 +2,21 @@
 
 import ast
 import json
-import os
 import re
-import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 import rnnsep
 from rnnsep.app import arrays, cli, evaluating
 from rnnsep.running.packages import PIPELINE
+from tests.processes import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rnnsep"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # parts of the package that only the pipeline uses
 PIPELINE_PARTS = {"layers", "learning", "report", "running/stage.py"}
-
-
-def python(code: str, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)} | variables
-    return subprocess.run(
-        [sys.executable, *flags, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
 
 
 def test_the_package_has_its_names_and_no_others():
@@ -43,7 +33,7 @@ def test_the_version_has_one_source(capsys):
     assert capsys.readouterr().out == f"rnnsep {rnnsep.__version__}\n"
 
 
-def modules(requirements: list[str]) -> set[str]:
+def modules(requirements):
     """The modules that these requirements install."""
     names = {"pillow": "PIL", "ruamel.yaml": "ruamel", "vl-convert-python": "vl_convert"}
     return {names.get(name, name) for name in (re.split(r"[\[<>=;]", one)[0] for one in requirements)}
@@ -75,7 +65,7 @@ def test_scoring_and_separating_import_nothing_of_the_pipeline():
         part = file.relative_to(PACKAGE)
         if not PIPELINE_PARTS & {part.as_posix(), part.parts[0]}:
             names.append(".".join(["rnnsep", *part.with_suffix("").parts]).removesuffix(".__init__"))
-    done = python(f"""
+    code = f"""
 import importlib, sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
@@ -84,13 +74,14 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 for name in {names}:
     importlib.import_module(name)
-""")
-    assert done.returncode == 0, done.stderr
+"""
+    status, _, errors = run("-c", code)
+    assert status == 0, errors
 
 
 def test_importing_the_package_loads_nothing_else():
     code = "import sys; before = set(sys.modules); import rnnsep; print(*sorted(set(sys.modules) - before))"
-    loaded = python(code).stdout.split()
+    loaded = run("-c", code)[1].split()
     assert "rnnsep" in loaded
     assert not {"numpy", "pandas", "scipy", "tensorflow"} & set(loaded)
 
@@ -104,8 +95,8 @@ def test_importing_the_package_loads_nothing_else():
     ],
 )
 def test_missing_packages_are_an_import_error_that_says_how_to_install_them(module, missing):
-    done = python(f"import rnnsep\ntry: import {module}\nexcept ImportError as error: print(error)", "-S")
-    assert done.stdout == (
+    code = f"import rnnsep\ntry: import {module}\nexcept ImportError as error: print(error)"
+    assert run("-S", "-c", code)[1] == (
         f"{sys.executable} lacks {missing}: pip install 'rnnsep[pipeline]', or `uv run …` in a clone\n"
     )
 
@@ -118,5 +109,5 @@ def test_the_users_settings_of_keras_change_nothing(tmp_path):
         "from rnnsep.layers.backend import import_tensorflow; import_tensorflow(); import keras; "
         "c = keras.config; print(c.backend(), c.floatx(), c.image_data_format(), c.epsilon())"
     )
-    done = python(code, HOME=str(tmp_path), KERAS_BACKEND="jax")
-    assert done.stdout.split() == ["tensorflow", "float32", "channels_last", "1e-07"]
+    _, printed, _ = run("-c", code, HOME=str(tmp_path), KERAS_BACKEND="jax")
+    assert printed.split() == ["tensorflow", "float32", "channels_last", "1e-07"]

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import psutil
 import pytest
 
 from rnnsep.params import read_yaml
-from tests.repository import ROOT, Repository, make_repository
+from tests.repository import ROOT, make_repository
 
 PATIENCE = 900  # seconds for which a moment is awaited, on a machine however busy
 STEPS = {"download": 6, "features": 4, "train": 2, "separate": 2, "evaluate": 2, "baselines": 4}  # songs or epochs
@@ -47,7 +46,7 @@ class Kill:
     how: signal.Signals
     later: float = 0.0  # s
 
-    def __str__(self) -> str:
+    def __str__(self):
         moment = "before DVC records it" if self.after is None else f"after {self.after} of {STEPS.get(self.stage, 0)}"
         return f"{self.how.name} to {self.whom}, {self.stage} {moment}"
 
@@ -55,7 +54,7 @@ class Kill:
 FEW = [Kill("download", 2, "worker", signal.SIGKILL), Kill("train", 1, "group", signal.SIGKILL)]
 
 
-def drawn(order: list[str], seed: int) -> list[Kill]:
+def drawn(order, seed):
     """Some 40 kills in the order of the stages, more where there is more to do."""
     chance, kills = random.Random(seed), []
     for stage in order:
@@ -75,13 +74,13 @@ def drawn(order: list[str], seed: int) -> list[Kill]:
 class Run:
     """`dvc repro` in a repository, restarted whenever it has ended, and what it prints."""
 
-    def __init__(self, repository: Repository, order: list[str]):
+    def __init__(self, repository, order):
         self.repository, self.order = repository, order
-        self.lines: list[str] = []
-        self.songs: dict[str, int] = {}  # those that were finished when something was killed, and their inodes
+        self.lines = []
+        self.songs = {}  # those that were finished when something was killed, and their inodes
         self.start()
 
-    def start(self) -> None:
+    def start(self):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dvc", "repro"],
             cwd=self.repository.root,
@@ -94,13 +93,13 @@ class Run:
         self.reader = threading.Thread(target=self.read, args=(self.process,))
         self.reader.start()
 
-    def read(self, process: "subprocess.Popen[str]") -> None:
+    def read(self, process):
         assert process.stdout
         with process.stdout:
             for line in process.stdout:
                 self.lines.append(line.rstrip())
 
-    def kill(self, kill: Kill) -> bool:
+    def kill(self, kill):
         """Wait for the moment of a kill, starting DVC where it has ended; whether the moment came."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
@@ -117,11 +116,11 @@ class Run:
             time.sleep(0.03)
         raise AssertionError(f"{kill}: the moment did not come: {self.lines[-20:]}")
 
-    def passed(self, stage: str) -> bool:
+    def passed(self, stage):
         begun = re.findall(r"Running stage '(\w+)'", "\n".join(self.lines))
         return bool(begun) and self.order.index(begun[-1]) > self.order.index(stage)
 
-    def has_come(self, kill: Kill) -> bool:
+    def has_come(self, kill):
         if kill.after is None:
             return (self.repository.root / ".cache" / kill.stage / "finished").exists()
         if kill.stage == "train":
@@ -130,9 +129,9 @@ class Run:
             done = len(self.finished(kill.stage))
         return done >= kill.after and self.stage(kill.stage) is not None
 
-    def finished(self, stage: str) -> dict[str, int]:
+    def finished(self, stage):
         """The songs that a stage has finished, by the path that they will have, and the inode of a file of each."""
-        songs: dict[str, int] = {}
+        songs = {}
         for key in (self.repository.root / ".cache" / stage).glob("?" * 12):
             for path in key.rglob("*.*"):
                 name, *inner = path.relative_to(key).parts
@@ -142,11 +141,11 @@ class Run:
                     songs["/".join([OUTS[name], *inner])] = path.stat().st_ino
         return songs
 
-    def send(self, kill: Kill) -> bool:
+    def send(self, kill):
         """Send the signal and wait until DVC has died of it, where it must; whether there was anyone to send it to."""
         if self.process.poll() is not None:
             return False
-        victim: psutil.Process | None = psutil.Process(self.process.pid)
+        victim = psutil.Process(self.process.pid)
         if kill.whom in ("stage", "worker"):
             victim = self.stage(kill.stage)
         if kill.whom == "worker" and victim:
@@ -161,7 +160,7 @@ class Run:
             self.process.wait(PATIENCE)
         return True
 
-    def stage(self, name: str) -> psutil.Process | None:
+    def stage(self, name):
         """The process of a stage that DVC runs, where it is one of ours by now."""
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in psutil.Process(self.process.pid).children(recursive=True):
@@ -170,7 +169,7 @@ class Run:
                         return process
         return None
 
-    def end(self) -> None:
+    def end(self):
         """Run DVC until it ends well, which it must at the second call, since the first may end of a kill."""
         for _ in range(3):
             if self.process.wait(PATIENCE) == 0:
@@ -182,7 +181,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def running(root: Path, order: list[str]) -> Iterator[Run]:
+def running(root, order):
     """A run in a fresh repository, of which no process is left."""
     repository = make_repository(root)
     # with hard links, a file that was finished before a kill keeps its inode on the way to data/
@@ -198,7 +197,7 @@ def running(root: Path, order: list[str]) -> Iterator[Run]:
         run.reader.join()
 
 
-def check(run: Run, reference: Repository) -> None:
+def check(run, reference):
     """All is as in a run that was never killed, and nothing that was finished was done again."""
     assert run.repository.lock == reference.run("git", "show", "HEAD:dvc.lock")
     assert run.repository.run("git", "diff", "--no-index", str(run.repository.root / "reports/metrics.json"),

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +10,12 @@ import soundfile
 import yaml
 
 from rnnsep.signal.corpus import Corpus
-from tests.repository import Repository, make_repository
+from tests.repository import make_repository
 
 NAME = 'it\'s my "songs" & ünï, (live) [1] $HOME'
 
 
-def write_song(folder: Path, seed: int) -> None:
+def write_song(folder, seed):
     folder.mkdir(parents=True)
     random = np.random.default_rng(seed)
     for name in ("drums", "vocals"):
@@ -24,27 +23,27 @@ def write_song(folder: Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory) -> tuple[Repository, Path]:
+def own(tmp_path_factory):
     """A repository whose corpus is a folder next to it, and the folder."""
     base = tmp_path_factory.mktemp("own")
     folder = base / NAME
     for seed, song in enumerate(("train/a", "train/b", "test/e")):
         write_song(folder / song, 2 * seed)
     repository = make_repository(base / "repository")
-    repository.environment |= {"RNNSEP_WORKERS": "1", "HOME": str(base)}
+    repository.environment["HOME"] = str(base)
     set_path(repository, f"../{NAME}")
     repository.commit("own songs")
     return repository, folder
 
 
-def set_path(repository: Repository, path: str) -> None:
+def set_path(repository, path):
     file = repository.root / "params.yaml"
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     document["corpus"] |= {"name": "folder", "path": path, "validation": "none"}
     file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
-def download(repository: Repository) -> tuple[set[str], int, set[str]]:
+def download(repository):
     """What `dvc repro download` does: the stages that ran, how many songs were processed, and the songs there are."""
     output = repository.dvc("repro", "download")
     stages = set(re.findall(r"^Running stage '(\w+)'", output, re.MULTILINE))

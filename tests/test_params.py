@@ -1,7 +1,7 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ class Section:
     bidirectional: bool
     inner: Inner
 
-    def check(self) -> None:
+    def check(self):
         if self.layers > 9 and self.bidirectional:
             raise ParamError("layers", "too many")
 
@@ -37,7 +37,7 @@ class Document:
     rnn: Section
 
 
-GOOD: dict[str, Any] = {
+GOOD = {
     "layers": 3,
     "cell": "gru",
     "path": None,

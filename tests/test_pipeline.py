@@ -3,7 +3,6 @@
 import ast
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,11 +11,11 @@ from rnnsep.running.stage import document_class, function_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rnnsep"
-STAGES: dict[str, dict[str, Any]] = params.read_yaml(ROOT / "dvc.yaml")["stages"]
+STAGES = params.read_yaml(ROOT / "dvc.yaml")["stages"]
 PARAMS = params.read_yaml(ROOT / "params.yaml")
 
 
-def module_file(name: str) -> Path | None:
+def module_file(name):
     """The file of a module of this project; None for other modules and for packages that are only a docstring."""
     path = ROOT.joinpath("src", *name.split("."))
     if path.with_suffix(".py").is_file():
@@ -25,13 +24,13 @@ def module_file(name: str) -> Path | None:
     return init if init.is_file() and path != PACKAGE and not is_docstring(init) else None
 
 
-def is_docstring(file: Path) -> bool:
+def is_docstring(file):
     return all(isinstance(node, ast.Expr) for node in ast.parse(file.read_text(encoding="utf-8")).body)
 
 
-def imported_files(file: Path) -> set[Path]:
+def imported_files(file):
     """Files of this project that a file imports anywhere in it."""
-    names: set[str] = set()
+    names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
@@ -43,9 +42,9 @@ def imported_files(file: Path) -> set[Path]:
     return {path for name in parents if name.split(".")[0] == "rnnsep" and (path := module_file(name))}
 
 
-def reached_files(name: str) -> set[Path]:
+def reached_files(name):
     """All files of this project that a stage can import."""
-    reached: set[Path] = set()
+    reached = set()
     module = module_file(function_name(name).rpartition(".")[0])
     assert module
     todo = {ROOT / "stages" / "run.py", module}
@@ -56,14 +55,14 @@ def reached_files(name: str) -> set[Path]:
     return reached
 
 
-def function_name(name: str) -> str:
+def function_name(name):
     """The dotted name of the function that a stage runs."""
     interpreter, script, function, *_ = shlex.split(STAGES[name]["cmd"])
     assert (interpreter, script) == ("python", "stages/run.py")
     return function
 
 
-def sections_of(name: str) -> type:
+def sections_of(name):
     """The dataclass of the sections that a stage reads."""
     return document_class(function_of(function_name(name)))
 
@@ -143,7 +142,7 @@ FURTHER = {
 
 
 def test_packages_import_the_ground_and_little_else():
-    imports: dict[str, set[str]] = {}
+    imports = {}
     for file in PACKAGE.rglob("*.py"):
         one = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         others = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in imported_files(file)}

@@ -22,7 +22,7 @@ SVG = """spec => {
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory) -> Path:
+def compared(tmp_path_factory):
     """What `dvc plots diff` writes for two commits: a folder with index.html."""
     root = tmp_path_factory.mktemp("plots")
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
@@ -32,7 +32,7 @@ def compared(tmp_path_factory) -> Path:
     tools = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
 
-    def run(*command: str) -> None:
+    def run(*command):
         subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True)
 
     run("git", "init", "--quiet")
@@ -66,8 +66,8 @@ def test_the_plots_are_drawn(compared):
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
-        said: list[str] = []
-        asked: list[str] = []
+        said = []
+        asked = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))

@@ -1,7 +1,6 @@
 """What the code never does: unpickle, evaluate, or pass songs on."""
 
 import ast
-from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -17,7 +16,7 @@ BETWEEN_PROCESSES = {"src/rnnsep/running/cluster.py": ["pickle"]}
 EVALUATING = {"eval", "exec", "compile", "__import__"}
 
 
-def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str, str]]:
+def calls(tree):
     """The calls in a file, with the name that is called and, before its dot, of what."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -27,7 +26,7 @@ def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str, str]]:
                 yield node, node.func.value.id if isinstance(node.func.value, ast.Name) else "?", node.func.attr
 
 
-def faults(text: str) -> list[str]:
+def faults(text):
     """What a file does that it must not."""
     tree, found = ast.parse(text), []
     for node in ast.walk(tree):

@@ -16,7 +16,6 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from rnnsep.features.storage import FeatureSong, map_array, open_features
 from rnnsep.network.model import load_model
@@ -35,32 +34,30 @@ SOUND = np.random.default_rng(0).integers(-9000, 9000, (30_000, 2), np.int16)
 STRAY = np.random.default_rng(0).bytes(4000)
 
 
-def written(
-    kind: str, subtype: str = "PCM_16", audio: NDArray[np.generic] = SOUND, rate: int = RATE, endian: str = "FILE"
-) -> bytes:
+def written(kind, subtype="PCM_16", audio=SOUND, rate=RATE, endian="FILE"):
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, rate, subtype, endian, kind)
     return buffer.getvalue()
 
 
-def put(content: bytes, mark: bytes, after: int, new: bytes) -> bytes:
+def put(content, mark, after, new):
     """`content` with `new` in the place of what lies `after` bytes behind the first `mark`."""
     at = content.index(mark) + len(mark) + after
     return content[:at] + new + content[at + len(new) :]
 
 
-def unknown_length(flac: bytes) -> bytes:
+def unknown_length(flac):
     return put(flac[:21] + bytes([flac[21] & 0xF0]) + flac[22:], b"fLaC", 18, bytes(4))  # the number has 36 bits
 
 
-def half(content: bytes) -> bytes:
+def half(content):
     return content[: len(content) // 2]
 
 
 WAV, FLAC, RF64, AIFF = written("WAV"), written("FLAC"), written("RF64"), written("AIFF")
 WHOLE = ""
 LOST = r"damaged or truncated: ([\d.]+) s of audio are lost"
-AUDIO: dict[str, tuple[bytes, str]] = {  # content, and the warning (WHOLE: none) or, after "error", the error
+AUDIO = {  # content, and the warning (WHOLE: none) or, after "error", the error
     **{
         f"wav of size {size:#x}": (put(WAV, b"data", 0, size.to_bytes(4, "little")), WHOLE)
         for size in (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, *(SOUND.nbytes + n for n in (44, 36, 16)))
@@ -155,9 +152,9 @@ def test_codecs_within_a_wav_are_decoded(tmp_path):
             assert np.mean((audio[: len(sine)] - sine) ** 2) < 0.01 * np.mean(sine**2)
 
 
-def decoded(path: Path) -> tuple[int, NDArray[np.float32], str]:
+def decoded(path):
     """Rate, samples and warning of a file."""
-    warnings: list[str] = []
+    warnings = []
     rate, blocks = decode(path, report=warnings.append)
     return rate, np.concatenate(list(blocks)), "; ".join(warnings)
 
@@ -277,29 +274,29 @@ class Reader:
     read: Callable[[Path], Any]
 
 
-def read_model(path: Path) -> None:
+def read_model(path):
     weights = path.with_name("weights.npz")
     if not weights.exists():
         weights.symlink_to(MODEL.with_name(weights.name))
     load_model(path.parent)
 
 
-def read_audio(path: Path) -> None:
+def read_audio(path):
     with AudioFile(path) as audio:
         assert sum(len(block) for block in audio.blocks() if np.isfinite(block).all()) == audio.nb_samples
 
 
-def read_stream(path: Path) -> None:
+def read_stream(path):
     assert all(np.isfinite(block).all() for block in decode(path)[1])
 
 
-def saved(array: NDArray[np.generic]) -> bytes:
+def saved(array):
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
 
 
-def text(content: Any) -> bytes:
+def text(content):
     return json.dumps(content, indent=1).encode()
 
 
@@ -334,7 +331,7 @@ READERS = {
 }
 
 
-def attempt(reader: Reader, content: bytes, folder: Path) -> None:
+def attempt(reader, content, folder):
     """Read `content`, which must end well or in one line."""
     path = folder / reader.name
     path.write_bytes(content)

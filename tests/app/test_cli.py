@@ -1,13 +1,12 @@
 """The command line as a user meets it: output, messages, exit codes."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
 from rnnsep.app import cli
+from tests import processes
 from tests.tables.systems import random_system
 
 SISEC = ["scores", "--against", "sisec2018", "--metric", "SDR"]
@@ -116,15 +115,14 @@ def test_help_is_quick_since_it_imports_no_library(arguments):
         "except SystemExit as end: assert end.code == 0\n"
         "assert not {'numpy', 'pandas', 'scipy', 'soundfile', 'yaml'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: rnnsep")
+    status, printed, errors = processes.run("-c", code)
+    assert status == 0, errors
+    assert printed.startswith("usage: rnnsep")
 
 
 def test_a_reader_that_stops_early_sees_no_traceback():
     code = "import sys; from rnnsep.app.cli import main; sys.exit(main())"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *SISEC, "--format", "csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with processes.start("-c", code, *SISEC, "--format", "csv") as process:
         process.stdout.close()
-        assert process.stderr.read() == b""
+        assert process.stderr.read() == ""
         assert process.wait() == 1

@@ -5,12 +5,10 @@ import itertools
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 import rnnsep
 from rnnsep.app import cli
@@ -18,29 +16,25 @@ from rnnsep.running import files
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.evaluation import score_estimates
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
+from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.tables.reading import score_files
+from tests.sound import write_corpus
 
 SOURCES = ("vocals", "drums")
 RATE = 8000
 
 
-def sound(seed: int, nb_samples: int = 2 * RATE, nb_channels: int = 2) -> NDArray[np.float32]:
+def sound(seed, nb_samples=2 * RATE, nb_channels=2):
     return (0.1 * np.random.default_rng(seed).normal(size=(nb_samples, nb_channels))).astype(np.float32)
 
 
-def write(path: Path, audio: NDArray[np.float32], rate: int = RATE) -> None:
+def write(path, audio, rate=RATE):
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, audio, rate, **({"subtype": "FLOAT"} if path.suffix == ".wav" else {}))
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")
-
-
 @pytest.fixture
-def folders(tmp_path) -> tuple[Path, Path]:
+def folders(tmp_path):
     """References of two songs, and estimates that are the references with noise."""
     for index, name in enumerate(("a", "b")):
         for k, source in enumerate(SOURCES):
@@ -50,39 +44,38 @@ def folders(tmp_path) -> tuple[Path, Path]:
     return tmp_path / "references", tmp_path / "estimates"
 
 
-def evaluate(folders: tuple[Path, Path], scores: Path, *options: str) -> int:
+def evaluate(folders, scores, *options):
     return cli.main(["evaluate", *map(str, folders), "-o", str(scores), *options])
 
 
 @pytest.mark.parametrize("version", ["v4", "v3", "v2"])
 def test_scores_are_those_of_the_pipeline(folders, tmp_path, version):
     assert evaluate(folders, tmp_path / "scores", "--version", version) == 0
-    root = tmp_path / "corpus"
+    songs = {}
     for name in ("a", "b"):
-        shutil.copytree(folders[0] / name, root / "test" / name)
-        mixture = sum(soundfile.read(root / "test" / name / f"{source}.wav")[0] for source in SOURCES)
-        soundfile.write(root / "test" / name / "mixture.wav", mixture, RATE, subtype="FLOAT")
-    songs = tuple(Song(name, "test", "test", RATE, 2 * RATE, 2) for name in ("a", "b"))
-    Corpus(root, "noise", SOURCES, songs).write()
+        stems = {source: soundfile.read(folders[0] / name / f"{source}.wav")[0] for source in SOURCES}
+        songs[f"test/{name}"] = RATE, stems | {"mixture": sum(stems.values())}
+    write_corpus(tmp_path / "corpus", SOURCES, songs, "FLOAT")
     params = EvaluationParams(engine="fast", window=1.0, hop=1.0, version=version, split="test")
-    score_estimates(root, folders[1], tmp_path / "pipeline", params)
+    score_estimates(tmp_path / "corpus", folders[1], tmp_path / "pipeline", params)
     for name in ("a", "b"):
         own, other = ((tmp_path / folder / "test" / f"{name}.json").read_text() for folder in ("scores", "pipeline"))
         assert own == other
 
 
-def scored(path: Path) -> dict[str, list[float]]:
+def scored(path):
     """Each target's SDR in frames, of a file of scores."""
     targets = json.loads(path.read_text())["targets"]
     return {target["name"]: [frame["metrics"]["SDR"] for frame in target["frames"]] for target in targets}
 
 
-AUDIO = sound(1)
+AUDIO, SURROUND = sound(1), sound(1, nb_channels=3)
+LATE = np.concatenate((np.zeros((700, 2)), sound(11)[:-700]))
 NAN = np.where(np.arange(len(AUDIO))[:, None] == 5, np.float32(np.nan), AUDIO)
 DRUMS, OWN = Path("estimates/b/drums.wav"), Path("references/b/drums.wav")
 
 
-def low_passed() -> None:
+def low_passed():
     spectrum = np.fft.rfft(sound(11, 8 * RATE), axis=0)
     spectrum[len(spectrum) // 2 :] = 0
     for path in (OWN, DRUMS):
@@ -90,7 +83,12 @@ def low_passed() -> None:
         write(path.with_stem("vocals"), sound(10, 8 * RATE))
 
 
-def repeated() -> None:
+def crowded():
+    for index in range(40):
+        shutil.copy(OWN, OWN.with_stem(f"song {index}"))
+
+
+def repeated():
     shutil.copy(DRUMS, DRUMS.with_stem("vocals"))
     for root, song in itertools.product(("references", "estimates"), "ab"):
         write(Path(root) / song / "bass.wav", sound(5))
@@ -111,33 +109,19 @@ def repeated() -> None:
         (lambda: write(OWN, 0 * AUDIO), 0, "b: drums is silent; all scores of the song by BSSEval are NaN"),
         (lambda: write(DRUMS, 0 * AUDIO), 0, "b: the estimate of drums is silent; all scores of the song by BSSEval"),
         (lambda: write(OWN, AUDIO, 16000), 1, "b: files differ in rate: vocals 8000 Hz, drums 16000 Hz; resample them"),
-        (
-            lambda: write(OWN, sound(1, nb_channels=3)),
-            1,
-            "b: files differ in channels: vocals 2, drums 3; convert them",
-        ),
+        (lambda: write(OWN, SURROUND), 1, "b: files differ in channels: vocals 2, drums 3; convert them"),
         (lambda: write(OWN, AUDIO[:9000]), 0, "b: drums.wav: 9000 samples, another reference 16000; it is padded"),
         (lambda: write(OWN, AUDIO[:, :1]), 0, "b: drums.wav: mono, another reference has 2 channels; it is the same"),
         (lambda: [path.unlink() for path in (OWN, DRUMS)], 0, "b: vocals is the only reference; SIR is infinite"),
-        (
-            lambda: [shutil.copy(OWN, OWN.with_stem(f"song {index}")) for index in range(40)],
-            1,
-            "references/b: holds 42 files; expected a folder per song, a file per source",
-        ),
+        (crowded, 1, "references/b: holds 42 files; expected a folder per song, a file per source"),
         (repeated, 0, "b: the estimates of drums, vocals are the same"),
         (lambda: write(DRUMS.with_suffix(".flac"), AUDIO), 1, "drums is there more than once (drums.flac, drums.wav)"),
         (lambda: write(OWN.with_suffix("") / "kick.wav", AUDIO), 1, "more than once (drums/kick.wav, drums.wav)"),
-        (
-            lambda: write(DRUMS, np.concatenate((0 * AUDIO[:700], sound(11)[:-700]))),
-            0,
-            "b: drums.wav: begins 700 samples (87.5 ms) late; --align removes the delay",
-        ),
+        (lambda: write(DRUMS, LATE), 0, "b: drums.wav: begins 700 samples (87.5 ms) late; --align removes the delay"),
         (low_passed, 0, "b: drums: nothing above"),
     ],
 )
-def test_each_fault_is_one_line_and_the_other_song_is_scored(
-    folders, tmp_path, capsys, monkeypatch, change, code, message
-):
+def test_a_fault_is_one_line_and_others_are_scored(folders, tmp_path, capsys, monkeypatch, change, code, message):
     monkeypatch.chdir(tmp_path)
     change()
     assert evaluate(folders, tmp_path / "scores") == code
@@ -205,13 +189,13 @@ def test_targets_change_no_score(folders, tmp_path, capsys):
         assert f"{option} vocal: {folders[0]} has none of this name; there are {known}" in capsys.readouterr().err
 
 
-def doubts(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def doubts(capsys):
     """The lines on stderr but for progress and the summary."""
     lines = capsys.readouterr().err.splitlines()
     return [line for line in lines if line.startswith("rnnsep:") and "could not be scored" not in line]
 
 
-def rearranged(root: Path, place: str) -> Path:
+def rearranged(root, place):
     """The songs of `root` in another layout: `place` has fields for song and source."""
     target = root.parent / f"{root.name} rearranged"
     for path in root.rglob("*.wav"):
@@ -280,9 +264,7 @@ def test_other_and_accompaniment_depend_on_the_other_sources(folders, tmp_path, 
     assert "--accompaniment needs references of the vocals and of other sources" in capsys.readouterr().err
 
 
-def scored_songs(
-    folder: Path, references: dict[str, NDArray[Any]], estimates: dict[str, NDArray[Any]], *options: str
-) -> dict[str, float]:
+def scored_songs(folder, references, estimates, *options):
     """The SDR and SIR of the first frame by target, of a song with these sources."""
     for root, side in (("references", references), ("estimates", estimates)):
         for name, audio in side.items():
@@ -311,10 +293,10 @@ def test_songs_are_read_in_parts(folders, tmp_path, monkeypatch):
     for root in folders:
         for source in SOURCES:
             write(root / "long" / f"{source}.wav", sound(len(source), 60 * RATE))
-    read: list[int] = []
+    read = []
     original = AudioFile.__getitem__
 
-    def recorded(file: AudioFile, part: slice) -> NDArray[Any]:
+    def recorded(file, part):
         read.append(len(range(*part.indices(file.nb_samples))))
         return original(file, part)
 
@@ -332,15 +314,13 @@ def test_compressed_references_are_read_once_and_leave_nothing(folders, tmp_path
     assert names == {f"{prefix}{song}.json" for prefix in ("", ".made-from-") for song in ("a", "b")}
 
 
-@pytest.mark.parametrize("place", ["file", "file/scores", "/proc/scores"])
-def test_a_place_that_cannot_be_written_is_one_line(folders, tmp_path, capsys, place):
+def test_what_cannot_be_written_is_one_line_and_leaves_no_scores(folders, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").touch()
-    assert evaluate(folders, tmp_path / place) == 1
-    assert len(doubts(capsys)) == 1
+    for place in ("file", "file/scores", "/proc/scores"):
+        assert evaluate(folders, tmp_path / place) == 1
+        assert len(doubts(capsys)) == 1
 
-
-def test_a_full_disk_is_one_line_and_leaves_no_scores(folders, tmp_path, capsys, monkeypatch):
-    def full(path: Path, text: str) -> None:
+    def full(path, text):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(files, "write_text", full)

@@ -30,7 +30,7 @@ CASES = {
 }
 
 
-def touch(root: Path, files: str) -> None:
+def touch(root, files):
     for file in files.split():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).touch()

@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from copy import copy
 from dataclasses import replace
@@ -16,19 +14,17 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 import rnnsep
-from rnnsep.app import arrays, cli, songs
+from rnnsep.app import arrays, cli
 from rnnsep.app.songs import Options, separate_files
 from rnnsep.corpora.synthetic.render import render
 from rnnsep.network import packaged
-from rnnsep.network.model import Model, load_model, save_model
-from rnnsep.params import changed
+from rnnsep.network.model import load_model, save_model
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.stft import StftParams
 from rnnsep.signal.streams import Decoded, open_audio
-from tests.networks import SMALL, random_network
+from tests import processes
+from tests.networks import random_network, save_small
 from tests.sound import encode
 
 SOURCES = ("vocals", "drums", "rest")
@@ -38,37 +34,27 @@ OPTIONS = Options(
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory) -> Path:
-    """A small network that was never trained, in files."""
-    folder = tmp_path_factory.mktemp("trained") / "models"
-    params = changed(SMALL, {"rnn.layers": 1, "rnn.units": 4, "input.bandwidth": 3000.0})
-    stft = StftParams(sample_rate=8000, window=64, hop=32, channels="mono", taper="hann")
-    save_model(folder, Model(SOURCES, stft, (random_network(params, 3, stft),)), {})
-    return folder
+def models(tmp_path_factory):
+    return save_small(tmp_path_factory.mktemp("trained") / "models", SOURCES)
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")
-
-
-def music(seconds: float, rate: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
+def music(seconds, rate, nb_channels, seed=0):
     random = np.random.default_rng(seed)
     at = np.arange(round(seconds * rate))[:, None] / rate
     tones = np.sin(2 * np.pi * (220 * at * (1 + np.arange(nb_channels)) + random.uniform(0, 1, nb_channels)))
     return (0.3 * tones + 0.05 * random.normal(size=tones.shape)).astype(np.float32)
 
 
-def listed(root: Path) -> list[str]:
+def listed(root):
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
-def total(folder: Path) -> NDArray[np.float64]:
+def total(folder):
     return np.asarray(sum(np.asarray(AudioFile(path), np.float64) for path in sorted(folder.iterdir())))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory):
     """What a user's folder may hold."""
     root = tmp_path_factory.mktemp("songs") / "Überraschungen"
     (root / "album" / "disc 1").mkdir(parents=True)
@@ -84,7 +70,7 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def messages(said: str) -> list[str]:
+def messages(said):
     """Lines of standard error that are no progress."""
     return [line for line in said.splitlines() if line.startswith("rnnsep: ")]
 
@@ -237,7 +223,7 @@ def test_files_made_with_other_options_are_not_replaced(models, tmp_path):
         soundfile.write(tmp_path / name, music(0.2, 8000, 1, seed), 8000)
     out = tmp_path / "out"
 
-    def attempt(path: str, **changes: object) -> songs.Outcome:
+    def attempt(path, **changes):
         options = Options(**{**vars(OPTIONS), **changes})
         (outcome,) = separate_files([tmp_path / path], out, models, options)
         return outcome
@@ -280,15 +266,7 @@ def test_an_interrupt_stops_at_once_and_says_what_is_finished(models, tmp_path):
         soundfile.write(tmp_path / f"{name}.wav", music(0.2 if name == "a" else 300, 8000, 1), 8000)
     arguments = [str(tmp_path), "-o", str(tmp_path / "out"), "--model", str(models)]
     code = "import sys; from rnnsep.app.cli import main; sys.exit(main())"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "separate", *arguments],
-        env=os.environ | {"RNNSEP_WORKERS": "2"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit it ignored
-    ) as process:
+    with processes.start("-c", code, "separate", *arguments, RNNSEP_WORKERS="2") as process:
         while len(list(tmp_path.glob("out/a/[!.]*.wav"))) < 3 or not list(tmp_path.glob("out/[bc]/.partial-*")):
             time.sleep(0.02)
         for _ in range(3):

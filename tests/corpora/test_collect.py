@@ -1,14 +1,10 @@
 """Any corpus: the same bytes however it is made, validation, and one clear line for what is wrong."""
 
 import shutil
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from rnnsep.corpora.collect import CorpusParams, make_corpus, with_validation
 from rnnsep.corpora.original import Original
@@ -18,22 +14,21 @@ from rnnsep.params import ParamError, parse
 from rnnsep.running.errors import UserError
 from rnnsep.signal.corpus import Corpus
 
-Noise = Callable[..., NDArray[np.int16]]
 SYNTHETIC = {"seed": 0, "train_songs": 1, "valid_songs": 1, "test_songs": 1, "seconds": 1.0, "sounds": None}
 SECTION = {"name": "folder", "path": None, "sources": None, "mixing": "published"}
 SECTION |= {"validation": "own", "synthetic": SYNTHETIC}
 
 
-def section(**changes: Any) -> CorpusParams:
+def section(**changes):
     return parse(CorpusParams, SECTION | changes, "corpus")
 
 
-def made(path: Path, root: Path, **changes: Any) -> Corpus:
+def made(path, root, **changes):
     make_corpus(root, section(path=str(path), **changes))
     return Corpus.read(root)
 
 
-def contents(root: Path) -> dict[str, bytes]:
+def contents(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
@@ -64,22 +59,22 @@ def test_synthetic_test_songs_do_not_depend_on_the_number_of_others(tmp_path):
         np.testing.assert_array_equal(soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0], audio)
 
 
-def write(path: str, content: bytes | NDArray[Any], rate: int = 8000) -> Callable[[Path], Any]:
+def write(path, content, rate=8000):
     if isinstance(content, bytes):
         return lambda root: (root / path).write_bytes(content)
     return lambda root: soundfile.write(root / path, content, rate, subtype="FLOAT")
 
 
-def remove(path: str) -> Callable[[Path], None]:
+def remove(path):
     return lambda root: shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
 
 
-def mono(root: Path) -> None:
+def mono(root):
     for song in ("train/a", "test/e"):
         soundfile.write(root / song / "drums.wav", np.full((800, 1), 0.1), 8000)
 
 
-def surround(root: Path) -> None:
+def surround(root):
     for path in (root / "train" / "a").iterdir():
         soundfile.write(path, np.zeros((800, 6)), 8000)
 
@@ -113,7 +108,7 @@ def test_bad_songs_are_one_clear_line(damage, line, small_tree, tmp_path):
     assert not (tmp_path / "out" / "corpus.json").exists()
 
 
-def held_out(names: Iterable[str], choice: str, valid: str = "") -> set[str]:
+def held_out(names, choice, valid=""):
     songs = [Original(name, "train", "valid" if name in valid else "train") for name in names]
     test = Original("a", "test", "test")
     *chosen, last = with_validation([*songs, test], choice)

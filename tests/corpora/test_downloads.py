@@ -3,13 +3,9 @@
 import contextlib
 import hashlib
 import resource
-import subprocess
-import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +13,7 @@ import pytest
 from rnnsep.corpora import downloads as download
 from rnnsep.corpora.downloads import Archive, fetch, fetch_folder
 from rnnsep.running.errors import UserError
+from tests import processes
 
 SIZE = 100_000
 CONTENT = np.random.default_rng(0).bytes(SIZE)
@@ -26,15 +23,13 @@ CHANGED = np.random.default_rng(1).bytes(SIZE)
 class Handler(BaseHTTPRequestHandler):
     """Answers with the next entry of the server's script, and when that is at its end as a good server does."""
 
-    server: "Server"
-
-    def do_GET(self) -> None:
+    def do_GET(self):
         self.server.requests.append(dict(self.headers))
         answer = self.server.script.pop(0) if self.server.script else good()
         with contextlib.suppress(ConnectionError):
             answer(self)
 
-    def send(self, status: int, length: int, body: bytes, **headers: str) -> None:
+    def send(self, status, length, body, **headers):
         self.send_response(status)
         self.send_header("Content-Length", str(length))
         for name, value in headers.items():
@@ -43,36 +38,33 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.wfile.flush()
 
-    def log_message(self, *arguments: object) -> None:
+    def log_message(self, *arguments):
         pass
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = False
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = CONTENT
-        self.script: list[Answer] = []
-        self.requests: list[dict[str, str]] = []
+        self.script = []
+        self.requests = []
         self.released = threading.Event()
 
     @property
-    def ranges(self) -> list[str | None]:
+    def ranges(self):
         return [request.get("Range") for request in self.requests]
 
     @property
-    def url(self) -> str:
+    def url(self):
         return f"http://127.0.0.1:{self.server_port}/songs.zip"
 
 
-Answer = Callable[[Handler], None]
-
-
-def good(nb_bytes: int | None = None, ranges: bool = True, stall: bool = False) -> Answer:
+def good(nb_bytes=None, ranges=True, stall=False):
     """An answer of all that was asked for, or only the first `nb_bytes` of it, then the end or nothing more."""
 
-    def answer(handler: Handler) -> None:
+    def answer(handler):
         server, asked = handler.server, handler.headers.get("Range", "")
         if asked and ranges:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
@@ -91,12 +83,12 @@ def good(nb_bytes: int | None = None, ranges: bool = True, stall: bool = False) 
     return answer
 
 
-def status(code: int, **headers: str) -> Answer:
+def status(code, **headers):
     return lambda handler: handler.send(code, 0, b"", **headers)
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server():
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -108,25 +100,25 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def pauses(monkeypatch) -> list[float]:
+def pauses(monkeypatch):
     """Seconds that were to be waited between attempts; no test waits them."""
-    waited: list[float] = []
+    waited = []
     monkeypatch.setattr(download.time, "sleep", waited.append)
     monkeypatch.setattr(download, "CHUNK", 1000)
     return waited
 
 
-def archive(server: Server, content: bytes = CONTENT, algorithm: str = "md5") -> Archive:
+def archive(server, content=CONTENT, algorithm="md5"):
     digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     return Archive(server.url, len(content), f"{algorithm}:{digest}")
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path):
     return tmp_path / "downloads" / "songs.zip"
 
 
-def fetched(path: Path) -> bytes:
+def fetched(path):
     """The content, when nothing else is left in the folder."""
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     return path.read_bytes()
@@ -145,7 +137,7 @@ def test_what_is_there_is_verified_before_it_is_used(server, path, algorithm):
     assert len(server.requests) == 2
 
 
-def lying(handler: Handler) -> None:
+def lying(handler):
     handler.send(206, SIZE, CONTENT, Content_Range=f"bytes 0-{SIZE - 1}/{SIZE}")
 
 
@@ -240,9 +232,7 @@ def test_a_killed_download_is_resumed(server, path):
         "download.fetch(download.Archive(sys.argv[1], int(sys.argv[2]), sys.argv[3]), Path(sys.argv[4]))"
     )
     wanted = archive(server)
-    arguments = [wanted.url, str(wanted.size), wanted.checksum, str(path)]
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
+    with processes.start("-c", code, wanted.url, wanted.size, wanted.checksum, path) as process:
         assert any("50/100" in line for line in process.stderr)
         process.kill()
     fetch(wanted, path)
@@ -250,7 +240,7 @@ def test_a_killed_download_is_resumed(server, path):
     assert server.ranges == [None, f"bytes={SIZE // 2}-"]
 
 
-def zipped(path: Path, entries: dict[str, bytes]) -> bytes:
+def zipped(path, entries):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in entries.items():
             file.writestr(name, content)

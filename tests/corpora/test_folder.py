@@ -1,8 +1,6 @@
 """A user's own folder of songs, in the layouts that people have."""
 
 import unicodedata
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ MEDLEYDB = ["A_B/A_B_MIX.wav", "A_B/A_B_STEMS/A_B_STEM_01.wav", "A_B/A_B_RAW/A_B
 MOISESDB = ["0a/data.json", "0a/drums/1b.wav", "0a/vocals/2c.wav"]
 
 
-def lay(root: Path, paths: list[str]) -> Path:
+def lay(root, paths):
     """Write noise, another one for each name, to files under `root`, empty files if they are no audio."""
     for path in paths:
         file = root / path
@@ -36,15 +34,15 @@ def lay(root: Path, paths: list[str]) -> Path:
     return root
 
 
-def found(root: Path) -> dict[str, list[str]]:
+def found(root):
     """The stems of each song by its split and name."""
     return {f"{song.split}/{song.name}": sorted(song.names) for song in folder.recordings(root)}
 
 
-def lower(*names: str) -> Callable[[Path], object]:
+def lower(*names):
     """Moves all that is in a folder of these names into a folder in it."""
 
-    def change(root: Path) -> None:
+    def change(root):
         for name in names:
             for inner in list((root / name).iterdir()):
                 target = root / name / "Stems" / inner.name
@@ -54,17 +52,17 @@ def lower(*names: str) -> Callable[[Path], object]:
     return change
 
 
-def rename(change: Callable[[Path], str], pattern: str) -> Callable[[Path], object]:
+def rename(change, pattern):
     return lambda root: [path.rename(path.with_name(change(path))) for path in sorted(root.glob(pattern))]
 
 
-def deeper(root: Path) -> None:
+def deeper(root):
     root.rename(root.with_name("moved"))
     root.mkdir()
     root.with_name("moved").rename(root / "my corpus")
 
 
-def linked(root: Path) -> None:
+def linked(root):
     store = root / "store"
     store.mkdir()
     for number, song in enumerate(sorted(root.glob("t*/*"))):
@@ -72,7 +70,7 @@ def linked(root: Path) -> None:
         song.symlink_to(store / str(number), target_is_directory=True)
 
 
-def hide(root: Path) -> None:
+def hide(root):
     """Files and folders that macOS, Windows and file servers leave."""
     for place in [root, *root.glob("t*"), *root.glob("t*/*")]:
         for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._drums.wav", "._x.stem.mp4", "notes.txt"):
@@ -82,7 +80,7 @@ def hide(root: Path) -> None:
             (place / name / "drums.wav").write_bytes(b"no audio")
 
 
-SAME: list[Callable[[Path], object]] = [  # changes of PLAIN that change nothing
+SAME = [  # changes of PLAIN that change nothing
     hide,
     lower("train/b", "test/e"),
     rename(lambda path: f"{path.parent.name}_{path.name}", "*/*/*.wav"),

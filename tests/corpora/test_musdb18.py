@@ -2,7 +2,6 @@
 
 import shutil
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,19 +11,19 @@ from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
 from rnnsep.signal.decoding import decode
 from tests.corpora.test_tree import make
-from tests.sound import musdb
+from tests.sound import musdb, samples, write_tree
 
 STEMS = ("mixture", "drums", "bass", "other", "vocals")
 
 
 @pytest.fixture
-def hq(tmp_path, noise, write_tree) -> Path:
+def hq(tmp_path):
     """A tree like MUSDB18-HQ's; musdb uses its second song for validation."""
-    songs = {song: {stem: noise(0, 80) for stem in STEMS} for song in ("train/A - B", "train/ANiMAL - Rockshow")}
-    return write_tree(tmp_path / "hq", songs | {"test/C - D": {stem: noise(1, 80) for stem in STEMS}}, rate=44100)
+    songs = {song: {stem: samples(0, 80) for stem in STEMS} for song in ("train/A - B", "train/ANiMAL - Rockshow")}
+    return write_tree(tmp_path / "hq", songs | {"test/C - D": {stem: samples(1, 80) for stem in STEMS}}, rate=44100)
 
 
-def stem_files(root: Path) -> Path:
+def stem_files(root):
     for song in ("train/A - B", "train/ANiMAL - Rockshow", "test/C - D"):
         path = root / f"{song}.stem.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,24 +1,20 @@
 """Sources that were chosen, and the rest of the songs, sum to the mixture; overlaps and gaps are reported."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, combinations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from rnnsep.corpora.checks import difference, products, sum_of_others
 from rnnsep.corpora.original import Original
 from rnnsep.corpora.sources import choose
 from rnnsep.running.errors import UserError
 from tests.corpora.test_collect import made
+from tests.sound import samples, write_tree
 
-Noise = Callable[..., NDArray[np.int16]]
-Write = Callable[..., Path]
 FOUR = ("vocals", "drums", "bass", "other")
 SOURCES = ("vocals", "drums", "bass")
 STEMS = ("vocals", "drums/kick", "drums/snare", "bass", "accompaniment")
@@ -31,17 +27,17 @@ class Named(Original):
     stems: tuple[str, ...]
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self):
         return self.stems
 
 
-def subsets(names: Iterable[str]) -> list[tuple[str, ...]]:
+def subsets(names):
     names = list(names)
     return list(chain.from_iterable(combinations(names, size) for size in range(len(names) + 1)))
 
 
-def total(weights: Mapping[str, int], own: Mapping[str, Counter[str]]) -> Counter[str]:
-    found: Counter[str] = Counter()
+def total(weights, own):
+    found = Counter()
     for name, weight in weights.items():
         found.update({stem: weight * count for stem, count in own[name].items()})
     return Counter({stem: count for stem, count in found.items() if count})
@@ -74,11 +70,11 @@ def test_whatever_is_chosen_the_sources_sum_to_the_mixture():
 
 
 @pytest.fixture
-def songs(tmp_path, noise, write_tree) -> Path:
+def songs(tmp_path):
     """Two training songs and a test song of four stems and their mixture."""
     tree = {}
     for seed, name in enumerate(("train/a", "train/b", "test/c")):
-        stems = {stem: noise(10 * seed + k) for k, stem in enumerate(FOUR)}
+        stems = {stem: samples(10 * seed + k) for k, stem in enumerate(FOUR)}
         tree[name] = stems | {"mixture": sum(stems.values())}
     return write_tree(tmp_path / "songs", tree)
 
@@ -154,9 +150,9 @@ def test_a_mixture_of_another_level_is_reported_once_with_songs_and_decibels(son
     assert "in 2 songs" in line and "train/a (-0.0 dB); train/b (-0.0 dB)" in line
 
 
-def test_shorter_stems_are_padded_with_silence_and_said_in_one_line(songs, tmp_path, noise, capsys):
-    soundfile.write(songs / "train" / "a" / "drums.wav", noise(1, 700), 8000)
-    soundfile.write(songs / "test" / "c" / "bass.wav", noise(2, 900), 8000)
+def test_shorter_stems_are_padded_with_silence_and_said_in_one_line(songs, tmp_path, capsys):
+    soundfile.write(songs / "train" / "a" / "drums.wav", samples(1, 700), 8000)
+    soundfile.write(songs / "test" / "c" / "bass.wav", samples(2, 900), 8000)
     corpus = made(songs, tmp_path / "out")
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "padded" in line)
     assert "in 2 songs: test/c (bass 900, " in line and "; train/a (" in line and "drums 700" in line

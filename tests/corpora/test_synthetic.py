@@ -1,9 +1,6 @@
 """The synthetic corpus: what a song must keep whatever its seed and length."""
 
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from rnnsep.corpora.synthetic.corpus import song_name
 from rnnsep.corpora.synthetic.harmony import RANGES
 from rnnsep.corpora.synthetic.render import SAMPLE_RATE, SOURCES, render
 from rnnsep.corpora.synthetic.song import compose
+from tests.processes import run
 
 SONGS = range(3)
 SECONDS = 6.0
@@ -58,11 +56,9 @@ def test_a_song_is_a_function_of_its_seed_and_index_only():
         "print(hashlib.sha256(b''.join(song[name].tobytes() for name in sorted(song))).hexdigest())"
     )
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "3")
-    found = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **threads}, capture_output=True, text=True, check=True
-    )
+    _, printed, _ = run("-c", code, **threads)
     digests = [digest(render(seed, index, 1.0)) for seed, index in ((7, 11), (7, 12), (8, 11))]
-    assert digests[0] == found.stdout.strip()
+    assert digests[0] == printed.strip()
     assert len(set(digests)) == 3
 
 

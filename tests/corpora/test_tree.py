@@ -1,28 +1,22 @@
 """Songs into the tree: nothing changed, sums exact, damage rejected, finished songs left alone."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from rnnsep.corpora.original import Recording, Stem
 from rnnsep.corpora.sources import Choice
 from rnnsep.corpora.tree import make_songs
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
+from tests.sound import samples
 
-Noise = Callable[..., NDArray[np.int16]]
 
-
-def make(songs: Sequence[Any], sources: Sequence[str], root: Path) -> Any:
+def make(songs, sources, root):
     return make_songs(songs, Choice(tuple(sources)), root)
 
 
-def recording(folder: Path, **stems: NDArray[np.generic]) -> Recording:
+def recording(folder, **stems):
     folder.mkdir(parents=True, exist_ok=True)
     for name, audio in stems.items():
         subtype = "FLOAT" if audio.dtype == np.float32 else "PCM_16"
@@ -30,21 +24,21 @@ def recording(folder: Path, **stems: NDArray[np.generic]) -> Recording:
     return Recording(folder.name, "train", "train", {name: Stem(folder / f"{name}.wav") for name in stems})
 
 
-def read(root: Path, song: str, name: str) -> NDArray[np.float32]:
+def read(root, song, name):
     return AudioFile(root / "train" / song / f"{name}.wav")[:]
 
 
-def contents(root: Path) -> dict[str, bytes]:
+def contents(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_stems_come_as_they_are(tmp_path, noise):
-    loud = noise(2).astype(np.float32) / 1000
-    song = recording(tmp_path / "in" / "a", mixture=noise(0), bass=noise(1), voice=loud)
+def test_stems_come_as_they_are(tmp_path):
+    loud = samples(2).astype(np.float32) / 1000
+    song = recording(tmp_path / "in" / "a", mixture=samples(0), bass=samples(1), voice=loud)
     (made,) = make([song], ["voice", "bass"], tmp_path / "out")
     assert (made.name, made.split, made.rate, made.nb_samples, made.nb_channels) == ("a", "train", 8000, 800, 2)
     assert sorted(contents(tmp_path / "out")) == [f"train/a/{n}.wav" for n in ("bass", "mixture", "voice")]
-    np.testing.assert_array_equal(read(tmp_path / "out", "a", "bass") * 32768, noise(1))
+    np.testing.assert_array_equal(read(tmp_path / "out", "a", "bass") * 32768, samples(1))
     np.testing.assert_array_equal(read(tmp_path / "out", "a", "voice"), loud)
 
 
@@ -70,8 +64,8 @@ def test_gains_make_mono_stems_that_sum_exactly(tmp_path):
         Stem(path, gains=(1.0,)).read()
 
 
-def test_a_finished_song_is_left_alone(tmp_path, noise):
-    songs = [recording(tmp_path / "in" / name, x=noise(0), y=noise(1)) for name in "ab"]
+def test_a_finished_song_is_left_alone(tmp_path):
+    songs = [recording(tmp_path / "in" / name, x=samples(0), y=samples(1)) for name in "ab"]
     root = tmp_path / "out"
     make(songs, ["x", "y"], root)
     inodes = {path: path.stat().st_ino for path in root.rglob("*.wav")}
@@ -79,14 +73,14 @@ def test_a_finished_song_is_left_alone(tmp_path, noise):
     assert inodes == {path: path.stat().st_ino for path in root.rglob("*.wav")}
 
 
-def test_a_song_that_fails_leaves_the_others(tmp_path, noise):
-    good = recording(tmp_path / "in" / "a", x=noise(0))
+def test_a_song_that_fails_leaves_the_others(tmp_path):
+    good = recording(tmp_path / "in" / "a", x=samples(0))
     bad = recording(tmp_path / "in" / "b", x=np.full((9, 1), np.nan, np.float32))
     with pytest.raises(UserError, match="NaN"):
         make([good, bad], ["x"], tmp_path / "out")
     assert (tmp_path / "out" / "train" / "a" / "x.wav").exists()
     assert not (tmp_path / "out" / "train" / "b").exists()
-    recording(tmp_path / "in" / "b", x=noise(1))
+    recording(tmp_path / "in" / "b", x=samples(1))
     assert len(make([good, bad], ["x"], tmp_path / "out")) == 2
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"train"}
 
@@ -97,8 +91,8 @@ def test_a_name_that_is_no_file_name_everywhere_is_rejected(tmp_path, name, reas
         make([Recording(name, "train", "train", {"x": Stem(tmp_path)})], ["x"], tmp_path / "out")
 
 
-def test_what_songs_lack_or_have_twice_is_said_before_anything_is_made(tmp_path, noise):
-    songs = [recording(tmp_path / "a", x=noise(0), y=noise(1)), recording(tmp_path / "b", x=noise(0))]
+def test_what_songs_lack_or_have_twice_is_said_before_anything_is_made(tmp_path):
+    songs = [recording(tmp_path / "a", x=samples(0), y=samples(1)), recording(tmp_path / "b", x=samples(0))]
     with pytest.raises(UserError, match=r"train/b: has no y\.wav"):
         make(songs, ["x", "y"], tmp_path / "out")
     with pytest.raises(UserError, match="two songs are called 'a'"):

@@ -21,7 +21,7 @@ SMALL = {"rnn.layers": 2, "rnn.units": 7, "stft.window": 64, "stft.hop": 32}
 
 
 @pytest.fixture(scope="module")
-def songs() -> list[Excerpt]:
+def songs():
     """Songs whose sources are noises of different colours, some in common and some of the song."""
     random, found = np.random.default_rng(0), []
     for name in published().songs[:8]:
@@ -36,7 +36,7 @@ def songs() -> list[Excerpt]:
 
 
 @pytest.fixture(scope="module")
-def pool(songs, tmp_path_factory) -> np.ndarray:
+def pool(songs, tmp_path_factory):
     return sdr_pool(Variant(SMALL), songs[:6], 24, tmp_path_factory.mktemp("pool"))
 
 

@@ -1,53 +1,36 @@
 """Feature files: the sources' spectra, the same bytes again, and one clear line for each kind of damage."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnsep.features.extraction import FeatureParams, to_half, write_features
 from rnnsep.features.storage import open_features, write_array
 from rnnsep.running.errors import UserError
-from rnnsep.signal.corpus import Corpus, Song
 from rnnsep.signal.resampling import resampled
 from rnnsep.signal.stft import StftParams, stft
 from rnnsep.signal.streams import with_channels
-from rnnsep.signal.writing import write_wav
+from tests.sound import noise, write_corpus
 
 PARAMS = StftParams(sample_rate=8000, window=256, hop=128, channels="stereo", taper="hann")
 SOURCES = ("vocals", "drums")
 NAMES = ["Plain", 'It\'s [über] "quoted"', "Mono"]
 
 
-@pytest.fixture(autouse=True)
-def _one_process(monkeypatch):
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")
-
-
-def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).uniform(-1, 1, (nb_samples, nb_channels)).astype(np.float32)
-
-
 @pytest.fixture
-def corpus(tmp_path) -> Corpus:
-    songs = []
-    for name, split, rate, nb_samples, nb_channels in [
-        (NAMES[0], "train", 8000, 5000, 2),
-        (NAMES[1], "train", 11025, 4001, 2),
-        (NAMES[2], "valid", 8000, 1, 1),
-        ("Tested", "test", 8000, 100, 2),
-    ]:
-        subset = "test" if split == "test" else "train"
-        songs.append(Song(name, subset, split, rate, nb_samples, nb_channels))
-        for seed, source in enumerate(SOURCES):
-            path = tmp_path / "corpus" / subset / name / f"{source}.wav"
-            write_wav(path, [noise(nb_samples, nb_channels, seed)], rate)
-    corpus = Corpus(tmp_path / "corpus", "small", SOURCES, tuple(songs))
-    corpus.write()
-    return corpus
+def corpus(tmp_path):
+    shapes = {
+        f"train/{NAMES[0]}": (8000, 5000, 2),
+        f"train/{NAMES[1]}": (11025, 4001, 2),
+        f"valid/{NAMES[2]}": (8000, 1, 1),
+        "test/Tested": (8000, 100, 2),
+    }
+    songs = {
+        place: (rate, {source: noise(*shape, seed) for seed, source in enumerate(SOURCES)})
+        for place, (rate, *shape) in shapes.items()
+    }
+    return write_corpus(tmp_path / "corpus", SOURCES, songs)
 
 
 @pytest.mark.parametrize("channels", ["mono", "stereo"])
@@ -104,15 +87,13 @@ def test_full_scale_does_not_overflow(window, name):
 
 
 def test_samples_far_beyond_full_scale_are_one_line(tmp_path):
-    song = Song("Loud", "train", "train", 8000, 1000, 1)
-    write_wav(tmp_path / "train" / "Loud" / "vocals.wav", [1e6 * np.ones((1000, 1), np.float32)], 8000, "FLOAT")
-    Corpus(tmp_path, "loud", ("vocals",), (song,)).write()
+    write_corpus(tmp_path, ["vocals"], {"train/Loud": (8000, {"vocals": np.full((1000, 1), 1e6, np.float32)})}, "FLOAT")
     with pytest.raises(UserError, match=r"vocals\.wav: samples are far above full scale"):
         write_features(tmp_path, tmp_path / "features", PARAMS)
 
 
-def saved(array: NDArray[np.generic], save: Callable[..., None] = np.save) -> Callable[[Path, bytes], None]:
-    def spoil(path: Path, good: bytes) -> None:
+def saved(array, save=np.save):
+    def spoil(path, good):
         with open(path, "wb") as file:
             save(file, array)
 
@@ -120,7 +101,7 @@ def saved(array: NDArray[np.generic], save: Callable[..., None] = np.save) -> Ca
 
 
 SHAPE = (2, 1, 129, 2, 2)
-SPOILT: dict[str, Callable[[Path, bytes], object]] = {
+SPOILT = {
     "empty": lambda path, _: path.write_bytes(b""),
     "cut header": lambda path, good: path.write_bytes(good[:50]),
     "cut data": lambda path, good: path.write_bytes(good[:-1]),
@@ -153,10 +134,9 @@ def test_damage_is_one_line_that_says_what_makes_the_file(corpus, tmp_path):
         assert "\n" not in str(caught.value)
     path.write_bytes(good)
     assert features.arrays("Mono")["drums"].shape == (1, 129, 2, 2)
-    for text in (b"", b"[]", b"{}", b'{"sources": 1, "stft": {}, "songs": []}', b"\xff"):
-        (tmp_path / "features" / "features.json").write_bytes(text)
-        with pytest.raises(UserError, match=r"features\.json"):
-            open_features(tmp_path / "features")
+    (tmp_path / "features" / "features.json").write_text('{"sources": 1, "stft": {}, "songs": []}')
+    with pytest.raises(UserError, match=r"features\.json"):
+        open_features(tmp_path / "features")
 
 
 def test_an_array_of_another_size_than_declared_is_not_written(tmp_path):

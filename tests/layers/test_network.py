@@ -28,12 +28,12 @@ for name in catalogue.names():  # the networks of presets, with fewer units; of 
         NETWORKS[name] = of_preset
 
 
-def magnitudes(shape: Architecture, nb_batch: int = 1) -> np.ndarray:
+def magnitudes(shape, nb_batch=1):
     normal = np.random.default_rng(1).normal(size=(nb_batch, NB_FRAMES, shape.nb_bins, shape.nb_inputs))
     return np.abs(normal).astype(np.float32)
 
 
-def keras_network(shape: Architecture) -> MaskNetwork:
+def keras_network(shape):
     network = MaskNetwork(shape)
     network.assign(random_weights(shape))
     return network
@@ -119,7 +119,7 @@ def test_recurrent_layers_are_those_of_keras(cell, xla):
         for variable, weight in zip(layer.trainable_variables, weights, strict=True):
             variable.assign(weight)
 
-        def run(layer: keras.layers.Layer = layer) -> list[tf.Tensor]:
+        def run(layer=layer):
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 y = layer(x)

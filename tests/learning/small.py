@@ -19,7 +19,7 @@ RECIPE = changed(
 SHORT = {"sampling.frames": 4, "sampling.batch": 32, "sampling.steps": 2}
 
 
-def run(features: Path, folder: Path, changes: dict[str, object] | None = None) -> Path:
+def run(features, folder, changes=None):
     """Train with `RECIPE` and `changes` of it, by dotted key; the folder of the model."""
     models = folder / "models"
     models.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,8 @@
 """Training on several workers and devices against training in one process."""
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,16 +12,17 @@ import pytest
 from rnnsep.learning import distribution
 from rnnsep.running import helpers
 from rnnsep.running.errors import UserError
+from tests import processes
 
-ROOT = Path(__file__).resolve().parents[2]
+WORKER = ("-m", "tests.learning.worker")
 TOLERANCE = 0.005  # of a loss; Adam amplifies the rounding of small gradients
 
 
-def config(index: int, workers: list[str]) -> str:
+def config(index, workers):
     return json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
 
 
-def addresses(count: int) -> list[str]:
+def addresses(count):
     """Free ports of this machine."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
@@ -34,45 +31,27 @@ def addresses(count: int) -> list[str]:
     return [f"127.0.0.1:{port}" for port in ports]
 
 
-def start(
-    features: Path,
-    folder: Path,
-    *rest: str,
-    program: tuple[str, str] = ("-m", "tests.learning.worker"),
-    **variables: str,
-) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, *program, str(features), str(folder), *rest],
-        cwd=ROOT,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def train_together(features: Path, folder: Path, *killed: str) -> list[tuple[int, str, str]]:
+def train_together(features, folder, *killed):
     """Exit code, output and errors of two workers; the second one is `killed` before that step."""
     workers = addresses(2)
-    processes = [
-        start(features, folder / "chief", TF_CONFIG=config(0, workers)),
-        start(features, folder / "helper", *killed, TF_CONFIG=config(1, workers)),
+    started = [
+        processes.start(*WORKER, features, folder / "chief", TF_CONFIG=config(0, workers)),
+        processes.start(*WORKER, features, folder / "helper", *killed, TF_CONFIG=config(1, workers)),
     ]
-    outputs = [process.communicate() for process in processes]
-    return [(process.returncode, *output) for process, output in zip(processes, outputs, strict=True)]
+    outputs = [process.communicate() for process in started]
+    return [(process.returncode, *output) for process, output in zip(started, outputs, strict=True)]
 
 
-def losses(folder: Path) -> np.ndarray:
+def losses(folder):
     return pd.read_csv(folder / "models" / "history.tsv", sep="\t")[["train_loss", "valid_loss"]].to_numpy()
 
 
 @pytest.fixture(scope="module")
-def alone(features, tmp_path_factory) -> Path:
+def alone(features, tmp_path_factory):
     """The folder of a training in one process."""
     folder = tmp_path_factory.mktemp("alone")
-    process = start(features, folder)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    code, _, errors = processes.run(*WORKER, features, folder)
+    assert code == 0, errors
     return folder
 
 
@@ -110,9 +89,8 @@ assert distribution.replicas().count == 2
 
 @pytest.mark.long
 def test_two_devices_of_a_machine_train_the_model_of_one(alone, features, tmp_path):
-    process = start(features, tmp_path, program=("-c", MIRRORED))
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    code, _, errors = processes.run("-c", MIRRORED, features, tmp_path)
+    assert code == 0, errors
     np.testing.assert_allclose(losses(tmp_path), losses(alone), atol=TOLERANCE)
 
 

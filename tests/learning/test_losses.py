@@ -12,7 +12,7 @@ from tests.learning.small import RECIPE
 SHAPE = (3, 2, 4, 5, 2)  # sources, batch, frames, bins, channels
 
 
-def spectra(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def spectra(seed=0):
     """Masks, complex sources, complex mixture, in double precision; m, x, s, r are derived from them."""
     random = np.random.default_rng(seed)
     sources = random.normal(size=SHAPE) + 1j * random.normal(size=SHAPE)
@@ -20,12 +20,12 @@ def spectra(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     return masks / masks.sum(axis=0), sources, sources.sum(axis=0), np.abs(sources)
 
 
-def tensors(seed: int = 0) -> list[tf.Tensor]:
+def tensors(seed=0):
     m, sources, mixture, s = spectra(seed)
     return [tf.constant(array) for array in (m, np.abs(mixture), s, (sources * mixture.conj()).real)]
 
 
-def expected(name: str, m: np.ndarray, sources: np.ndarray, mixture: np.ndarray) -> float:
+def expected(name, m, sources, mixture):
     x, s = np.abs(mixture), np.abs(sources)
     if name == "magnitude":
         return float(np.mean((m * x - s) ** 2))

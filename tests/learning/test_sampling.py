@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnsep.features.storage import Features, FeatureSong, open_features
-from rnnsep.learning.sampling import Batch, Sampler, curves
+from rnnsep.learning.sampling import Sampler, curves
 from rnnsep.params import changed
 from rnnsep.signal.stft import StftParams
 from tests.learning.small import RECIPE
@@ -18,7 +18,7 @@ PARAMS = changed(RECIPE.sampling, {"frames": 16, "batch": 3, "steps": 4, "gain":
 class Numbered(Features):
     """Features without files: every value tells its song, source, frame, bin and channel apart."""
 
-    def arrays(self, song: str) -> dict[str, np.ndarray]:
+    def arrays(self, song):
         described = next(s for s in self.songs if s.name == song)
         nb_bins, nb_channels = self.stft.nb_bins, self.stft.nb_channels
         frames = np.arange(described.nb_frames)[:, None, None]
@@ -32,7 +32,7 @@ class Numbered(Features):
         return result
 
 
-def numbered(*lengths: int, channels: str = "stereo") -> Numbered:
+def numbered(*lengths, channels="stereo"):
     stft = StftParams(sample_rate=8000, window=16, hop=8, channels=channels, taper="hann")
     songs = tuple(FeatureSong(str(i), "train", n) for i, n in enumerate(lengths))
     return Numbered(Path(), ("a", "b"), stft, songs)
@@ -100,7 +100,7 @@ def test_the_equaliser_filters_each_source_by_a_smooth_curve_of_its_own():
     ("lengths", "starts"), [((40, 16, 5), [0, 16, 0, 0]), ((15,), [0]), ((48, 47), [0, 16, 32, 0, 16])]
 )
 def test_whole_covers_the_songs_once_in_order(lengths, starts):
-    batches: list[Batch] = list(Sampler(numbered(*lengths, channels="mono"), "train", PARAMS, 5).whole())
+    batches = list(Sampler(numbered(*lengths, channels="mono"), "train", PARAMS, 5).whole())
     first_frames = np.concatenate([batch.sources[0, :, 0, 0, 0, 0] for batch in batches])
     assert first_frames[: len(starts)].tolist() == starts
     assert len(first_frames) - len(starts) < PARAMS.batch

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -20,7 +18,7 @@ from tests.networks import random_network
 PLAIN = {"rnn.dropout": 0.0, "training.averaging": 0.0}
 
 
-def trainer_of(features: Path, changes: dict[str, object] | None = None) -> tuple[Trainer, Sampler]:
+def trainer_of(features, changes=None):
     """A trainer and a sampler of the training songs."""
     keras.utils.set_random_seed(0)
     opened = open_features(features)

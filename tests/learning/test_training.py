@@ -1,5 +1,4 @@
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,11 +20,11 @@ ENHANCED = SHORT | {"mask.activation": "sigmoid", "training.epochs": 2, "rnn.lay
                     "enhancement.discrimination": 0.1}  # fmt: skip
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def history(models: Path) -> dict[str, list[float]]:
+def history(models):
     return pd.read_csv(models / "history.tsv", sep="\t").to_dict("list")
 
 
@@ -70,7 +69,7 @@ def test_a_killed_training_resumes_and_ends_with_the_same_bytes(features, tmp_pa
     whole = contents(run(features, tmp_path / "whole", changes))
     evaluate, calls = Trainer.evaluate, iter(range(1, evaluations))
 
-    def killed(*arguments: object) -> float:
+    def killed(*arguments):
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return evaluate(*arguments)
@@ -97,7 +96,7 @@ def test_more_epochs_continue_a_shorter_training_and_end_with_the_bytes_of_a_run
     assert "restarting" in capsys.readouterr().out
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, **values: list[float]) -> None:
+def scripted(monkeypatch, **values):
     """Let methods of `Trainer` return these values in turn."""
     for name, given in values.items():
         left = iter(given)
@@ -142,7 +141,7 @@ def test_plateau_lowers_the_rate_after_half_the_patience():
     assert rate_of_epoch([1.0] * 9, changed(RECIPE, plateau | {"training.schedule": "cosine"}).training) == 1
 
 
-def without(split: str, features: Path, folder: Path) -> Path:
+def without(split, features, folder):
     """A copy of the features without a split: its songs are moved to train, or those of train to valid."""
     shutil.copytree(features, folder)
     index = folder / "features.json"
@@ -205,7 +204,6 @@ def test_the_stages_have_disjoint_songs_and_copies_stay_with_theirs():
 
 
 def test_networks_of_an_ensemble_are_those_that_their_seeds_give_alone(features, tmp_path, monkeypatch):
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")  # they train in this process, where `eager` applies
     short = SHORT | {"training.epochs": 1, "rnn.layers": 1}
     whole = run(features, tmp_path / "whole", short | {"training.networks": 2})
     assert list(contents(whole)) == ["history-2.tsv", "history.tsv", "model.json", "weights.npz"]

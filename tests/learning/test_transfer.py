@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,14 +19,14 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture(scope="module")
-def trained(features, tmp_path_factory) -> Path:
+def trained(features, tmp_path_factory):
     """A model with weights that belong to sources in three heads."""
     tf.config.run_functions_eagerly(True)  # this fixture is set up before `eager`
     changes = SHORT | HEADS | {"training.epochs": 1}
     return run(features, tmp_path_factory.mktemp("trained"), changes)
 
 
-def weights(models: Path) -> dict[str, np.ndarray]:
+def weights(models):
     return dict(load_model(models).networks[0].weights)
 
 

@@ -1,7 +1,5 @@
 """What TensorBoard finds while a network is trained."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +12,7 @@ from tests.learning.test_training import contents
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
 
-def watched(features: Path, folder: Path, epochs: int, watched: bool = True) -> Path:
+def watched(features, folder, epochs, watched=True):
     folder.mkdir(exist_ok=True)
     changes = SHORT | {"training.schedule": "constant", "training.epochs": epochs}
     train(features, folder / "models", changed(RECIPE, changes), watched=watched)

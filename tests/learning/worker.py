@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from rnnsep.learning.trainer import Trainer
 from rnnsep.running.errors import UserError
@@ -17,7 +16,7 @@ steps = 0
 step = Trainer.step
 
 
-def killed(*arguments: Any) -> float:
+def killed(*arguments):
     global steps
     steps += 1
     if steps == int(sys.argv[3]):
@@ -25,7 +24,7 @@ def killed(*arguments: Any) -> float:
     return step(*arguments)
 
 
-def main() -> None:
+def main():
     if len(sys.argv) > 3:
         Trainer.step = killed
     try:

@@ -181,16 +181,9 @@ def test_stores_of_songs_and_systems(original, tmp_path, aggregation):
         methods.add_evalstore(system, "other")
         system.save(tmp_path / "a.pandas")
         system.load(tmp_path / "a.pandas")
-        tables.append(
-            [
-                system.agg_frames_scores(),
-                system.agg_frames_tracks_scores(),
-                methods.agg_frames_scores(),
-                methods.agg_frames_tracks_scores(),
-            ]
-        )
+        found = [(one.agg_frames_scores(), one.agg_frames_tracks_scores()) for one in (system, methods)]
         assert repr(system).count("\n") == 4
-        tables[-1].append(pd.Series(repr(system).splitlines()))
+        tables.append([*found[0], *found[1], pd.Series(repr(system).splitlines())])
     for ours, theirs in zip(*tables, strict=True):
         pd.testing.assert_series_equal(ours, theirs)
 

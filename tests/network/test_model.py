@@ -5,7 +5,6 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ PARAMS = changed(SMALL, {"input.bandwidth": 3000.0})
 STFT = StftParams(sample_rate=8000, window=32, hop=16, channels="mono", taper="hann")
 
 
-def make(channels: str = "mono", nb_networks: int = 1, enhanced: bool = False) -> Model:
+def make(channels="mono", nb_networks=1, enhanced=False):
     stft = replace(STFT, channels=channels)
     networks = tuple(random_network(PARAMS, 3, stft, seed) for seed in range(nb_networks))
     architecture = Architecture.of_enhancer(PARAMS, 3, stft)
@@ -29,7 +28,7 @@ def make(channels: str = "mono", nb_networks: int = 1, enhanced: bool = False) -
     return Model(("a", "b", "c"), stft, networks, enhancer)
 
 
-def mixture(nb_channels: int, nb_frames: int = 7) -> np.ndarray:
+def mixture(nb_channels, nb_frames=7):
     random = np.random.default_rng(0)
     parts = random.normal(size=(2, nb_frames, 17, nb_channels))
     return (parts[0] + 1j * parts[1]).astype(np.complex64)
@@ -84,21 +83,21 @@ def test_a_saved_model_is_loaded_unchanged_and_equal_weights_are_equal_bytes(tmp
 class Trap:
     """An object that leaves a file where it is unpickled."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path):
         self.path = path
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self):
         return Path.touch, (self.path,)
 
 
-def described(folder: Path, **changes: Any) -> None:
+def described(folder, **changes):
     path = folder / "model.json"
     content = json.loads(path.read_text())
     content["network"]["rnn"] |= changes
     path.write_text(json.dumps(content))
 
 
-def without_one(folder: Path) -> None:
+def without_one(folder):
     with np.load(folder / "weights.npz") as stored:
         arrays = dict(stored)
     arrays.popitem()

@@ -18,11 +18,11 @@ STFT = StftParams(sample_rate=8000, window=64, hop=32, channels="stereo", taper=
 NB_SOURCES = 3
 
 
-def masks_of(name: str, magnitude: np.ndarray) -> np.ndarray:
+def masks_of(name, magnitude):
     return random_network(changed(SMALL, ARCHITECTURES[name]), NB_SOURCES, STFT)(magnitude)
 
 
-def magnitude(name: str, nb_frames: int = 21) -> np.ndarray:
+def magnitude(name, nb_frames=21):
     shape = Architecture.of(changed(SMALL, ARCHITECTURES[name]), NB_SOURCES, STFT)
     normal = np.random.default_rng(0).normal(size=(nb_frames, shape.nb_bins, shape.nb_inputs))
     return np.abs(normal).astype(np.float32)

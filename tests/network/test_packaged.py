@@ -1,7 +1,5 @@
 """The models in the package and their cards."""
 
-import re
-
 import pytest
 
 from rnnsep.network.packaged import cards
@@ -21,11 +19,3 @@ def test_a_model_is_small_and_comes_with_its_licence_and_nothing_else(card):
     assert {path.name for path in card.folder.iterdir()} == FILES
     assert sum(path.stat().st_size for path in card.folder.iterdir()) <= MEGABYTES * 1_000_000
     assert card.licence.split(",")[0] in (card.folder / "LICENSE").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("card", cards(), ids=lambda card: card.name)
-def test_a_card_says_data_licence_limits_command_and_scores(card):
-    text = (card.folder / "README.md").read_text(encoding="utf-8")
-    for part in "**Data**", "**Licence**", "**Limits**", "\nrnnsep preset":
-        assert part in text
-    assert re.search(r"^\| (?:\d+ )?(test|validation) excerpts[^|]* \|( -?\d+\.\d\d \|){5}", text, re.MULTILINE)

@@ -127,9 +127,9 @@ def test_any_value_arrives_at_dvc_as_it_is(tmp_path_factory, value):
 
 
 def test_run_calls_dvc_with_the_changes_and_returns_its_code(monkeypatch):
-    called: list[list[str]] = []
+    called = []
 
-    def dvc(arguments: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+    def dvc(arguments, check):
         called.append(arguments)
         return subprocess.CompletedProcess(arguments, 7)
 

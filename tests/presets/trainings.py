@@ -35,24 +35,24 @@ SMALLER = {  # values for options that are on; the songs here are mono
 }  # fmt: skip
 
 
-def small_recipe(name: str) -> Recipe:
+def small_recipe(name):
     """The recipe of a small training: the preset, or what all presets are based on, in small sizes."""
     changes = (catalogue.base() if name == DEFAULT else catalogue.changes(name)) | SIZES
     changes |= {key: value for key, value in SMALLER.items() if changes.get(key)}
     return params.select(Recipe, document(changes))
 
 
-def train_small(name: str, features: Path, folder: Path) -> tuple[str, list[float]]:
+def train_small(name, features, folder):
     """Hash of the weights of a small training, and the training and validation loss of each epoch."""
     with contextlib.redirect_stdout(io.StringIO()):
         train(features, folder / "models", small_recipe(name))
-    losses: list[float] = []
+    losses = []
     for path in sorted((folder / "models").glob("*.tsv")):
         losses += pd.read_csv(path, sep="\t")[["train_loss", "valid_loss"]].to_numpy().flatten().tolist()
     return hashlib.sha256((folder / "models" / "weights.npz").read_bytes()).hexdigest()[:16], losses
 
 
-def main() -> None:
+def main():
     tf.config.run_functions_eagerly(True)  # without compilation, which takes most of the time of a small training
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -1,8 +1,7 @@
 """A small finished run: songs of noise, made-up estimates and scores."""
 
 import json
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -10,46 +9,36 @@ import pytest
 
 from rnnsep.report.page import write_page
 from rnnsep.report.wording import SeparationShown
-from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
+from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.signal.writing import write_wav
 from rnnsep.tables.outputs import aggregate
 from rnnsep.tables.statistics import METRICS
 from tests.networks import DEFAULT
-from tests.tables.systems import SONG_METRICS
+from tests.sound import write_corpus
+from tests.tables.systems import SONG_METRICS, write
 
 ODD = "Zoë & <script>“Co” 'x' \"y\" [1]"
 
 
 def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("vocals", "bass"), rate=16000, seconds=2.0):
     """Make the folders corpus, estimates, scores, tables and models and the file metrics.json under `root`."""
-    random = np.random.default_rng(1)
-    nb_samples, nb_channels = round(rate * seconds), 2
-    songs = [Song(name, "test", "test", rate, nb_samples, nb_channels) for name in sorted(names)]
-    about = Corpus(root / "corpus", corpus, tuple(sources), tuple(songs))
-    about.root.mkdir(parents=True)
-    about.write()
-    for song in songs:
+    random, nb_samples, songs = np.random.default_rng(1), round(rate * seconds), {}
+    for song in sorted(names):
+        noises = random.normal(0, 0.004, (len(sources), nb_samples, 2)).cumsum(axis=1).clip(-0.4, 0.4)
         stems = {
-            source: np.cumsum(random.normal(0, 0.004, (nb_samples, nb_channels)), axis=0).clip(-0.4, 0.4)
-            * np.linspace(index, 1, nb_samples)[:, None]
-            for index, source in enumerate(sources)
+            source: (noise * np.linspace(index, 1, nb_samples)[:, None]).astype(np.float32)
+            for index, (source, noise) in enumerate(zip(sources, noises, strict=True))
         }
-        for name, audio in {"mixture": sum(stems.values()), **stems}.items():
-            write_wav(about.root / "test" / song.name / f"{name}.wav", [audio.astype(np.float32)], rate)
+        songs[f"test/{song}"] = rate, {"mixture": sum(stems.values())} | stems
         for source, audio in stems.items():
-            write_wav(root / "estimates" / song.name / f"{source}.wav", [0.9 * audio.astype(np.float32)], rate)
+            write_wav(root / "estimates" / song / f"{source}.wav", [0.9 * audio], rate)
+    replace(write_corpus(root / "corpus", sources, songs), name=corpus).write()
     for system, centre in (("RNN", 4.0), ("MIX", 1.0), ("IRM1", 8.0)):
-        for index, song in enumerate(songs):
-            frames = [
-                {"time": float(t), "duration": 1.0,
-                 "metrics": {m: round(float(random.normal(centre + index, 0.1)), 5) for m in METRICS}}
-                for t in range(4)
-            ]  # fmt: skip
-            whole = {m: round(float(random.normal(centre + index, 0.1)), 5) for m in SONG_METRICS}
-            targets = [{"name": source, "frames": frames, "metrics": whole} for source in sources]
-            path = root / "scores" / system / "test" / f"{song.name}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"targets": targets}))
+        for index, song in enumerate(sorted(names)):
+            frames = {m: random.normal(centre + index, 0.1, 4).round(5).tolist() for m in METRICS}
+            whole = {m: round(random.normal(centre + index, 0.1), 5) for m in SONG_METRICS}
+            folder = root / "scores" / system / "test"
+            write(folder, song, dict.fromkeys(sources, frames), dict.fromkeys(sources, whole))
     systems = [root / "scores" / system for system in ("RNN", "MIX", "IRM1")]
     aggregate(systems, root / "tables", root / "metrics.json")
     (root / "models").mkdir()
@@ -75,7 +64,7 @@ def write_run(root, page, version="v4", split="test"):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
+def finished(tmp_path_factory):
     """The folder of a run on the synthetic corpus, with its page; read-only."""
     root = make_run(tmp_path_factory.mktemp("run"))
     write_run(root, root / "index.html")

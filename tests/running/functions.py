@@ -11,37 +11,37 @@ from rnnsep.running import cluster
 from rnnsep.running.errors import UserError
 
 
-def square(x: int) -> int:
+def square(x):
     return x * x
 
 
-def fail_at(bad: int, x: int) -> int:
+def fail_at(bad, x):
     if x == bad:
         raise UserError(f"song {x}: broken")
     return x
 
 
-def mark(folder: Path, x: int) -> int:
+def mark(folder, x):
     (folder / str(x)).touch()
     return os.getpid()
 
 
-def die(x: int) -> None:
+def die(x):
     print(f"song {x} is too large", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def blas_threads(_: int) -> int:
+def blas_threads(_):
     import numpy as np
 
     np.ones((2, 2)) @ np.ones((2, 2))
     return max(library["num_threads"] for library in threadpool_info())
 
 
-def whose(_: int) -> tuple[int, str, str]:
+def whose(_):
     return os.getppid(), str(Path.cwd()), cluster.__file__
 
 
-def say(x: int) -> int:
+def say(x):
     print("a function may print")
     return x

@@ -10,7 +10,7 @@ from rnnsep.running import files
 from rnnsep.running.workers import parallel_map
 
 
-def write_slowly(folder: Path, song: int) -> None:
+def write_slowly(folder, song):
     with files.whole(folder / f"{song}.wav") as temporary:
         temporary.touch()
         while True:

@@ -3,10 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +23,7 @@ EVALUATION = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", 
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address():
     """A scheduler in this process and two workers that are processes of their own."""
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=None
@@ -86,13 +83,13 @@ def test_workers_that_do_not_see_these_files_are_rejected(tmp_path, monkeypatch)
 class fake_witness:  # noqa: N801 - stands in for a function
     """A temporary file that other machines would not see."""
 
-    def __init__(self, path: Path, **_: Any):
+    def __init__(self, path, **_):
         self.name = str(path)
 
-    def __enter__(self) -> "fake_witness":
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_): ...
 
 
 def test_no_scheduler_is_one_clear_line(monkeypatch):
@@ -111,18 +108,16 @@ def test_without_the_extra_it_says_which(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory) -> Path:
+def local(tmp_path_factory):
     """A corpus of two test songs, whose sources also serve as estimates, and in `local` what stages make of it here."""
     root = tmp_path_factory.mktemp("local")
     write_bands(root / "corpus", nb_test=2, seconds=1.5)
     shutil.copytree(root / "corpus" / "test", root / "estimates")
-    with pytest.MonkeyPatch.context() as context:
-        context.setenv("RNNSEP_WORKERS", "1")
-        run_stages(root, root / "local")
+    run_stages(root, root / "local")
     return root
 
 
-def run_stages(root: Path, to: Path) -> dict[str, bytes]:
+def run_stages(root, to):
     """Two maps over songs, and the files that they write."""
     write_features(root / "corpus", to / "features", STFT)
     score_estimates(root / "corpus", root / "estimates", to / "RNN", EVALUATION)

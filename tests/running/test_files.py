@@ -13,7 +13,7 @@ def test_a_file_appears_whole_or_the_old_one_stays_and_nothing_else(tmp_path):
         temporary.write_text("old")
         assert not target.exists()
 
-    def fail() -> None:
+    def fail():
         with files.whole(target) as temporary:
             temporary.write_text("half")
             raise RuntimeError

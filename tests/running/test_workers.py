@@ -1,10 +1,7 @@
 import os
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import psutil
 import pytest
@@ -12,6 +9,7 @@ import pytest
 from rnnsep.running import workers
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import nb_cores, nb_workers, parallel_map
+from tests import processes
 from tests.running.functions import blas_threads, die, fail_at, mark, square
 
 
@@ -38,15 +36,7 @@ def test_a_killed_worker_is_one_clear_line(monkeypatch):
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_ctrl_c_ends_all_at_once_and_leaves_nothing_half_written(tmp_path, times):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.running.interrupted", str(tmp_path)],
-        env=os.environ | {"RNNSEP_WORKERS": "2"},
-        cwd=Path(__file__).resolve().parents[2],
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit it ignored
-    )
+    process = processes.start("-m", "tests.running.interrupted", tmp_path, RNNSEP_WORKERS="2")
     while len(list(tmp_path.iterdir())) < 2:
         assert process.poll() is None
         time.sleep(0.05)

@@ -2,56 +2,41 @@ import json
 import os
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.signal
-from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.baselines import ideal_ratio_masks, mixture_share, score_baselines
 from rnnsep.scoring.evaluation import score_estimates
-from rnnsep.signal.corpus import Corpus, EvaluationParams, Song
+from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.signal.writing import write_wav
+from tests.sound import noise, write_corpus
 
 PARAMS = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
 SOURCES = ("vocals", "drums", "bass")
 RATE = 8000
 
 
-@pytest.fixture(autouse=True)
-def _one_process(monkeypatch):
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")
-
-
 @pytest.fixture
-def corpus(tmp_path) -> Corpus:
-    songs = [
-        Song('It\'s [über] "quoted"', "test", "test", RATE, 3 * RATE + 11, 2),
-        Song("Mono", "test", "test", RATE, RATE, 1),
-        Song("Trained", "train", "train", RATE, RATE, 1),
-    ]
-    for song in songs:
-        random = np.random.default_rng(1)
+def corpus(tmp_path):
+    shapes = {'test/It\'s [über] "quoted"': (3 * RATE + 11, 2), "test/Mono": (RATE, 1), "train/Trained": (RATE, 1)}
+    songs = {}
+    for place, shape in shapes.items():
         stems = {}
         for index, source in enumerate(SOURCES):
             band = scipy.signal.butter(2, [100 + 900 * index, 900 + 900 * index], "band", fs=RATE, output="sos")
-            noise = scipy.signal.sosfilt(band, random.standard_normal((song.nb_samples, song.nb_channels)), axis=0)
-            stems[source] = np.rint(4000 * noise).astype(np.int16)
-        stems["mixture"] = sum(stems.values())
-        for name, audio in stems.items():
-            write_wav(tmp_path / "corpus" / song.subset / song.name / f"{name}.wav", [audio], RATE)
-    corpus = Corpus(tmp_path / "corpus", "small", SOURCES, tuple(songs))
-    corpus.write()
-    return corpus
+            stems[source] = np.rint(6000 * scipy.signal.sosfilt(band, noise(*shape, index), axis=0)).astype(np.int16)
+        songs[place] = RATE, stems | {"mixture": sum(stems.values())}
+    return write_corpus(tmp_path / "corpus", SOURCES, songs)
 
 
-def audio_of(corpus: Corpus, song: Song, name: str) -> NDArray[np.float32]:
+def audio_of(corpus, song, name):
     return np.asarray(corpus.stem(song, name))
 
 
-def median(path: Path, source: str, metric: str = "SDR") -> float:
+def median(path, source, metric="SDR"):
     (target,) = (one for one in json.loads(path.read_text())["targets"] if one["name"] == source)
     return float(np.nanmedian([frame["metrics"][metric] for frame in target["frames"]]))
 

@@ -1,23 +1,22 @@
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from rnnsep.running.errors import UserError
 from rnnsep.separation import estimates as module
 from rnnsep.separation.blocks import SeparationParams, plan, separate
 from rnnsep.separation.estimates import separate_corpus
 from rnnsep.signal.audio import AudioFile
-from rnnsep.signal.corpus import Corpus, Song, SplitParams
+from rnnsep.signal.corpus import SplitParams
 from rnnsep.signal.stft import StftParams
 from rnnsep.signal.writing import write_wav
+from tests.processes import run
+from tests.sound import noise, write_corpus
 
 STFT = StftParams(sample_rate=8000, window=256, hop=64, channels="stereo", taper="hann")
 PARAMS = SeparationParams(filter="mask", temperature=1.0, block=1.0)
@@ -32,7 +31,7 @@ class Bands:
     sources: tuple[str, ...] = ("low", "mid", "high")
     seen: tuple[int, ...] = ()
 
-    def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+    def masks(self, mixture):
         self.seen += (len(mixture),)
         if self.stft.channels == "mono":
             mixture = mixture.mean(axis=-1, keepdims=True)
@@ -41,18 +40,14 @@ class Bands:
         masks = np.exp(-20 * places**2 + 0.1 * np.log1p(np.abs(mixture)))
         return np.asarray(masks / masks.sum(axis=0), np.float32)
 
-    def spread(self, masks: NDArray[np.float32]) -> NDArray[np.float32]:
+    def spread(self, masks):
         return masks
 
-    def for_song(self, _: str) -> "Bands":
+    def for_song(self, _):
         return self
 
 
-def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (nb_samples, nb_channels)).astype(np.float32)
-
-
-def separated(mixture: NDArray[np.float32], rate: int, model: Bands, params: SeparationParams) -> NDArray[np.float32]:
+def separated(mixture, rate, model, params):
     return np.concatenate(list(separate(mixture, rate, model, params)), axis=1)
 
 
@@ -82,7 +77,7 @@ def test_blocks_that_disagree_are_faded_into_each_other():
     """The network gives each block another gain: the estimate must move from one to the next without a step."""
 
     class Moody(Bands):
-        def masks(self, mixture: NDArray[np.complex64]) -> NDArray[np.float32]:
+        def masks(self, mixture):
             self.seen += (len(mixture),)
             first = len(self.seen) % 2
             masks = np.zeros((3, *mixture.shape), np.float32)
@@ -116,26 +111,19 @@ def test_plan_covers_every_frame_once(nb_frames, fade, extra):
 
 
 @pytest.fixture
-def corpus(tmp_path) -> Corpus:
-    songs = []
-    for name, subset, rate, nb_samples, nb_channels in [
-        ("Trained", "train", 8000, 4000, 2),
-        ('It\'s [über] "quoted"', "test", 8000, 20000, 2),
-        ("Mono", "test", 11025, 5000, 1),
-    ]:
-        song = Song(name, subset, subset, rate, nb_samples, nb_channels)
-        write_wav(tmp_path / "corpus" / subset / name / "mixture.wav", [noise(nb_samples, nb_channels)], rate)
-        songs.append(song)
-    corpus = Corpus(tmp_path / "corpus", "small", Bands.sources, tuple(songs))
-    corpus.write()
-    return corpus
+def corpus(tmp_path):
+    songs = {
+        "train/Trained": (8000, {"mixture": noise(4000)}),
+        'test/It\'s [über] "quoted"': (8000, {"mixture": noise(20000) / 2}),
+        "test/Mono": (11025, {"mixture": noise(5000, 1)}),
+    }
+    return write_corpus(tmp_path / "corpus", Bands.sources, songs)
 
 
 @pytest.fixture
-def loaded(monkeypatch) -> Bands:
+def loaded(monkeypatch):
     model = Bands()
     monkeypatch.setattr(module, "load_separator", lambda _: model)
-    monkeypatch.setenv("RNNSEP_WORKERS", "1")
     return model
 
 
@@ -151,7 +139,7 @@ def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus, loaded, t
         }
     first = corpus.of("test")[0]
     total = sum(np.asarray(AudioFile(folder / first.name / f"{source}.wav")) for source in corpus.sources)
-    np.testing.assert_allclose(total, noise(20000, 2), atol=4 / 2**15)
+    np.testing.assert_allclose(total, noise(20000) / 2, atol=4 / 2**15)
     blocks = len(loaded.seen)
     (folder / "Mono" / "mid.wav").unlink()
     separate_corpus(corpus.root, tmp_path / "models", folder, PARAMS, TEST)
@@ -183,8 +171,7 @@ def test_no_test_songs_is_one_line(corpus, tmp_path):
 MEMORY = """
 import resource, sys
 import numpy as np
-sys.path.insert(0, sys.argv[1])
-from test_blocks import Bands, PARAMS, separate
+from tests.separation.test_blocks import Bands, PARAMS, separate
 
 class Endless:
     def __init__(self, nb_samples):
@@ -192,16 +179,15 @@ class Endless:
     def __getitem__(self, part):
         return np.sin(np.arange(part.start, part.stop, dtype=np.float32))[:, None].repeat(2, axis=1)
 
-total = sum(block.shape[1] for block in separate(Endless(int(sys.argv[2])), 11025, Bands(), PARAMS))
-assert total == int(sys.argv[2])
+total = sum(block.shape[1] for block in separate(Endless(int(sys.argv[1])), 11025, Bands(), PARAMS))
+assert total == int(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 def test_long_songs_need_no_more_memory():
-    def peak(seconds: int) -> int:
-        command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(seconds * 11025)]
-        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    def peak(seconds):
+        return int(run("-c", MEMORY, seconds * 11025)[1])
 
     kilobyte = 1024 if sys.platform == "darwin" else 1
     assert peak(90) < peak(10) + 8000 * kilobyte  # the estimates have 24 000

@@ -5,7 +5,6 @@ import pytest
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from rnnsep.separation.filters import SHARE, Wiener, make_filter, tempered
 
@@ -14,9 +13,7 @@ with warnings.catch_warnings():
     import norbert
 
 
-def mixture_and_masks(
-    nb_sources: int, nb_frames: int, nb_bins: int, nb_channels: int, mask_channels: int, seed: int = 0
-) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+def mixture_and_masks(nb_sources, nb_frames, nb_bins, nb_channels, mask_channels, seed=0):
     random = np.random.default_rng(seed)
     parts = random.standard_normal((2, nb_frames, nb_bins, nb_channels))
     masks = random.random((nb_sources, nb_frames, nb_bins, mask_channels)).astype(np.float32) ** 2

@@ -6,23 +6,18 @@ import numpy as np
 import pytest
 
 from rnnsep.running.errors import UserError
-from rnnsep.signal.corpus import Corpus, Song
-from rnnsep.signal.writing import write_wav
-from tests.sound import musdb
+from rnnsep.signal.corpus import Corpus
+from tests.sound import musdb, noise, write_corpus
 
 NAMES = ("a b", 'it\'s "so" [live] {1}: #x', "Ænima – ñandú 🎵", "- rf", "a\nb\tc", "null", "1e3", "%&*!|>@`")
 
 
 @pytest.fixture
-def corpus(tmp_path, noise) -> Corpus:
-    songs = [Song(name, "train", "valid" if i % 2 else "train", 8000, 80, 1) for i, name in enumerate(NAMES)]
-    songs.append(Song("last", "test", "test", 8000, 80, 1))
-    corpus = Corpus(tmp_path, "folder", ("zither", "vocals", "on"), tuple(songs))
-    for song in songs:
-        for seed, stem in enumerate(("mixture", *corpus.sources)):
-            write_wav(tmp_path / song.subset / song.name / f"{stem}.wav", [noise(seed, 80, 1)], 8000)
-    corpus.write()
-    return corpus
+def corpus(tmp_path):
+    sources = ("zither", "vocals", "on")
+    stems = {stem: noise(80, 1, seed) for seed, stem in enumerate(("mixture", *sources))}
+    places = [f"{'valid' if i % 2 else 'train'}/{name}" for i, name in enumerate(NAMES)]
+    return write_corpus(tmp_path, sources, dict.fromkeys([*places, "test/last"], (8000, stems)))
 
 
 def test_a_corpus_is_read_as_written(corpus):

@@ -5,21 +5,17 @@ import pytest
 import scipy.signal
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from rnnsep.params import ParamError, parse
 from rnnsep.signal.stft import Inverse, StftParams, stft, taper
 from rnnsep.signal.streams import Adapted, with_channels
+from tests.sound import noise
 
 SECTION = {"sample_rate": 8000, "window": 512, "hop": 256, "channels": "stereo", "taper": "hann"}
 
 
-def noise(nb_samples: int, nb_channels: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).uniform(-1, 1, (nb_samples, nb_channels)).astype(np.float32)
-
-
 @st.composite
-def transforms(draw: st.DrawFn) -> StftParams:
+def transforms(draw):
     window = draw(st.integers(2, 70))
     hop = draw(st.integers(1, window))
     params = StftParams(

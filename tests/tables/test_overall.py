@@ -1,7 +1,6 @@
 """GNSDR, GSIR and GSAR against their formula, in tables and metrics."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ DURATIONS = (4.0, 10.0, 7.0)
 TARGETS = ("vocals", "accompaniment")
 
 
-def write_system(folder: Path, seed: int, metrics: tuple[str, ...] = ("SDR", "SIR", "SAR", "NSDR")) -> np.ndarray:
+def write_system(folder, seed, metrics=("SDR", "SIR", "SAR", "NSDR")):
     """Write random scores (nb_songs, nb_targets, nb_metrics), which are returned."""
     scores = np.random.default_rng(seed).normal(size=(len(DURATIONS), 2, len(metrics)))
     for song, duration in enumerate(DURATIONS):
@@ -31,7 +30,7 @@ def write_system(folder: Path, seed: int, metrics: tuple[str, ...] = ("SDR", "SI
     return scores
 
 
-def overall(folder: Path) -> dict[str, dict[str, float]]:
+def overall(folder):
     """{target: {GNSDR, GSIR, GSAR}} of one system."""
     table = statistics.overall(reading.read_systems([folder]))
     assert set(table["system"]) == {folder.name}

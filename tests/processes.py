@@ -1,0 +1,31 @@
+"""Processes that tests start."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def start(*arguments, cwd=ROOT, **variables):
+    """This Python with `arguments` and this package, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit it ignored
+    )
+
+
+def run(*arguments, cwd=ROOT, **variables):
+    """Exit code, standard output and standard error of this Python with `arguments`."""
+    process = start(*arguments, cwd=cwd, **variables)
+    out, err = process.communicate()
+    return process.returncode, out, err
