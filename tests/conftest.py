@@ -43,6 +43,41 @@ def small_tree(tmp_path):
     return write_tree(tmp_path / "songs", songs)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=path, args=[*arguments, "--autoplay-policy=no-user-gesture-required"]
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a file in the browser; its console must stay empty, and it may request nothing but data."""
+    pages, said, asked = {}, [], []
+
+    def opened(path, **options):
+        page = pages[path.as_uri()] = browser.new_page(**options)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for page in pages.values():
+        page.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == list(pages)
+
+
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory):
     """A repository in which the whole pipeline has run, with one worker, and the results are committed.

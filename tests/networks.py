@@ -29,10 +29,7 @@ def document(changes):
 
 
 DEFAULT = select(Recipe, document(catalogue.base()))
-SMALL = changed(
-    DEFAULT.network,
-    {"input.bandwidth": 4000.0, "rnn.layers": 2, "rnn.units": 6, "rnn.dropout": 0.0},
-)
+SMALL = changed(DEFAULT.network, {"input.bandwidth": 4000.0, "rnn.layers": 2, "rnn.units": 6, "rnn.dropout": 0.0})
 
 # what a network can be: every cell, direction, head, mask and input at least once
 ARCHITECTURES = {

@@ -39,14 +39,6 @@ def test_an_experiment_reruns_what_it_concerns_and_its_undoing_nothing(repositor
     assert repository.run("git", "status", "--porcelain") == ""
 
 
-def test_bad_parameters_end_an_experiment_with_one_clear_line(repository):
-    output = repository.dvc("exp", "run", "-S", "stft.hop=4096", "-S", "+x.y=1", code=255)
-    assert "features: params.yaml: x.y: unknown key; known keys: " in output
-    assert output.count(" evaluation,") == 1
-    assert "Traceback" not in output
-    put_back(repository)
-
-
 def test_a_file_that_is_overwritten_in_place_is_restored(repository):
     path = min((repository.root / "data/corpus/train").glob("*/vocals.wav"))
     before = path.read_bytes()

@@ -12,6 +12,7 @@ import rnnsep
 from rnnsep.app import arrays, cli, evaluating
 from rnnsep.running.packages import PIPELINE
 from tests.processes import ROOT, run
+from tests.test_pipeline import imported_names, parsed
 
 PACKAGE = ROOT / "src" / "rnnsep"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -46,13 +47,10 @@ def test_each_part_imports_only_what_its_installation_has():
     for file in PACKAGE.rglob("*.py"):
         part = file.relative_to(PACKAGE).as_posix()
         allowed = base | {"rnnsep"} | sys.stdlib_module_names
-        text = file.read_text(encoding="utf-8")
         inits = (folder / "__init__.py" for folder in file.parents if folder.is_relative_to(PACKAGE))
         if any("require(" in one.read_text(encoding="utf-8") for one in (file, *inits)):
             allowed |= set(PIPELINE)
-        nodes = list(ast.walk(ast.parse(text)))
-        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        names = imported_names(list(ast.walk(parsed(file))))
         assert {name.split(".")[0] for name in names} - allowed <= modules(
             [*extras["distributed"], *extras["soundfont"]]
         ), part
@@ -79,26 +77,16 @@ for name in {names}:
     assert status == 0, errors
 
 
-def test_importing_the_package_loads_nothing_else():
-    code = "import sys; before = set(sys.modules); import rnnsep; print(*sorted(set(sys.modules) - before))"
-    loaded = run("-c", code)[1].split()
-    assert "rnnsep" in loaded
-    assert not {"numpy", "pandas", "scipy", "tensorflow"} & set(loaded)
-
-
-@pytest.mark.parametrize(
-    ("module", "missing"),
-    [
+def test_missing_packages_are_an_import_error_that_says_how_to_install_them():
+    for module, missing in (
         ("rnnsep.running.stage", f"av, numpy, scipy, {', '.join(PIPELINE)}"),
         ("rnnsep.learning.recipe", "tensorflow, keras"),
         ("rnnsep.report.page", "jinja2, PIL, vl_convert"),
-    ],
-)
-def test_missing_packages_are_an_import_error_that_says_how_to_install_them(module, missing):
-    code = f"import rnnsep\ntry: import {module}\nexcept ImportError as error: print(error)"
-    assert run("-S", "-c", code)[1] == (
-        f"{sys.executable} lacks {missing}: pip install 'rnnsep[pipeline]', or `uv run …` in a clone\n"
-    )
+    ):
+        code = f"import rnnsep\ntry: import {module}\nexcept ImportError as error: print(error)"
+        assert run("-S", "-c", code)[1] == (
+            f"{sys.executable} lacks {missing}: pip install 'rnnsep[pipeline]', or `uv run …` in a clone\n"
+        )
 
 
 def test_the_users_settings_of_keras_change_nothing(tmp_path):

@@ -13,7 +13,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -75,29 +74,24 @@ class Run:
     """`dvc repro` in a repository, restarted whenever it has ended, and what it prints."""
 
     def __init__(self, repository, order):
-        self.repository, self.order = repository, order
-        self.lines = []
+        self.repository, self.order, self.printed = repository, order, repository.root.parent / "printed"
         self.songs = {}  # those that were finished when something was killed, and their inodes
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro"],
-            cwd=self.repository.root,
-            env=self.repository.environment | {"RNNSEP_WORKERS": "2", "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.reader = threading.Thread(target=self.read, args=(self.process,))
-        self.reader.start()
+        with open(self.printed, "a") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dvc", "repro"],
+                cwd=self.repository.root,
+                env=self.repository.environment | {"RNNSEP_WORKERS": "2", "PYTHONUNBUFFERED": "1"},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
-    def read(self, process):
-        assert process.stdout
-        with process.stdout:
-            for line in process.stdout:
-                self.lines.append(line.rstrip())
+    @property
+    def lines(self):
+        return self.printed.read_text(encoding="utf-8").splitlines()
 
     def kill(self, kill):
         """Wait for the moment of a kill, starting DVC where it has ended; whether the moment came."""
@@ -174,9 +168,7 @@ class Run:
         for _ in range(3):
             if self.process.wait(PATIENCE) == 0:
                 break
-            self.reader.join(PATIENCE)
             self.start()
-        self.reader.join(PATIENCE)
         assert self.process.returncode == 0, self.lines[-20:]
 
 
@@ -194,7 +186,6 @@ def running(root, order):
             with contextlib.suppress(psutil.Error):
                 if Path(process.cwd()) == run.repository.root:
                     process.kill()
-        run.reader.join()
 
 
 def check(run, reference):

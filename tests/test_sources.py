@@ -4,8 +4,6 @@ import ast
 from configparser import ConfigParser
 from pathlib import Path
 
-from rnnsep.report.examples import FREE
-
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(
     path for folder in ("src", "stages", "benchmarks", "experiments") for path in (ROOT / folder).rglob("*.py")
@@ -68,7 +66,3 @@ def test_no_remote_is_configured_so_that_songs_stay_on_this_machine():
     config.read(ROOT / ".dvc" / "config")
     assert not [section for section in config.sections() if "remote" in section]
     assert "remote" not in config["core"]
-
-
-def test_pages_have_sound_of_corpora_that_may_be_passed_on_alone():
-    assert not set(FREE) & {"musdb18-7s", "musdb18", "musdb18-hq", "mir-1k"}

@@ -7,7 +7,7 @@ import pytest
 
 from rnnsep.app import cli
 from tests import processes
-from tests.tables.systems import random_system
+from tests.tables.systems import random_system, write
 
 SISEC = ["scores", "--against", "sisec2018", "--metric", "SDR"]
 
@@ -16,12 +16,9 @@ SISEC = ["scores", "--against", "sisec2018", "--metric", "SDR"]
 def system(tmp_path):
     """A folder of one system's scores: two songs, four targets."""
     for song, sdr in (("a song", 1.0), ("Lied – “zwei”", 3.0)):
-        frames = [{"time": 0.0, "duration": 1.0, "metrics": {"SDR": sdr, "ISR": 2.0, "SIR": 3.0, "SAR": 4.0}}]
-        targets = [{"name": name, "frames": frames} for name in ("vocals", "drums", "bass", "other")]
-        path = tmp_path / "RNN & co" / "test" / f"{song}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"targets": targets}))
-    return path.parents[1]
+        scores = {"SDR": [sdr], "ISR": [2.0], "SIR": [3.0], "SAR": [4.0]}
+        write(tmp_path / "RNN & co" / "test", song, dict.fromkeys(("vocals", "drums", "bass", "other"), scores))
+    return tmp_path / "RNN & co"
 
 
 def run(capsys, *arguments):
@@ -67,15 +64,18 @@ def test_intervals_tests_and_spread(capsys, system, tmp_path):
     assert cells.count(" ± ") == 5
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+def test_an_error_of_the_user_is_one_line_and_exit_code_1(capsys, system, monkeypatch):
+    monkeypatch.chdir(system.parent)
+    (system.parent / "one").mkdir()
+    contents = [json.loads(path.read_text()) for path in sorted((system / "test").iterdir())]
+    contents[0]["targets"].pop()
+    for name, content in zip("ab", contents, strict=True):
+        (system.parent / "one" / f"{name}.json").write_text(json.dumps(content))
+    expected = "test/<song>.json or <song>.json"
+    for arguments, message in (
         (["scores"], "give a folder with scores, or --against sisec2018"),
         (["scores", "nowhere"], "nowhere: no such folder; give a folder of score files"),
-        (
-            ["scores", "."],
-            ".: holds no scores (test/<song>.json or <song>.json); its folders do, give these: RNN & co one",
-        ),
+        (["scores", "."], f".: holds no scores ({expected}); its folders do, give these: RNN & co one"),
         (["scores", "--against", "sisec1999"], "unknown published scores sisec1999; known: sisec2018"),
         ([*SISEC, "--metric", "NSDR"], "no scores for the metric NSDR; there are SDR, ISR, SIR, SAR"),
         (["scores", "RNN & co", "--tests"], "--tests needs at least two systems with songs in common"),
@@ -83,28 +83,10 @@ def test_intervals_tests_and_spread(capsys, system, tmp_path):
         (["scores", "one"], "one/b.json: has bass: "),
         (["preset"], "give the name of a preset, or --list"),
         (["preset", "nothing"], "no preset is called nothing; there are "),
-    ],
-)
-def test_an_error_of_the_user_is_one_line_and_exit_code_1(capsys, system, monkeypatch, arguments, message):
-    monkeypatch.chdir(system.parent)
-    (system.parent / "one").mkdir()
-    contents = [json.loads(path.read_text()) for path in sorted((system / "test").iterdir())]
-    contents[0]["targets"].pop()
-    for name, content in zip("ab", contents, strict=True):
-        (system.parent / "one" / f"{name}.json").write_text(json.dumps(content))
-    code, out, err = run(capsys, *arguments)
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith(f"rnnsep: {message}")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    ["", "nonsense", "scores --format xls", "separate song.mp3", "separate -o out", "separate s -o o --subtype PCM_8"],
-)
-def test_misuse_prints_usage(capsys, arguments):
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(arguments.split())
-    assert "usage: rnnsep" in capsys.readouterr().err
+    ):
+        code, out, err = run(capsys, *arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert err.startswith(f"rnnsep: {message}")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["separate", "--help"]])

@@ -82,15 +82,6 @@ def test_after_adaptation_the_input_has_mean_0_and_deviation_1():
     np.testing.assert_allclose(standardised.std(axis=(0, 1)), 1, atol=1e-5)
 
 
-def test_a_seed_determines_the_weights():
-    weights = []
-    for seed in (1, 1, 2):
-        keras.utils.set_random_seed(seed)
-        weights.append(MaskNetwork(Architecture.of(SMALL, 3, STFT)).get_weights())
-    assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
-    assert not all(np.array_equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
-
-
 def test_noise_and_dropout_act_in_training_only():
     shape = Architecture.of(changed(SMALL, {"input.noise": 0.5, "rnn.dropout": 0.5}), 3, STFT)
     network, x = keras_network(shape), magnitudes(shape)

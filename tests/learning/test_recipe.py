@@ -23,9 +23,8 @@ def test_the_enhancement_network_has_its_own_layers_mask_and_loss():
     assert recipe.enhancing == changed(recipe, expected)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
+def test_settings_that_exclude_each_other_are_rejected_by_key():
+    for changes, message in (
         ({"loss.segment": 5}, r"^loss\.segment: must divide sampling\.frames \(32\)"),
         ({"enhancement.layers": 1, "training.networks": 2}, r"^training\.networks: must be 1"),
         (LBFGS | {"rnn.dropout": 0.1}, r"^rnn\.dropout: must be 0; L-BFGS"),
@@ -33,11 +32,9 @@ def test_the_enhancement_network_has_its_own_layers_mask_and_loss():
         (LBFGS | {"training.averaging": 0.5}, r"^training\.averaging: must be 0; L-BFGS"),
         (LBFGS | {"optimizer.weight_decay": 0.5}, r"^optimizer\.weight_decay: must be 0; L-BFGS"),
         ({"mask.mel": True}, r"^mask\.mel: needs the number of bands"),
-    ],
-)
-def test_settings_that_exclude_each_other_are_rejected_by_key(changes, message):
-    with pytest.raises(ParamError, match=message):
-        changed(RECIPE, changes).check()
+    ):
+        with pytest.raises(ParamError, match=message):
+            changed(RECIPE, changes).check()
 
 
 def test_settings_that_fit_are_accepted_and_more_epochs_continue_where_the_schedule_allows():

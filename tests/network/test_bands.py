@@ -12,11 +12,7 @@ def test_widths_double_with_each_octave_above_the_corner():
     assert make_pooling(513, 15.6, None).widths == (1,) * 513
 
 
-@given(
-    nb_bins=st.integers(1, 600),
-    spacing=st.floats(1, 100),
-    corner=st.one_of(st.none(), st.floats(1, 20000)),
-)
+@given(nb_bins=st.integers(1, 600), spacing=st.floats(1, 100), corner=st.one_of(st.none(), st.floats(1, 20000)))
 def test_bands_are_whole_and_miss_fewer_bins_than_the_last_is_wide(nb_bins, spacing, corner):
     pooling = make_pooling(nb_bins, spacing, corner)
     assert 0 <= nb_bins - pooling.nb_bins < 2 * pooling.widths[-1]

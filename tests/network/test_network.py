@@ -8,7 +8,7 @@ import pytest
 
 from rnnsep.network import local, network
 from rnnsep.network.input import seen, with_context
-from rnnsep.network.mask import masked_channels, soft_mask
+from rnnsep.network.mask import soft_mask
 from rnnsep.network.network import Architecture, NetworkParams
 from rnnsep.params import ParamError, changed, parse
 from rnnsep.signal.stft import StftParams
@@ -108,14 +108,6 @@ def test_the_side_channel_keeps_the_energy_and_a_band_has_the_energy_of_its_bins
     np.testing.assert_allclose(u[..., 2:], seen(side, pooling, False, 0.5), rtol=1e-4)
 
 
-def test_the_enhancement_networks_input_has_each_source_in_each_channel():
-    random = np.random.default_rng(0)
-    masks, x = random.random((3, 4, 5, 2), np.float32), random.random((4, 5, 2), np.float32)
-    channels = masked_channels(masks, x)
-    assert channels.shape == (4, 5, 6)
-    np.testing.assert_array_equal(channels[..., 2 * 1 + 1], masks[1, ..., 1] * x[..., 1])
-
-
 IMPOSSIBLE = [
     ({"mask.mel": True}, r"^mask\.mel: needs the number of bands in input\.mel"),
     ({"input.mel": 8, "mask.local": [1]}, r"^mask\.local: must be null with mel bands"),
@@ -146,16 +138,14 @@ def test_the_side_channel_needs_two_channels():
         Architecture.of(changed(SMALL, {"input.side": True}), 2, mono)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({}, "2 × GRU of 6 units, unidirectional"),
+def test_a_network_in_words():
+    plain = "2 × GRU of 6 units, unidirectional"
+    vanilla = {"rnn.cell": "vanilla", "rnn.recurrent": (2,), "rnn.bidirectional": True}
+    heads = {"mask.local": (3, 8), "mask.convolution": 12}
+    for changes, words in (
+        ({}, plain),
         ({"rnn.recurrent": (0,)}, "2 dense layers of 6 units"),
-        ({"rnn.cell": "vanilla", "rnn.recurrent": (2,), "rnn.bidirectional": True},
-         "2 layers of 6 units, bidirectional; vanilla RNN: layer 2, others dense"),
-        ({"mask.local": (3, 8), "mask.convolution": 12},
-         "2 × GRU of 6 units, unidirectional; local contrast over 3, 8 bands and frames; convolutions with 12 maps"),
-    ],
-)  # fmt: skip
-def test_a_network_in_words(changes, words):
-    assert changed(SMALL, changes).words == words
+        (vanilla, "2 layers of 6 units, bidirectional; vanilla RNN: layer 2, others dense"),
+        (heads, f"{plain}; local contrast over 3, 8 bands and frames; convolutions with 12 maps"),
+    ):
+        assert changed(SMALL, changes).words == words

@@ -25,12 +25,7 @@ from rnnsep.signal.stft import StftParams
 from tests.networks import document
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTIONS = {
-    "corpus": CorpusParams,
-    "stft": StftParams,
-    "features": FeatureParams,
-    "separation": SeparationParams,
-}
+SECTIONS = {"corpus": CorpusParams, "stft": StftParams, "features": FeatureParams, "separation": SeparationParams}
 SYSTEMS = {
     "hel1", "andabi-musdb18", "andabi", "huang2015", "grais2017", "mir1k-best", "best",
     "weninger2014-ma", "weninger2014-sa", "weninger2014-mel-sa",
@@ -81,13 +76,6 @@ def test_what_is_printed_makes_params_yaml_the_preset_after_any_other(tmp_path, 
         apply_overrides(path, words[1::2])
         own = {"corpus.synthetic.train_songs": 9, "training.threads": 1}
         assert params.read_yaml(path) == document(catalogue.changes(name) | own)
-
-
-def test_an_unknown_name_is_one_line(capsys):
-    assert cli.main(["preset", "hell1"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("rnnsep: no preset is called hell1; there are andabi, ")
-    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("shell", ["sh", "zsh"])

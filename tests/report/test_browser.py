@@ -1,15 +1,9 @@
 """The page in a browser: empty console, no requests, players in sync, sortable tables, no horizontal scrolling."""
 
-import shutil
-
 import pytest
 
 from tests.report.conftest import make_run, write_run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-             "--autoplay-policy=no-user-gesture-required")  # fmt: skip
 AT = "Number(getComputedStyle(document.querySelector('.example')).getPropertyValue('--at'))"
 SPY = """() => {
     window.starts = 0;
@@ -20,30 +14,9 @@ SPY = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        yield running
-        running.close()
-
-
 @pytest.fixture
-def page(browser, finished):
-    address = (finished / "index.html").as_uri()
-    opened = browser.new_page()
-    said, asked = [], []
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(address)
-    yield opened
-    opened.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [address]
+def page(open_page, finished):
+    return open_page(finished / "index.html")
 
 
 def test_it_fits_every_window_in_light_and_dark_and_prints_whole_tables(page):
@@ -58,12 +31,11 @@ def test_it_fits_every_window_in_light_and_dark_and_prints_whole_tables(page):
     assert page.locator(".controls").first.is_hidden()
 
 
-def test_tables_sort_by_any_column_and_missing_scores_come_last(browser, tmp_path):
+def test_tables_sort_by_any_column_and_missing_scores_come_last(open_page, tmp_path):
     sources = ("vocals", "drums", "bass", "other")
     root = make_run(tmp_path / "run", corpus="musdb18", names=("A",), sources=sources, rate=8000)
     write_run(root, tmp_path / "index.html")
-    opened = browser.new_page()
-    opened.goto((tmp_path / "index.html").as_uri())
+    opened = open_page(tmp_path / "index.html")
     table = opened.locator("#scores table").first
     for order in ("descending", "ascending"):
         table.locator("th button").nth(2).click()
@@ -75,7 +47,6 @@ def test_tables_sort_by_any_column_and_missing_scores_come_last(browser, tmp_pat
     opened.locator("#songs th button").nth(1).click()
     assert opened.locator("#songs tbody td:nth-child(2)").all_text_contents() == sorted(sources)
     assert opened.locator("#songs th[aria-sort]").count() == 1
-    opened.close()
 
 
 def test_tracks_play_seek_and_switch_in_sync_and_one_is_audible(page):
@@ -102,9 +73,7 @@ def test_tracks_play_seek_and_switch_in_sync_and_one_is_audible(page):
     assert other.locator(".play").text_content() == "Play"
 
 
-def test_without_script_there_are_plain_players(browser, finished):
-    opened = browser.new_page(java_script_enabled=False)
-    opened.goto((finished / "index.html").as_uri())
+def test_without_script_there_are_plain_players(open_page, finished):
+    opened = open_page(finished / "index.html", java_script_enabled=False)
     assert opened.locator(".example audio").first.is_visible()
     assert opened.locator(".controls").first.is_hidden()
-    opened.close()

@@ -1,7 +1,6 @@
 """The page as a file: its text and tables, and that it is self-contained."""
 
 import html.parser
-import json
 import re
 from dataclasses import asdict
 
@@ -17,7 +16,7 @@ from rnnsep.tables.outputs import aggregate
 from rnnsep.tables.statistics import METRICS
 from tests.networks import DEFAULT
 from tests.report.conftest import ODD, make_run, write_run
-from tests.tables.systems import SONG_METRICS
+from tests.tables.systems import SONG_METRICS, write
 
 SMALL = {"names": ("A",), "rate": 8000, "seconds": 1.0}
 
@@ -148,12 +147,11 @@ def test_mir_1k_has_gnsdr_gsir_and_gsar(tmp_path):
     root = make_run(tmp_path / "run", corpus="mir-1k", names=("a", "b"), sources=("vocals", "accompaniment"), rate=8000)
     systems = [root / "scores" / system for system in ("RNN", "MIX", "IRM1")]
     for shift, system in enumerate(systems):
-        for duration, path in zip((1.0, 3.0), sorted((system / "test").iterdir()), strict=True):
-            scores = {"SDR": shift + duration, "SIR": 3.0, "SAR": 4.0, "NSDR": shift + duration}
-            frames = [{"time": 0.0, "duration": duration, "metrics": scores}]
+        for song, duration in (("a", 1.0), ("b", 3.0)):
+            scores = {"SDR": [shift + duration], "SIR": [3.0], "SAR": [4.0], "NSDR": [shift + duration]}
             whole = {"uSDR": shift + 5.0, "SI-SDR": shift + 4.0}
-            targets = [{"name": name, "frames": frames, "metrics": whole} for name in ("vocals", "accompaniment")]
-            path.write_text(json.dumps({"targets": targets}))
+            both = (dict.fromkeys(("vocals", "accompaniment"), one) for one in (scores, whole))
+            write(system / "test", song, *both, duration)
     aggregate(systems, root / "tables", root / "metrics.json")
     text = write_run(root, tmp_path / "index.html", version="v3")
     assert "BSS Eval v3, whole songs" in text and "median over frames" not in text

@@ -3,7 +3,9 @@
 import os
 import shutil
 import sys
+from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,24 +74,13 @@ def test_a_song_that_kills_its_process_each_time_is_one_clear_line():
 @pytest.mark.usefixtures("on_two_workers")
 def test_workers_that_do_not_see_these_files_are_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path / "elsewhere")
-    monkeypatch.setattr(cluster.tempfile, "NamedTemporaryFile", partial(fake_witness, tmp_path / "witness"))
+    unseen = nullcontext(SimpleNamespace(name=str(tmp_path / "witness")))
+    monkeypatch.setattr(cluster.tempfile, "NamedTemporaryFile", lambda **_: unseen)
     with pytest.raises(UserError, match=r"a worker does not see .*elsewhere; all need .*elsewhere at the same path"):
         parallel_map(square, [1], "songs")
     monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path)
     with pytest.raises(UserError, match=rf"a worker on .* has other files in {tmp_path} than this run"):
         parallel_map(square, [1], "songs")
-
-
-class fake_witness:  # noqa: N801 - stands in for a function
-    """A temporary file that other machines would not see."""
-
-    def __init__(self, path, **_):
-        self.name = str(path)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_): ...
 
 
 def test_no_scheduler_is_one_clear_line(monkeypatch):

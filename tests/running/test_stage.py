@@ -227,6 +227,7 @@ def test_a_second_run_waits_and_takes_what_the_first_made(project):
         ("params.yaml", "step: 2", "step: 0", "count.step: must be at least 1, not 0"),
         ("params.yaml", "\n  step: 2", " {}", "count.step: missing; add it to params.yaml"),
         ("params.yaml", "count:", "[", "params.yaml: not valid YAML: "),
+        ("params.yaml", "count:", "x: {y: 1}\ncount:", "params.yaml: x.y: unknown key; known keys: "),
         ("dvc.yaml", "count.step", "count.stop", "dvc.yaml: params: count.stop is declared, but the stage does not"),
         ("dvc.yaml", "numbers]", "none]", "data/none: no such file or folder; dvc repro creates what is missing"),
         ("dvc.yaml", "[data/counted]", "[data/other]", "the output data/other of dvc.yaml is not an argument; run: "),

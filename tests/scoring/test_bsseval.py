@@ -206,26 +206,6 @@ def test_nearly_equal_channels_lose_nothing(metrics):
     np.testing.assert_allclose(near.sar, far.sar, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_source_silent_throughout_makes_all_nan(metrics, which):
-    signals = song(11)
-    signals[which][1] = 0
-    with pytest.raises(ValueError, match="non-silent"):
-        metrics.bss_eval(*signals, window=1000, hop=1000)
-    for score in bss_eval(*signals, 1000, 1000, nb_taps=TAPS)[:4]:
-        assert score.shape == (3, 3)
-        assert np.isnan(score).all()
-    assert np.isnan(bss_eval(*signals, *WHOLE, nb_taps=TAPS, framewise=True, filtered=True).sdr).all()
-
-
-def test_perfect_estimates():
-    references, _ = song(12)
-    ours = bss_eval(references, references.copy(), 1000, 1000, nb_taps=TAPS)
-    assert (ours.sdr == math.inf).all()
-    for score in (ours.isr, ours.sir, ours.sar):
-        assert (score > NOISE).all()
-
-
 @pytest.mark.parametrize("nb_samples", [2500, 3600])
 def test_estimates_are_cut_or_padded_as_in_museval(metrics, nb_samples):
     references, _ = song(16)
@@ -247,9 +227,8 @@ def test_any_number_type_and_common_scale():
     assert_equal(mono[0], mono[1], 0)
 
 
-@pytest.mark.parametrize(
-    ("references", "estimates", "message"),
-    [
+def test_impossible_signals():
+    for references, estimates, message in (
         (np.ones((2, 9, 2)), np.ones((3, 9, 2)), "2 references and 3 estimates"),
         ([], [], "0 references"),
         (np.ones((2, 9, 2)), np.ones((2, 9, 1)), "differ in shape"),
@@ -259,10 +238,8 @@ def test_any_number_type_and_common_scale():
         (np.ones((2, 9, 3, 1)), np.ones((2, 9, 3, 1)), "must have shape"),
         (np.full((2, 9, 2), np.nan), np.ones((2, 9, 2)), "NaN"),
         (np.ones((2, 9, 2)), np.full((2, 9, 2), np.inf), "NaN or infinity"),
-    ],
-)
-def test_impossible_signals(references, estimates, message):
-    with pytest.raises(ValueError, match=message):
-        bss_eval(references, estimates, 4, 4, nb_taps=2)
-    with pytest.raises(ValueError, match="at least one sample"):
-        bss_eval(*song(0), 0, 1)
+    ):
+        with pytest.raises(ValueError, match=message):
+            bss_eval(references, estimates, 4, 4, nb_taps=2)
+        with pytest.raises(ValueError, match="at least one sample"):
+            bss_eval(*song(0), 0, 1)

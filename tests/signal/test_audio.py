@@ -29,18 +29,13 @@ def test_what_is_written_is_read(tmp_path, monkeypatch, subtype, limit):
     np.testing.assert_array_equal(np.asarray(file) * 32768, audio)
 
 
-def test_all_16_bit_samples_keep_their_value(tmp_path):
+def test_all_16_bit_samples_keep_their_value_and_more_is_clipped(tmp_path):
     audio = np.arange(-32768, 32768, dtype=np.int16)[:, np.newaxis]
-    write_wav(tmp_path / "a.wav", [audio.astype(np.float32) / 32768], 8000)
+    write_wav(tmp_path / "a.wav", [audio.astype(np.float32) / 32768, np.array([[1.0], [7.0], [-7.0]])], 8000)
+    audio = np.concatenate((audio, [[32767], [32767], [-32768]]))
     np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16", always_2d=True)[0], audio)
     read, _ = soundfile.read(tmp_path / "a.wav", dtype="float32", always_2d=True)
     np.testing.assert_array_equal(AudioFile(tmp_path / "a.wav")[100:], read[100:])
-
-
-def test_full_scale_is_clipped_not_wrapped(tmp_path):
-    write_wav(tmp_path / "a.wav", [np.array([[1.0], [-1.0], [7.0], [-7.0]])], 8000)
-    read, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
-    assert read.tolist() == [32767, -32768, 32767, -32768]
 
 
 def test_float_wav_keeps_what_exceeds_full_scale_and_no_date(tmp_path):

@@ -13,7 +13,7 @@ SOURCES = ("vocals", "drums", "bass", "other")
 SONG_METRICS = ("uSDR", "SI-SDR")
 
 
-def document(scores, songs=None):
+def document(scores, songs=None, duration=1.0):
     """The content of museval's JSON for {target: {metric: scores of the frames}}.
 
     `songs`: {target: {metric: score of the song}}.
@@ -24,7 +24,7 @@ def document(scores, songs=None):
             {
                 "name": target,
                 "frames": [
-                    {"time": float(time), "duration": 1.0, "metrics": dict(zip(metrics, values, strict=True))}
+                    {"time": float(time), "duration": duration, "metrics": dict(zip(metrics, values, strict=True))}
                     for time, values in enumerate(zip(*metrics.values(), strict=True))
                 ],
                 **({"metrics": songs[target]} if songs else {}),
@@ -34,11 +34,11 @@ def document(scores, songs=None):
     }
 
 
-def write(folder, song, scores, songs=None):
+def write(folder, song, scores, songs=None, duration=1.0):
     """Write the scores of a song (see `document`); the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{song}.json"
-    path.write_text(json.dumps(document(scores, songs)), encoding="utf-8")
+    path.write_text(json.dumps(document(scores, songs, duration)), encoding="utf-8")
     return path
 
 

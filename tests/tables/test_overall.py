@@ -8,6 +8,9 @@ import pytest
 
 from rnnsep.tables import reading, sheets, statistics
 from rnnsep.tables.outputs import aggregate
+from rnnsep.tables import reading, sheets, statistics
+from rnnsep.tables.outputs import aggregate
+from tests.tables.systems import write
 
 DURATIONS = (4.0, 10.0, 7.0)
 TARGETS = ("vocals", "accompaniment")
@@ -17,16 +20,11 @@ def write_system(folder, seed, metrics=("SDR", "SIR", "SAR", "NSDR")):
     """Write random scores (nb_songs, nb_targets, nb_metrics), which are returned."""
     scores = np.random.default_rng(seed).normal(size=(len(DURATIONS), 2, len(metrics)))
     for song, duration in enumerate(DURATIONS):
-        targets = [
-            {
-                "name": name,
-                "frames": [{"time": 0.0, "duration": duration, "metrics": dict(zip(metrics, row, strict=True))}],
-            }
+        targets = {
+            name: {metric: [score] for metric, score in zip(metrics, row, strict=True)}
             for name, row in zip(TARGETS, scores[song].tolist(), strict=True)
-        ]
-        path = folder / "test" / f"song {song}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"targets": targets}))
+        }
+        write(folder / "test", f"song {song}", targets, duration=duration)
     return scores
 
 
