@@ -9,19 +9,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def interruptible():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs inherit it ignored
+
+
 def start(*arguments, cwd=ROOT, **variables):
     """This Python with `arguments` and this package, in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit it ignored
-    )
+    command = [sys.executable, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    options = {"text": True, "start_new_session": True, "preexec_fn": interruptible}
+    return subprocess.Popen(command, cwd=cwd, env=environment, **pipes, **options)
 
 
 def run(*arguments, cwd=ROOT, **variables):

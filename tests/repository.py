@@ -40,15 +40,8 @@ class Repository:
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{tools}"}
 
     def run(self, *command, code=0):
-        process = subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        process = subprocess.run(command, cwd=self.root, env=self.environment, check=False, **streams)
         assert process.returncode == code, process.stdout
         return process.stdout
 
@@ -58,6 +51,11 @@ class Repository:
 
     def dvc(self, *arguments, code=0):
         return self.run(sys.executable, "-m", "dvc", *arguments, code=code)
+
+    def init(self):
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.run("git", "config", "user.email", "test@example.org")
+        self.run("git", "config", "user.name", "Test")
 
     def commit(self, message):
         self.run("git", "add", "--all")
@@ -80,8 +78,6 @@ def make_repository(root):
     document = merge(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")), SMALL)
     (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     repository = Repository(root)
-    repository.run("git", "init", "--quiet", "--initial-branch=main")
-    repository.run("git", "config", "user.email", "test@example.org")
-    repository.run("git", "config", "user.name", "Test")
+    repository.init()
     repository.commit("start")
     return repository

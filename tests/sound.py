@@ -40,9 +40,8 @@ class Info:
 
     def __init__(self, path):
         info = soundfile.info(path)
-        self.samples, self.rate, self.duration = (
-            lambda _, v=v: v for v in (info.frames, info.samplerate, info.duration)
-        )
+        values = info.frames, info.samplerate, info.duration
+        self.samples, self.rate, self.duration = (lambda _, value=value: value for value in values)
 
 
 def musdb():

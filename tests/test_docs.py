@@ -30,9 +30,10 @@ from rnnsep.corpora.links import StartParams, make_links
 from rnnsep.corpora.location import LocationParams, SoundsParams
 from tests.networks import save_small
 from tests.report.conftest import make_run
+from tests.repository import ROOT, make_repository
+from tests.sound import write_tree
 from tests.test_pipeline import sections_of
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = ("vocals", "drums", "bass", "other")
 LONG = [
@@ -126,15 +127,9 @@ def put(document, key, value):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A repository with all that a run leaves, small and made up, and with songs of a user's own."""
-    root = tmp_path_factory.mktemp("clone") / "rnnsep"
-    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, root / name)
-    for name in ("stages", "src", ".dvc/plots"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-
+    repository = make_repository(tmp_path_factory.mktemp("clone") / "rnnsep")
+    root = repository.root
     made = make_run(root / "data", names=("Song",), sources=SOURCES, rate=8000)
-    (root / "reports").mkdir()
     for inner in ("tables", "metrics.json"):
         (made / inner).rename(root / "reports" / inner)
     (root / "reports/index.html").write_text("the page")
@@ -147,16 +142,10 @@ def finished(tmp_path_factory):
     (made / "features").mkdir()
     (made / "features/features.json").write_text("{}")
     write_songs(root)
-    for command in (
-        ("git", "init", "--quiet", "--initial-branch=main"),
-        ("git", "config", "user.name", "Nobody"),
-        ("git", "config", "user.email", "nobody@example.com"),
-        ("dvc", "commit", "--quiet", "--force"),
-        ("git", "add", "."),
-        ("git", "commit", "--quiet", "--message=a run"),
-        *(("git", "tag", name) for name in ("small", "wide", "seed-1", "seed-2", "seed-3")),  # for experiments
-    ):
-        run(root, list(command))
+    repository.dvc("commit", "--quiet", "--force")
+    repository.commit("a run")
+    for name in ("small", "wide", "seed-1", "seed-2", "seed-3"):  # for experiments
+        repository.run("git", "tag", name)
     return root
 
 
@@ -164,9 +153,7 @@ def write_songs(root):
     """Songs of the user's own, and references and estimates of one."""
     noise = 0.2 * np.random.default_rng(1).normal(size=(4000, 2)).astype(np.float32)
     for folder, scale in (("references", 1.0), ("estimates", 0.9)):
-        (root / folder / "one").mkdir(parents=True)
-        for source, audio in (("vocals", noise), ("other", noise[::-1])):
-            soundfile.write(root / folder / "one" / f"{source}.wav", scale * audio, 8000)
+        write_tree(root / folder, {"one": {"vocals": scale * noise, "other": scale * noise[::-1]}})
     for path in ("song.wav", "album/other.flac", "disc-1/intro.wav", "disc-2/intro.wav"):
         (root / path).parent.mkdir(exist_ok=True)
         soundfile.write(root / path, noise, 8000)
@@ -250,3 +237,12 @@ def test_the_loss_the_head_and_the_corpus_of_extend_md_work(tmp_path):
     tests = ["tests/corpora/test_ccmixter.py", "tests/learning/test_losses.py", "tests/network", "tests/layers"]
     chosen = ["-k", "level or onset or ccmixter"]
     run(root, ["python", "-m", "pytest", "-n0", "-q", *chosen, *tests], PYTHONPATH=str(root / "src"))
+
+
+def test_every_guarantee_names_tests_that_exist():
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        named = re.findall(r"`(tests/\S+?\.py)::(\w+)`", section)
+        assert named, section
+        for file, name in named:
+            assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"

@@ -86,24 +86,16 @@ def test_a_change_of_the_network_trains_and_two_workers_give_the_bytes_of_one(re
     assert repository.run("git", "status", "--porcelain") == ""
 
 
-SPOILT = "raise RuntimeError('the code of the workspace')\n"
-CHANGE = ("-S", "evaluation.hop=0.9")
-
-
-@pytest.fixture
-def spoilt(repository):
-    """A module of the stage aggregate for a test to spoil; all code is restored afterwards."""
-    yield repository.root / "src/rnnsep/tables/statistics.py"
-    repository.run("git", "checkout", "--quiet", "src", "stages")
-    repository.dvc("queue", "stop", "--kill")
-
-
 @pytest.mark.long
-def test_a_queued_experiment_runs_the_code_that_was_queued(repository, spoilt):
-    new = ("-S", "evaluation.window=0.8")  # CHANGE alone may be in the run-cache
-    repository.dvc("exp", "run", "--queue", "--name", "queued", *CHANGE, *new)
-    spoilt.write_text(SPOILT)
-    output = repository.dvc("exp", "run", "--run-all")
+def test_a_queued_experiment_runs_the_code_that_was_queued(repository):
+    changes = ("-S", "evaluation.hop=0.9", "-S", "evaluation.window=0.8")
+    repository.dvc("exp", "run", "--queue", "--name", "queued", *changes)
+    (repository.root / "src/rnnsep/tables/statistics.py").write_text("raise RuntimeError('the code of the workspace')\n")
+    try:
+        output = repository.dvc("exp", "run", "--run-all")
+    finally:
+        repository.run("git", "checkout", "--quiet", "src")
+        repository.dvc("queue", "stop", "--kill")
     assert "Running stage 'aggregate'" in output
     assert "queued" in repository.dvc("exp", "list", "--name-only")
 

@@ -201,9 +201,7 @@ def check(run, reference):
     scratch = run.repository.root / ".cache"
     left = [path.name for path in scratch.glob("*/*") if path.parent.name != "train"]
     assert len(left) <= 2, "only the last stage may have left what it finished"
-    assert {path.name for path in scratch.glob("train/*/*")} == {"recorded", "train", "valid"}, (
-        "of a training: its curves"
-    )
+    assert {path.name for path in scratch.glob("train/*/*")} == {"recorded", "train", "valid"}, "its curves are kept"
 
 
 def test_a_run_killed_twice_in_another_clone_ends_with_the_bytes_of_a_run_with_one_worker(repository, tmp_path):

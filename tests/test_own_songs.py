@@ -11,15 +11,13 @@ import yaml
 
 from rnnsep.signal.corpus import Corpus
 from tests.repository import make_repository
+from tests.sound import samples, write_tree
 
 NAME = 'it\'s my "songs" & ünï, (live) [1] $HOME'
 
 
-def write_song(folder, seed):
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(seed)
-    for name in ("drums", "vocals"):
-        soundfile.write(folder / f"{name}.wav", random.integers(-4000, 4000, (4000, 1), np.int16), 8000)
+def song(seed):
+    return {"drums": samples(seed, 4000, 1), "vocals": samples(seed + 1, 4000, 1)}
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +25,7 @@ def own(tmp_path_factory):
     """A repository whose corpus is a folder next to it, and the folder."""
     base = tmp_path_factory.mktemp("own")
     folder = base / NAME
-    for seed, song in enumerate(("train/a", "train/b", "test/e")):
-        write_song(folder / song, 2 * seed)
+    write_tree(folder, {"train/a": song(0), "train/b": song(2), "test/e": song(4)})
     repository = make_repository(base / "repository")
     repository.environment["HOME"] = str(base)
     set_path(repository, f"../{NAME}")
@@ -58,7 +55,7 @@ def test_songs_that_are_added_replaced_or_removed_are_seen(own):
     assert download(repository) == ({"links", "download"}, 3, {"a", "b", "e"})
     assert "up to date" in repository.dvc("status", "download")
 
-    write_song(folder / "train" / "c", 20)
+    write_tree(folder, {"train/c": song(20)})
     path = folder / "train" / "a" / "drums.wav"
     before = path.stat()
     soundfile.write(path, np.full((4000, 1), 77, np.int16), 8000)  # as large as before, and no younger

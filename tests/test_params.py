@@ -37,15 +37,8 @@ class Document:
     rnn: Section
 
 
-GOOD = {
-    "layers": 3,
-    "cell": "gru",
-    "path": None,
-    "names": ["a", "b"],
-    "radii": None,
-    "bidirectional": False,
-    "inner": {"seconds": 2},
-}
+GOOD = {"layers": 3, "cell": "gru", "path": None, "names": ["a", "b"], "radii": None, "bidirectional": False}
+GOOD |= {"inner": {"seconds": 2}}
 EXPECTED = Section(3, "gru", None, ("a", "b"), None, False, Inner(2.0))
 
 

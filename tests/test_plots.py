@@ -2,18 +2,15 @@
 
 import importlib.util
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import vl_convert
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.repository import ROOT, Repository
+
 PLOTS = ROOT / ".dvc" / "plots"
 SVG = """spec => {
     const host = document.createElement('div')
@@ -24,21 +21,16 @@ SVG = """spec => {
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """What `dvc plots diff` writes for two commits: a folder with index.html."""
-    root = tmp_path_factory.mktemp("plots")
+    root = tmp_path_factory.mktemp("plots") / "repository"
+    (root / "models").mkdir(parents=True)
+    (root / "reports" / "tables").mkdir(parents=True)
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
     (root / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}))
-    (root / "models").mkdir()
-    (root / "reports" / "tables").mkdir(parents=True)
-    tools = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
-
-    def run(*command):
-        subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True)
-
-    run("git", "init", "--quiet")
-    run("dvc", "init", "--quiet")
+    repository = Repository(root)
+    repository.init()
+    repository.dvc("init", "--quiet")
     shutil.copytree(PLOTS, root / ".dvc" / "plots")
-    run("dvc", "config", "plots.html_template", "plots/page.html")
+    repository.dvc("config", "plots.html_template", "plots/page.html")
     for loss in (1.0, 0.5):
         history = "".join(f"{epoch}\t{loss / epoch}\t{loss / epoch + 0.1}\t0.002\n" for epoch in (1, 2, 3))
         (root / "models/history.tsv").write_text(f"epoch\ttrain_loss\tvalid_loss\tlearning_rate\n{history}")
@@ -49,9 +41,8 @@ def compared(tmp_path_factory):
             for target in ("bass", "vocals")
         ]
         (root / "reports/tables/songs.csv").write_text(f"system,track,target,SDR\n{''.join(rows)}")
-        run("git", "add", ".")
-        run("git", "-c", "user.name=N", "-c", "user.email=n@example.com", "commit", "--quiet", "-m", "a run")
-    run("dvc", "plots", "diff", "HEAD~1", "HEAD", "-o", "compared")
+        repository.commit("a run")
+    repository.dvc("plots", "diff", "HEAD~1", "HEAD", "-o", "compared")
     return root / "compared"
 
 
@@ -70,12 +61,10 @@ def test_the_plots_are_drawn(open_page, compared):
 
 def test_the_page_is_the_one_that_its_script_makes():
     spec = importlib.util.spec_from_file_location("make_page", PLOTS / "make_page.py")
-    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     page = (PLOTS / "page.html").read_text(encoding="utf-8")
     bundled = re.search(r"vl-convert-python ([\d.]+)\.\n", page)
-    assert bundled
     if bundled[1] != vl_convert.__version__:
         pytest.skip(f"the page is of vl-convert-python {bundled[1]}, but {vl_convert.__version__} is installed")
     assert page == module.page()

@@ -342,7 +342,7 @@ edits = st.lists(
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(edits=edits, ending=st.none() | st.floats(0, 1))
 def test_a_changed_file_is_read_or_one_line(tmp_path, name, edits, ending):
     content = READERS[name].good

@@ -73,9 +73,8 @@ def test_what_cannot_be_placed_fails_at_once(tmp_path):
     (tmp_path / "void").mkdir()
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
     odd.touch()
-    first, second, void, name = places(
-        [tmp_path / "x/A/mixture.wav", tmp_path / "y/A/mixture.wav", tmp_path / "void", odd], Path("out")
-    )
+    inputs = [tmp_path / name for name in ("x/A/mixture.wav", "y/A/mixture.wav", "void")]
+    first, second, void, name = places([*inputs, odd], Path("out"))
     assert (first.state, second.state, void.state, name.state) == ("written", "failed", "failed", "failed")
     assert str(first.path) in second.message and "give it another --output" in second.message
     assert void.message == f"{tmp_path / 'void'}: holds no audio file"

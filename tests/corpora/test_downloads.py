@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnsep.corpora import downloads as download
-from rnnsep.corpora.downloads import Archive, fetch, fetch_folder
+from rnnsep.corpora.downloads import ATTEMPTS, Archive, fetch, fetch_folder
 from rnnsep.running.errors import UserError
 from tests import processes
 
@@ -175,17 +175,11 @@ def test_a_part_that_is_too_long_or_damaged_is_downloaded_again(server, path):
 @pytest.mark.parametrize(
     ("script", "content", "line", "nb_requests", "resumed"),
     [
-        (
-            [good(40_000, ranges=False)],
-            CONTENT,
-            "ended early; the partial download is kept",
-            1 + download.ATTEMPTS,
-            True,
-        ),
+        ([good(40_000, ranges=False)], CONTENT, "ended early; the partial download is kept", 1 + ATTEMPTS, True),
         ([], CHANGED, "its md5 is .*, not .*; the download was removed", 1, False),
         ([], CONTENT * 2, "another version: 200000 bytes, not 100000", 1, False),
         ([], CONTENT[:30_000], "another version: 30000 bytes, not 100000", 1, False),
-        ([status(503, Retry_After="86400")], CONTENT, "the server answers 503 .*corpus.path", download.ATTEMPTS, False),
+        ([status(503, Retry_After="86400")], CONTENT, "the server answers 503 .*corpus.path", ATTEMPTS, False),
         *(([status(code)], CONTENT, f"the server answers {code} .*corpus.path", 1, False) for code in (403, 404, 410)),
     ],
 )
@@ -240,15 +234,11 @@ def test_a_killed_download_is_resumed(server, path):
     assert server.ranges == [None, f"bytes={SIZE // 2}-"]
 
 
-def zipped(path, entries):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in entries.items():
-            file.writestr(name, content)
-    return path.read_bytes()
-
-
 def test_a_zip_becomes_a_folder_and_is_removed(server, tmp_path):
-    server.content = zipped(tmp_path / "made.zip", {"train/": b"", "train/ü.wav": b"1" * 5000, "test/x.wav": b"2"})
+    with zipfile.ZipFile(tmp_path / "made.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in {"train/": b"", "train/ü.wav": b"1" * 5000, "test/x.wav": b"2"}.items():
+            file.writestr(name, content)
+    server.content = (tmp_path / "made.zip").read_bytes()
     wanted, downloads = archive(server, server.content), tmp_path / "downloads"
     (downloads / "songs.unpacking" / "left over").mkdir(parents=True)
     for _ in range(2):

@@ -40,7 +40,7 @@ def test_stems_add_up_exactly_and_peak_one_decibel_below_full_scale(songs):
             assert np.abs(x[[0, -1]].astype(int)).max() <= 40
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 2**40), index=st.integers(0, 500), seconds=st.sampled_from([1.0, 1.73, 2.5]))
 def test_any_length_renders_to_the_sample(seed, index, seconds):
     song = render(seed, index, seconds)
@@ -108,7 +108,7 @@ def test_songs_differ(songs):
 
 
 @given(index=st.integers(0, 10_000), seconds=st.floats(1.0, 40.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_scores_stay_in_range(index, seconds):
     song = compose(0, index, seconds)
     low, high = RANGES[song.voice]

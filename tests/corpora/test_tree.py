@@ -9,6 +9,7 @@ from rnnsep.corpora.sources import Choice
 from rnnsep.corpora.tree import make_songs
 from rnnsep.running.errors import UserError
 from rnnsep.signal.audio import AudioFile
+from tests.corpora.test_collect import contents
 from tests.sound import samples
 
 
@@ -26,10 +27,6 @@ def recording(folder, **stems):
 
 def read(root, song, name):
     return AudioFile(root / "train" / song / f"{name}.wav")[:]
-
-
-def contents(root):
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def test_stems_come_as_they_are(tmp_path):

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_t
 
 from experiments.hel1 import __main__ as study
 from experiments.hel1 import controls, excerpts, mistakes, table
 from experiments.hel1.common import Bands
 from experiments.hel1.excerpts import Excerpt
 from experiments.hel1.hypotheses import RANDOM, SUBMITTED
-from experiments.hel1.measures import Likelihood, distances, fingerprint
+from experiments.hel1.measures import FREEDOM, Likelihood, distances, fingerprint, student
 from experiments.hel1.networks import Spectrum, Variant
 from experiments.hel1.published import published
 from experiments.hel1.simulation import sdr_pool, submissions
@@ -43,9 +44,8 @@ def pool(songs, tmp_path_factory):
 def test_shipped_scores_are_those_of_the_campaign():
     facts = published()
     assert len(facts.songs) == 49
-    assert {name: scores.shape for name, scores in facts.scores.items()} == dict.fromkeys(
-        ("HEL1", "IRM1", "MIX"), (4, 49, 4, 6)
-    )
+    assert set(facts.scores) == {"HEL1", "IRM1", "MIX"}
+    assert {scores.shape for scores in facts.scores.values()} == {(4, 49, 4, 6)}
     expected = [[-0.89, -1.10, -0.94, -0.85], [1.59, 1.15, 1.31, 0.99], [0.79, 0.60, 0.78, 0.56]]
     np.testing.assert_allclose(fingerprint(facts.above_mix("HEL1")[0]), expected, atol=0.006)
     some = facts.of(facts.songs[7:4:-1])
@@ -126,10 +126,6 @@ def test_the_method_tells_apart_submissions_of_known_cause(songs, pool):
 
 
 def test_likelihoods_are_of_students_t():
-    from scipy.stats import multivariate_t
-
-    from experiments.hel1.measures import FREEDOM, student
-
     random = np.random.default_rng(0)
     root, mean, x = random.normal(size=(3, 3)), random.normal(size=3), random.normal(size=(2, 5, 3))
     covariance = root @ root.T + np.eye(3)

@@ -8,13 +8,6 @@ from tests.learning.small import RECIPE
 LBFGS = {"optimizer.name": "lbfgs", "training.averaging": 0.0, "rnn.dropout": 0.0}
 
 
-def test_the_networks_of_an_ensemble_differ_in_their_seeds_only():
-    recipe = changed(RECIPE, {"training.networks": 3})
-    seed = RECIPE.training.seed
-    assert [recipe.member(number).training.seed for number in (1, 2, 3)] == [seed, seed + 1, seed + 2]
-    assert changed(recipe.member(3), {"training.seed": seed}) == RECIPE
-
-
 def test_the_enhancement_network_has_its_own_layers_mask_and_loss():
     own = {"enhancement.layers": 1, "enhancement.discrimination": 0.2, "loss.pretraining_epochs": 2}
     recipe = changed(RECIPE, own)
@@ -31,7 +24,6 @@ def test_settings_that_exclude_each_other_are_rejected_by_key():
         (LBFGS | {"input.noise": 0.1}, r"^input\.noise: must be 0; L-BFGS"),
         (LBFGS | {"training.averaging": 0.5}, r"^training\.averaging: must be 0; L-BFGS"),
         (LBFGS | {"optimizer.weight_decay": 0.5}, r"^optimizer\.weight_decay: must be 0; L-BFGS"),
-        ({"mask.mel": True}, r"^mask\.mel: needs the number of bands"),
     ):
         with pytest.raises(ParamError, match=message):
             changed(RECIPE, changes).check()

@@ -53,7 +53,7 @@ def test_a_batch_is_a_pure_function_of_seed_epoch_and_step(features):
     assert first.gains.shape == (2, 3, 1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 9), st.sampled_from(["mono", "stereo"]))
 def test_a_sequence_is_a_run_of_frames_of_one_song_that_may_start_over(lengths, seed, channels):
     sampler = Sampler(numbered(*lengths, channels=channels), "train", replace(PARAMS, remix=1.0), 5)

@@ -6,20 +6,18 @@ Before step STEP the worker kills itself.
 import os
 import signal
 import sys
+from itertools import count
 from pathlib import Path
 
 from rnnsep.learning.trainer import Trainer
 from rnnsep.running.errors import UserError
 from tests.learning.small import run
 
-steps = 0
-step = Trainer.step
+steps, step = count(1), Trainer.step
 
 
 def killed(*arguments):
-    global steps
-    steps += 1
-    if steps == int(sys.argv[3]):
+    if next(steps) == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments)
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnsep.network.bands import Pooling, make_pooling, mel_bank
@@ -20,7 +20,6 @@ def test_bands_are_whole_and_miss_fewer_bins_than_the_last_is_wide(nb_bins, spac
 
 
 @given(st.lists(st.sampled_from([1, 2, 4, 8]), min_size=1, max_size=20).map(sorted), st.integers(0, 9))
-@settings(deadline=None)
 def test_sums_over_bands(widths, above):
     pooling = Pooling(tuple(widths))
     x = np.random.default_rng(0).random((2, 3, sum(widths) + above, 2))

@@ -83,8 +83,8 @@ def test_a_saved_model_is_loaded_unchanged_and_equal_weights_are_equal_bytes(tmp
 class Trap:
     """An object that leaves a file where it is unpickled."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, folder):
+        self.path = folder / "sprung"
 
     def __reduce__(self):
         return Path.touch, (self.path,)
@@ -104,6 +104,12 @@ def without_one(folder):
     np.savez(folder / "weights.npz", **arrays)
 
 
+def truncated(folder):
+    path = folder / "weights.npz"
+    path.write_bytes(path.read_bytes()[:500])
+
+
+NO_WEIGHTS = "weights.npz: not the weights of a network"
 FAULTS = {
     "no description": (lambda folder: (folder / "model.json").unlink(), "model.json: no such file"),
     "broken": (lambda folder: (folder / "model.json").write_text("{"), "model.json: not the description"),
@@ -112,18 +118,9 @@ FAULTS = {
     "no weights": (lambda folder: (folder / "weights.npz").unlink(), "weights.npz: no such file"),
     "other shape": (lambda folder: described(folder, units=5), "weights.npz: not the weights of this network"),
     "more layers": (lambda folder: described(folder, layers=3), "1/recurrent_3/forward/kernel is missing"),
-    "truncated": (
-        lambda folder: (folder / "weights.npz").write_bytes((folder / "weights.npz").read_bytes()[:500]),
-        "weights.npz: not the weights of a network",
-    ),
-    "pickle": (
-        lambda folder: (folder / "weights.npz").write_bytes(pickle.dumps(Trap(folder / "sprung"))),
-        "weights.npz: not the weights of a network",
-    ),
-    "pickled array": (
-        lambda folder: np.savez(folder / "weights.npz", weights=np.array([Trap(folder / "sprung")], object)),
-        "weights.npz: not the weights of a network",
-    ),
+    "truncated": (truncated, NO_WEIGHTS),
+    "pickle": (lambda folder: (folder / "weights.npz").write_bytes(pickle.dumps(Trap(folder))), NO_WEIGHTS),
+    "pickled array": (lambda folder: np.savez(folder / "weights.npz", weights=np.array([Trap(folder)])), NO_WEIGHTS),
     "missing weight": (without_one, "1/heads/bias is missing"),
 }
 

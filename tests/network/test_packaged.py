@@ -1,8 +1,14 @@
-"""The models in the package and their cards."""
+"""The models in the package, and models with rounded weights, as they are packed."""
 
+import numpy as np
 import pytest
 
+from experiments.pack import pack
+from rnnsep.network.model import Model, load_model, save_model
 from rnnsep.network.packaged import cards
+from rnnsep.params import changed
+from rnnsep.signal.stft import StftParams
+from tests.networks import SMALL, random_network
 
 FILES = {"README.md", "LICENSE", "model.json", "weights.npz"}
 MEGABYTES = 12
@@ -19,3 +25,21 @@ def test_a_model_is_small_and_comes_with_its_licence_and_nothing_else(card):
     assert {path.name for path in card.folder.iterdir()} == FILES
     assert sum(path.stat().st_size for path in card.folder.iterdir()) <= MEGABYTES * 1_000_000
     assert card.licence.split(",")[0] in (card.folder / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_a_packed_model_is_the_model_with_weights_of_half_precision(tmp_path):
+    stft = StftParams(sample_rate=16000, window=2048, hop=1024, channels="mono", taper="hann")
+    network = random_network(changed(SMALL, {"rnn.units": 128}), 3, stft)
+    model = tmp_path / "models"
+    save_model(model, Model(("a", "b", "c"), stft, (network,)), {})
+    for name in ("once", "twice"):
+        pack(model, tmp_path / name)
+    whole, packed = (load_model(folder).networks[0].weights for folder in (model, tmp_path / "once"))
+    for path, weight in whole.items():
+        assert packed[path].dtype == np.float32
+        np.testing.assert_array_equal(weight.astype(np.float16), packed[path])
+    assert any((weight != packed[path]).any() for path, weight in whole.items())
+    sizes = [(folder / "weights.npz").stat().st_size for folder in (model, tmp_path / "once")]
+    assert sizes[1] < sizes[0] / 2
+    once, twice = ((tmp_path / name / "weights.npz").read_bytes() for name in ("once", "twice"))
+    assert once == twice

@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnsep import params
@@ -99,7 +100,7 @@ leaf = (
 )
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(leaf | st.lists(leaf, max_size=3))
 def test_any_value_arrives_at_dvc_as_it_is(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("params")
@@ -115,16 +116,11 @@ def test_any_value_arrives_at_dvc_as_it_is(tmp_path_factory, value):
 
 
 def test_run_calls_dvc_with_the_changes_and_returns_its_code(monkeypatch):
-    called = []
-
-    def dvc(arguments, check):
-        called.append(arguments)
-        return subprocess.CompletedProcess(arguments, 7)
-
+    dvc = Mock(return_value=subprocess.CompletedProcess([], 7))
     monkeypatch.setattr(subprocess, "run", dvc)
     with pytest.raises(SystemExit, match="7"):
         cli.main(["preset", "hel1", "--run", "-S", "corpus.path=/songs of 'mine'", "-S", "rnn.units=8"])
-    (arguments,) = called
+    ((arguments,), _) = dvc.call_args
     assert arguments[1:5] == ["-m", "dvc", "exp", "run"]
     assert "rnn.units=8" in arguments
     assert "rnn.units=256" not in arguments

@@ -182,9 +182,7 @@ def test_missing_scores_are_dashes_and_a_missing_file_is_one_line(tmp_path):
 
 
 def test_words_and_numbers():
-    songs = pd.DataFrame(
-        [("RNN", "a", "vocals", -1.0), ("MIX", "a", "vocals", 1.5)], columns=["system", "track", "target", "SDR"]
-    )
+    songs = pd.DataFrame({"system": ["RNN", "MIX"], "track": "a", "target": "vocals", "SDR": [-1.0, 1.5]})
     summary = songs.assign(metric="SDR").rename(columns={"SDR": "median"})
     alone = "On 1 test song, RNN reaches a median SDR of −1.00 dB for vocals"
     assert headline(songs, summary, None, "test") == f"{alone}; on average 2.5 dB below the mixture."

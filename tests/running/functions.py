@@ -3,12 +3,15 @@
 import os
 import signal
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
-from rnnsep.running import cluster
+from rnnsep.running import cluster, files
 from rnnsep.running.errors import UserError
+from rnnsep.running.workers import parallel_map
 
 
 def square(x):
@@ -45,3 +48,19 @@ def whose(_):
 def say(x):
     print("a function may print")
     return x
+
+
+def write_slowly(folder, song):
+    with files.whole(folder / f"{song}.wav") as temporary:
+        temporary.touch()
+        while True:
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":  # a map over songs for a test that interrupts it
+    try:
+        parallel_map(partial(write_slowly, Path(sys.argv[1])), range(6), "songs")
+    except KeyboardInterrupt as interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print(f"interrupted ({interrupt})", file=sys.stderr)
+        sys.exit(130)

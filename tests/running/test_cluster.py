@@ -19,7 +19,10 @@ from tests.learning.conftest import STFT, write_bands
 from tests.running.functions import blas_threads, die, fail_at, say, square, whose
 
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed"),
+    pytest.mark.usefixtures("on_two_workers"),
+]
 
 EVALUATION = EvaluationParams(engine="fast", window=1.0, hop=1.0, version="v4", split="test")
 
@@ -38,7 +41,6 @@ def on_two_workers(address, monkeypatch):
     monkeypatch.setenv(cluster.ADDRESS, address)
 
 
-@pytest.mark.usefixtures("on_two_workers")
 def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd):
     assert parallel_map(square, range(5), "squares") == [x * x for x in range(5)]
     assert capfd.readouterr().err.splitlines()[-1] == "squares: 5/5"
@@ -46,7 +48,6 @@ def test_results_come_in_the_order_of_the_items_and_progress_is_shown(capfd):
     assert parallel_map(say, range(2), "prints") == [0, 1]
 
 
-@pytest.mark.usefixtures("on_two_workers")
 def test_a_task_has_this_folder_this_code_and_one_blas_thread(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = parallel_map(whose, range(2), "songs")
@@ -56,7 +57,6 @@ def test_a_task_has_this_folder_this_code_and_one_blas_thread(tmp_path, monkeypa
     assert parallel_map(blas_threads, range(2), "threads") == [1, 1]
 
 
-@pytest.mark.usefixtures("on_two_workers")
 def test_an_error_keeps_its_message():
     with pytest.raises(UserError, match=r"^song 3: broken$"):
         parallel_map(partial(fail_at, 3), range(4), "songs")
@@ -65,13 +65,11 @@ def test_an_error_keeps_its_message():
     assert "Traceback" in error.value.__notes__[0]
 
 
-@pytest.mark.usefixtures("on_two_workers")
 def test_a_song_that_kills_its_process_each_time_is_one_clear_line():
     with pytest.raises(UserError, match=r"killed repeatedly.*\(song 0 is too large\); run again"):
         parallel_map(die, range(1), "songs")
 
 
-@pytest.mark.usefixtures("on_two_workers")
 def test_workers_that_do_not_see_these_files_are_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path / "elsewhere")
     unseen = nullcontext(SimpleNamespace(name=str(tmp_path / "witness")))
@@ -115,7 +113,6 @@ def run_stages(root, to):
     return {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*") if path.is_file()}
 
 
-@pytest.mark.usefixtures("on_two_workers")
 def test_stages_write_the_bytes_that_they_write_locally(local, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CHUNKS", 1)
     assert run_stages(local, tmp_path) == run_stages(local, local / "local")

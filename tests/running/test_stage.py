@@ -80,6 +80,7 @@ def counted(project):
     return {path.name: path.read_text() for path in (project / "data" / "counted").iterdir()}
 
 
+RESUMES = "finished work is kept, dvc repro resumes\n"
 MADE, KEPT = ("".join(f"{what} {number}\n" for number in (1, 2, 3)) for what in ("made", "kept"))
 
 
@@ -195,12 +196,8 @@ def test_state_of_another_run_is_not_taken_up(project):
     ("fault", "code", "message"),
     [
         ({"KILL_AFTER": "1"}, -signal.SIGKILL, ""),
-        (
-            {"KILL_AFTER": "1", "KILL_WITH": "SIGINT"},
-            130,
-            "count: interrupted; finished work is kept, dvc repro resumes\n",
-        ),
-        ({"FULL_AFTER": "1"}, 1, "count: No space left on device; finished work is kept, dvc repro resumes\n"),
+        ({"KILL_AFTER": "1", "KILL_WITH": "SIGINT"}, 130, f"count: interrupted; {RESUMES}"),
+        ({"FULL_AFTER": "1"}, 1, f"count: No space left on device; {RESUMES}"),
         ({"OUT_OF_MEMORY_AFTER": "1"}, 1, "count: not enough memory; RNNSEP_WORKERS=1 needs least\n"),
     ],
 )

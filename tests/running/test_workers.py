@@ -6,7 +6,7 @@ from functools import partial
 import psutil
 import pytest
 
-from rnnsep.running import workers
+from rnnsep.running import progress, workers
 from rnnsep.running.errors import UserError
 from rnnsep.running.workers import nb_cores, nb_workers, parallel_map
 from tests import processes
@@ -36,7 +36,7 @@ def test_a_killed_worker_is_one_clear_line(monkeypatch):
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_ctrl_c_ends_all_at_once_and_leaves_nothing_half_written(tmp_path, times):
-    process = processes.start("-m", "tests.running.interrupted", tmp_path, RNNSEP_WORKERS="2")
+    process = processes.start("-m", "tests.running.functions", tmp_path, RNNSEP_WORKERS="2")
     while len(list(tmp_path.iterdir())) < 2:
         assert process.poll() is None
         time.sleep(0.05)
@@ -70,3 +70,23 @@ def test_the_number_of_workers_comes_from_the_environment_or_from_cores_and_memo
         monkeypatch.setenv("RNNSEP_WORKERS", bad)
         with pytest.raises(UserError, match=f"RNNSEP_WORKERS: must be a whole number from 1, not '{bad}'"):
             nb_workers()
+
+
+@pytest.mark.parametrize(("total", "expected"), [(3, 3), (10, 10), (1000, 10)])
+def test_away_from_a_terminal_there_are_at_most_ten_lines_or_none(total, expected, capsys):
+    with progress.Progress("songs", total) as shown:
+        for _ in range(total):
+            shown.advance()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == expected
+    assert lines[-1] == f"songs: {total}/{total}"
+    with progress.Progress("steps", 2, lines=False) as shown:
+        shown.advance("loss 1")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_time_left_leaves_out_a_slow_first_round(monkeypatch):
+    times = iter([0.0, 100.0, 110.0, 130.0, 140.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    clock = progress.Clock(4)
+    assert [clock.left() for _ in range(4)] == ["0:05:00 left", "0:00:20 left", "0:00:15 left", ""]

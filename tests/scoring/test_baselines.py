@@ -76,10 +76,8 @@ def test_baselines_are_scored_resumably_with_the_same_bytes(corpus, tmp_path):
     score_baselines(corpus.root, mix, irm1, PARAMS)
     names = [f"{song.name}.json" for song in corpus.of("test")]
     for folder in (mix, irm1):
-        assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.json")) == sorted(
-            f"test/{name}" for name in names
-        )
-        assert sorted(os.listdir(folder)) == ["test"]
+        assert os.listdir(folder) == ["test"]
+        assert sorted(os.listdir(folder / "test")) == sorted(names)
     for source in SOURCES:
         assert median(irm1 / "test" / names[0], source) > median(mix / "test" / names[0], source) + 3
 

@@ -88,9 +88,8 @@ def test_v3_is_bss_eval_sources_of_museval_and_nsdr_the_improvement_over_the_mix
     bss_eval_sources = with_museval.museval().metrics.bss_eval_sources
     (sdr, sir, sar, _), (before, *_) = (bss_eval_sources(first, one, compute_permutation=False) for one in others)
     targets = evaluated(references, estimates, "v3")
-    assert text_of(references, estimates, version="v3") == text_of(
-        references, estimates, version="v3", engine="museval"
-    )
+    ours, theirs = (text_of(references, estimates, version="v3", engine=engine) for engine in ("fast", "museval"))
+    assert ours == theirs
     np.testing.assert_allclose(values(targets)[:, 0], np.hstack([sdr, sir, sar, sdr - before]), atol=2e-5)
     assert [frame["duration"] for target in targets for frame in target["frames"]] == [1.5] * 2
     assert list(targets[0]["metrics"]) == ["uSDR", "SI-SDR"]
@@ -156,11 +155,9 @@ def test_what_cannot_be_scored_is_one_line():
         text_of(references, estimates)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("version", "v5"), ("window", 0), ("hop", -1.0), ("window", "1 s"), ("hop", True)]
-)
-def test_impossible_parameters_are_rejected(key, value):
-    section = {"engine": "fast", "window": 1.0, "hop": 1.0, "version": "v4", "split": "test"}
-    assert parse(EvaluationParams, section) == params(window=1.0, hop=1.0)
-    with pytest.raises(ParamError, match=key):
-        parse(EvaluationParams, section | {key: value})
+def test_impossible_parameters_are_rejected():
+    for key, value in (("version", "v5"), ("window", 0), ("hop", -1.0), ("window", "1 s"), ("hop", True)):
+        section = {"engine": "fast", "window": 1.0, "hop": 1.0, "version": "v4", "split": "test"}
+        assert parse(EvaluationParams, section) == params(window=1.0, hop=1.0)
+        with pytest.raises(ParamError, match=key):
+            parse(EvaluationParams, section | {key: value})

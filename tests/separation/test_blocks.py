@@ -4,7 +4,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnsep.running.errors import UserError
@@ -95,7 +95,6 @@ def test_blocks_that_disagree_are_faded_into_each_other():
     assert np.abs(np.diff(estimate)).max() < 0.5 / (0.1 * 8000) * 2  # the fade's slope, twice
 
 
-@settings(max_examples=100)
 @given(nb_frames=st.integers(1, 5000), fade=st.integers(1, 50), extra=st.integers(0, 500))
 def test_plan_covers_every_frame_once(nb_frames, fade, extra):
     length = 4 * fade + extra
@@ -133,10 +132,9 @@ def test_a_corpus_is_separated_and_later_what_is_missing_of_it(corpus, loaded, t
     contents = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert len(contents) == 2 * 3
     for song in corpus.of("test"):
-        estimates = [AudioFile(folder / song.name / f"{source}.wav") for source in corpus.sources]
-        assert {(e.rate, e.nb_samples, e.nb_channels, e.subtype) for e in estimates} == {
-            (song.rate, song.nb_samples, song.nb_channels, "PCM_16")
-        }
+        for source in corpus.sources:
+            file = AudioFile(folder / song.name / f"{source}.wav")
+            assert (file.rate, file.shape, file.subtype) == (song.rate, (song.nb_samples, song.nb_channels), "PCM_16")
     first = corpus.of("test")[0]
     total = sum(np.asarray(AudioFile(folder / first.name / f"{source}.wav")) for source in corpus.sources)
     np.testing.assert_allclose(total, noise(20000) / 2, atol=4 / 2**15)

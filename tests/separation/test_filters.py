@@ -20,16 +20,14 @@ def mixture_and_masks(nb_sources, nb_frames, nb_bins, nb_channels, mask_channels
     return (parts[0] + 1j * parts[1]).astype(np.complex64), masks / masks.sum(axis=0)
 
 
+sizes = st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 4))  # nb_sources, nb_frames, nb_channels
+
+
 @pytest.mark.parametrize("name", ["mask", "wiener"])
 @settings(max_examples=20)
-@given(
-    nb_sources=st.integers(1, 5),
-    nb_frames=st.integers(1, 40),
-    nb_channels=st.integers(1, 4),
-    per_channel=st.booleans(),
-    gain=st.sampled_from([1e-6, 1, 1e4]),
-)
-def test_estimates_sum_to_the_mixture(name, nb_sources, nb_frames, nb_channels, per_channel, gain):
+@given(sizes=sizes, per_channel=st.booleans(), gain=st.sampled_from([1e-6, 1, 1e4]))
+def test_estimates_sum_to_the_mixture(name, sizes, per_channel, gain):
+    nb_sources, nb_frames, nb_channels = sizes
     mixture, masks = mixture_and_masks(nb_sources, nb_frames, 5, nb_channels, nb_channels if per_channel else 1)
     mixture *= np.float32(gain)
     estimates = make_filter(name, mixture, masks)(0, nb_frames)

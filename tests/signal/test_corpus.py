@@ -29,12 +29,11 @@ def test_a_corpus_is_read_as_written(corpus):
 
 
 def test_musdb_reads_any_corpus(corpus):
+    options = {"root": str(corpus.root), "setup_file": "corpus.json", "is_wav": True}
     for split in ("train", "valid"):
-        database = musdb().DB(
-            root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets="train", split=split
-        )
+        database = musdb().DB(**options, subsets="train", split=split)
         assert [t.name for t in database] == sorted(s.name for s in corpus.songs if s.split == split)
-    track = musdb().DB(root=str(corpus.root), setup_file="corpus.json", is_wav=True, subsets=["test"])[0]
+    track = musdb().DB(**options, subsets=["test"])[0]
     assert list(track.sources) == ["zither", "vocals", "on"]
     assert set(track.targets) == {"zither", "vocals", "on", "accompaniment", "linear_mixture"}
     for name, source in track.sources.items():

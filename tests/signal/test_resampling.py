@@ -10,15 +10,11 @@ from rnnsep.signal.resampling import resampled, resampled_blocks
 from tests.sound import noise
 
 RATES = [(44100, 16000), (16000, 44100), (44100, 22050), (8000, 44100), (48000, 44100), (3, 7), (7, 3), (5, 1)]
+rates = st.sampled_from(RATES) | st.tuples(st.integers(1, 60), st.integers(1, 60))
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    rates=st.sampled_from(RATES) | st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    nb_samples=st.integers(1, 3000),
-    nb_channels=st.integers(1, 3),
-    data=st.data(),
-)
+@settings(max_examples=150)
+@given(rates=rates, nb_samples=st.integers(1, 3000), nb_channels=st.integers(1, 3), data=st.data())
 def test_any_slice_and_any_blocks_are_scipys_to_the_last_bit(rates, nb_samples, nb_channels, data):
     audio, common = noise(nb_samples, nb_channels), gcd(*rates)
     expected = np.asarray(resample_poly(audio, rates[1] // common, rates[0] // common, axis=0))
