@@ -91,7 +91,7 @@ class Run:
 
     @property
     def lines(self):
-        return self.printed.read_text(encoding="utf-8").splitlines()
+        return self.printed.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def kill(self, kill):
         """Wait for the moment of a kill, starting DVC where it has ended; whether the moment came."""

@@ -30,9 +30,8 @@ def chunk(name, data):
 
 def write_soundfont(path, programs=range(128), kits=(0, 1, 8, 16, 24, 25, 32, 40)):
     """One instrument, a sine of two seconds, which all `programs` and drum `kits` play."""
-    sine = (np.sin(2 * np.pi * 441 / RATE * np.arange(2 * RATE)) * 20000 * np.exp(-np.arange(2 * RATE) / RATE)).astype(
-        "<i2"
-    )
+    seconds = np.arange(2 * RATE) / RATE
+    sine = (20000 * np.exp(-seconds) * np.sin(2 * np.pi * 441 * seconds)).astype("<i2")
     presets = [(program, 0) for program in programs] + [(kit, 128) for kit in kits]
     head = b"".join(
         struct.pack("<20sHHHIII", b"preset", program, bank, index, 0, 0, 0)
