@@ -90,7 +90,8 @@ def test_a_change_of_the_network_trains_and_two_workers_give_the_bytes_of_one(re
 def test_a_queued_experiment_runs_the_code_that_was_queued(repository):
     changes = ("-S", "evaluation.hop=0.9", "-S", "evaluation.window=0.8")
     repository.dvc("exp", "run", "--queue", "--name", "queued", *changes)
-    (repository.root / "src/rnnsep/tables/statistics.py").write_text("raise RuntimeError('the code of the workspace')\n")
+    spoilt = repository.root / "src/rnnsep/tables/statistics.py"
+    spoilt.write_text("raise RuntimeError('the code of the workspace')\n")
     try:
         output = repository.dvc("exp", "run", "--run-all")
     finally:
