@@ -117,12 +117,7 @@ def _separate_file(models: Path, digest: str, options: Options, song: Outcome) -
 
 
 def _write(
-    model: Model,
-    mixture: Stream,
-    sources: list[str],
-    targets: list[Path],
-    mark: str,
-    options: Options,
+    model: Model, mixture: Stream, sources: list[str], targets: list[Path], mark: str, options: Options
 ) -> dict[str, float]:
     """Write the estimates of `sources`, and the residual after them if requested, and return their peaks by name.
 
@@ -136,7 +131,8 @@ def _write(
         again = copy(mixture)  # for the residual; opened when first read
         stack.callback(again.close)
         sinks = [stack.enter_context(audio_sink(path, mixture.rate, nb_channels, *form)) for path in targets]
-        progress = stack.enter_context(_seconds(mixture)) if multiprocessing.parent_process() is None else None
+        seconds = partial(Progress, mixture.path.name, nb_samples // mixture.rate, lines=False)  # for a terminal
+        progress = stack.enter_context(seconds()) if multiprocessing.parent_process() is None else None
         position, params = 0, separation_params(options.filter, options.temperature)
         for block in separate(mixture, mixture.rate, model, params):
             stop = position + block.shape[1]
@@ -151,8 +147,3 @@ def _write(
                     progress.advance()
             position = stop
     return dict(zip((path.stem for path in targets), peaks.tolist(), strict=True))
-
-
-def _seconds(mixture: Stream) -> Progress:
-    """Progress over the seconds of a song, for a terminal."""
-    return Progress(mixture.path.name, mixture.shape[0] // mixture.rate, lines=False)

@@ -98,19 +98,15 @@ class Recipe:
         self.network.check()
         if self.loss.segment and self.sampling.frames % self.loss.segment:
             raise ParamError("loss.segment", f"must divide sampling.frames ({self.sampling.frames})")
-        if self.optimizer.name == "lbfgs":
-            self._check_deterministic()
-        if self.enhancement.layers and self.training.networks > 1:
-            raise ParamError("training.networks", "must be 1 with an enhancement network (enhancement.layers)")
-
-    def _check_deterministic(self) -> None:
-        """Raise `ParamError` for options that L-BFGS does not have."""
         options = {
             "training.averaging": self.training.averaging,
             "optimizer.weight_decay": self.optimizer.weight_decay,
             "rnn.dropout": self.rnn.dropout,
             "input.noise": self.input.noise,
         }
-        for key, value in options.items():
-            if value:
-                raise ParamError(key, "must be 0; L-BFGS (optimizer.name) needs a deterministic loss and plain weights")
+        on = [key for key, value in options.items() if value]
+        if on and self.optimizer.name == "lbfgs":
+            message = "must be 0; L-BFGS (optimizer.name) needs a deterministic loss and plain weights"
+            raise ParamError(on[0], message)
+        if self.enhancement.layers and self.training.networks > 1:
+            raise ParamError("training.networks", "must be 1 with an enhancement network (enhancement.layers)")

@@ -41,12 +41,7 @@ class Sampler:
     """Batches from the songs of a split, or from those of them in `among`; the first `nb_bins` bins."""
 
     def __init__(
-        self,
-        features: Features,
-        split: str,
-        params: SamplingParams,
-        nb_bins: int,
-        among: Collection[str] | None = None,
+        self, features: Features, split: str, params: SamplingParams, nb_bins: int, among: Collection[str] | None = None
     ):
         self.params = params
         self.shift = params.shift * features.stft.sample_rate / features.stft.hop  # frames

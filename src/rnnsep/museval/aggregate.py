@@ -12,7 +12,7 @@ import pandas as pd
 
 from rnnsep.running import packages
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import museval_format
+from rnnsep.scoring import song_scores
 from rnnsep.tables.published import published_songs
 
 Aggregation = Literal["median", "mean"]
@@ -36,17 +36,17 @@ class TrackStore:
         self.track_name, self.win, self.hop = track_name, win, hop
         known: dict[Any, Callable[[list[float]], Any]] = {"median": np.nanmedian, "mean": np.nanmean}
         self.frames_agg: Any = known.get(frames_agg, frames_agg)
-        self.scores: dict[str, Any] = {"targets": [], "museval_version": museval_format.VERSION}
+        self.scores: dict[str, Any] = {"targets": [], "museval_version": song_scores.VERSION}
 
     def add_target(self, target_name: str, values: Mapping[str, Sequence[float]]) -> None:
         """Add a target. `values` maps SDR, SIR, SAR and ISR to one score in dB per frame."""
-        frames = museval_format.frames(values, self.win, self.hop)
+        frames = song_scores.stored(values, self.win, self.hop)
         self.scores["targets"].append({"name": target_name, "frames": frames})
 
     @property
     def json(self) -> str:
         """The scores as indented JSON, where NaN is a bare `NaN`."""
-        return museval_format.text(self.scores)
+        return song_scores.text(self.scores)
 
     @property
     def df(self) -> pd.DataFrame:

@@ -1,27 +1,55 @@
-"""Scores of one song as JSON in museval's format."""
+"""Scores of one song as museval's JSON, with the same bytes as museval 0.4.1 writes."""
 
+import json
+import math
+import re
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
-from math import inf
 from typing import Any
 
 import numpy as np
 
 from rnnsep.running.errors import UserError
-from rnnsep.scoring import museval_format, with_museval
+from rnnsep.scoring import with_museval
 from rnnsep.scoring.bsseval.bss_eval import bss_eval
 from rnnsep.scoring.ratios import song_ratios
 from rnnsep.signal.corpus import EvaluationParams
 from rnnsep.signal.streams import Audio
 
+VERSION = "0.4.1"  # of the museval whose scores and format these are
+STORED = ("SDR", "SIR", "SAR", "ISR")  # the metrics in the order of the JSON
+STEP = Decimal("0.00001")
 ENGINES = {"fast": bss_eval, "museval": with_museval.bss_eval}
 TAPS = {"v4": 512, "v3": 512, "v2": 1}  # of the filters that a source may have passed through
 
 
 def as_json(targets: Sequence[dict[str, Any]], params: EvaluationParams) -> str:
     """JSON of the scores of `song_targets`; museval's, for version 4."""
-    version = {"museval_version": museval_format.VERSION} if params.version == "v4" else {}
-    return museval_format.text({"targets": targets} | version)
+    version = {"museval_version": VERSION} if params.version == "v4" else {}
+    return text({"targets": targets} | version)
+
+
+def text(content: Any) -> str:
+    """`content` as indented JSON, where NaN is a bare `NaN` and a `Decimal` keeps its zeros."""
+    quoted = json.dumps(content, indent=2, default=lambda number: f"\0{number}")
+    return re.sub(r'"\\u0000([^"]*)"', r"\1", quoted)
+
+
+def stored(scores: Mapping[str, Sequence[float]], window: float, hop: float) -> list[dict[str, Any]]:
+    """The frames of a target; `scores` maps `STORED` to one score in dB per frame, `window` and `hop` are in s."""
+
+    def quantised(score: float) -> Any:
+        return Decimal(float(score)).quantize(STEP) if math.isfinite(score) else math.nan
+
+    return [
+        {
+            "time": index * hop,
+            "duration": window,
+            "metrics": {metric: quantised(scores[metric][index]) for metric in STORED},
+        }
+        for index in range(len(scores["SDR"]))
+    ]
 
 
 def song_targets(
@@ -69,15 +97,15 @@ def _frames(
         raise UserError(f"evaluation.window and evaluation.hop must be at least one sample (1/{rate} s at {rate} Hz)")
     found = zip(*ENGINES[params.engine](references, estimates, window, hop)[:4], strict=True)
     scores = [dict(zip(("SDR", "ISR", "SIR", "SAR"), one, strict=True)) for one in found]
-    return [museval_format.frames(one, params.window, params.hop) for one in scores]
+    return [stored(one, params.window, params.hop) for one in scores]
 
 
 def _whole(
     references: Sequence[Audio], estimates: Sequence[Audio], mixture: Audio, rate: int, params: EvaluationParams
 ) -> list[list[dict[str, Any]]]:
     score = partial(ENGINES[params.engine], nb_taps=TAPS[params.version], framewise=True, filtered=True)
-    sdr, _, sir, sar, _ = score(references, estimates, inf, inf)
-    before = score(references, [mixture] * len(references), inf, inf).sdr
+    sdr, _, sir, sar, _ = score(references, estimates, math.inf, math.inf)
+    before = score(references, [mixture] * len(references), math.inf, math.inf).sdr
     duration = round(references[0].shape[0] / rate, 6)
     rows = np.hstack([sdr, sir, sar, sdr - before]).tolist()
     scores = [_rounded(dict(zip(("SDR", "SIR", "SAR", "NSDR"), row, strict=True))) for row in rows]

@@ -15,11 +15,7 @@ load_separator = cache(load_model)  # once in each worker process
 
 
 def separate_corpus(
-    corpus: Path,
-    models: Path,
-    estimates: Path,
-    separation: SeparationParams,
-    evaluation: SplitParams,
+    corpus: Path, models: Path, estimates: Path, separation: SeparationParams, evaluation: SplitParams
 ) -> None:
     """Write `estimates/<song>/<source>.wav` for the songs of a split. Finished songs are kept.
 

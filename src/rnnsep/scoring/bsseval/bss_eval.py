@@ -14,17 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from rnnsep.scoring.bsseval.frames import (
-    Array,
-    Blocks,
-    Energies,
-    Frames,
-    Signals,
-    Span,
-    Term,
-    crossing,
-    measure,
-)
+from rnnsep.scoring.bsseval.frames import Array, Blocks, Energies, Frames, Signals, Span, Term, crossing, measure
 from rnnsep.scoring.bsseval.toeplitz import projection_filters
 from rnnsep.signal.streams import Audio
 
