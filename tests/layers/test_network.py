@@ -76,7 +76,7 @@ def test_an_enhancement_network_sees_the_same_estimates_on_both_sides():
 def test_after_adaptation_the_input_has_mean_0_and_deviation_1():
     network = MaskNetwork(Architecture.of(SMALL, 3, STFT))
     x = network.compress(magnitudes(network.architecture)).numpy()
-    network.adapt(x.mean(axis=(0, 1)), x.std(axis=(0, 1)))
+    network.standardisation.adapt(x.mean(axis=(0, 1)), x.std(axis=(0, 1)))
     standardised = network.standardisation(x).numpy()
     np.testing.assert_allclose(standardised.mean(axis=(0, 1)), 0, atol=1e-5)
     np.testing.assert_allclose(standardised.std(axis=(0, 1)), 1, atol=1e-5)

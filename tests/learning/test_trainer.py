@@ -69,7 +69,8 @@ def test_the_sdr_is_that_of_the_masked_spectra_of_whole_songs(features):
     sources = np.array(parts, np.float32).view(np.complex64)[..., : network.architecture.pooling.nb_bins, :, 0]
     sources = sources.swapaxes(0, 1)  # (nb_sources, nb_sequences, nb_frames, nb_bins, nb_channels)
     mixture = sources.sum(axis=0)
-    masks = network.architecture.pooling.spread(network(network.see(mixture.real, mixture.imag)).numpy())
+    masks = network(network.see(mixture.real, mixture.imag)).numpy()
+    masks = np.repeat(masks, network.architecture.pooling.widths, axis=-2)
     energies = np.zeros((2, len(sampler.songs), 2))
     for row, one in zip(energies, (sources, masks * mixture - sources), strict=True):
         np.add.at(row, [song for song, _ in sequences], np.sum(np.abs(one) ** 2, axis=(2, 3, 4)).T)

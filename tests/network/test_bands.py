@@ -33,7 +33,7 @@ def test_the_error_of_a_mask_that_is_constant_over_bands_comes_from_their_sums()
     mask = random.random((5, 4, 1))
     x, s = pooling.sums(np.abs(mixture) ** 2), pooling.sums(np.abs(source) ** 2)
     r = pooling.sums((source * mixture.conj()).real)
-    error = np.abs(pooling.spread(mask) * mixture - source) ** 2
+    error = np.abs(np.repeat(mask, pooling.widths, axis=-2) * mixture - source) ** 2
     np.testing.assert_allclose((mask**2 * x - 2 * mask * r + s).sum(), error.sum(), rtol=1e-12)
 
 

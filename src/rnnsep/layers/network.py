@@ -36,11 +36,6 @@ class MaskNetwork(keras.Model):
         self.built = True  # otherwise Keras traces the call below in order to build
         self(tf.zeros((1, 1, architecture.nb_bins, architecture.nb_inputs)))
 
-    def adapt(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """Initialise the standardisation, if any, with statistics of the training data, (nb_bands, nb_inputs) each."""
-        if self.standardisation is not None:
-            self.standardisation.adapt(mean, deviation)
-
     def see(self, real: tf.Tensor, imaginary: tf.Tensor) -> tf.Tensor:
         """The magnitudes that the network sees of a mixture's STFT (see `network.input.seen`)."""
         params = self.params

@@ -174,7 +174,7 @@ def fit(
     trainer.replicas.share(checkpoint)
     if not checkpoint.exists():
         if network.standardisation is not None:
-            network.adapt(*statistics(features, trainer, songs))
+            network.standardisation.adapt(*statistics(features, trainer, songs))
         if begin:
             print(label + begin(network), flush=True)
         trainer.restart_averages()

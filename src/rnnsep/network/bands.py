@@ -41,10 +41,6 @@ class Pooling:
             begin = end
         return parts[0] if len(parts) == 1 else concatenate(parts, axis=-2)
 
-    def spread(self, masks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Masks of bins (…, nb_bins, nb_channels) from masks of bands (…, nb_bands, nb_channels)."""
-        return np.repeat(masks, self.widths, axis=-2)
-
 
 def make_pooling(nb_bins: int, spacing: float, corner: float | None) -> Pooling:
     """The complete bands among the first `nb_bins` bins, `spacing` Hz apart. `corner` is in Hz; None: no pooling."""

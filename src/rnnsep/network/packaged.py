@@ -1,7 +1,6 @@
 """Models by folder or name. A packaged model has a card, `README.md`, next to its files."""
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from rnnsep.network.model import DESCRIPTION
@@ -25,16 +24,11 @@ class Card:
 
 def cards() -> list[Card]:
     """The cards of all packaged models, the default model first."""
-    return list(_cards(PACKAGED))
-
-
-@cache
-def _cards(folder: Path) -> tuple[Card, ...]:
     found = []
-    for path in folder.glob(f"*/{CARD}"):
+    for path in PACKAGED.glob(f"*/{CARD}"):
         _, header, _ = path.read_text(encoding="utf-8").split("---\n", 2)
         found.append(Card(path.parent.name, path.parent, **load_yaml(header)))
-    return tuple(sorted(found, key=lambda card: card.rank))
+    return sorted(found, key=lambda card: card.rank)
 
 
 def find_model(given: Path | str | None) -> Path:
