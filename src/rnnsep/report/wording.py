@@ -116,7 +116,6 @@ def facts(
     ]
     stft, provenance = model["stft"], model.get("provenance", {})
     best = f", best epoch {provenance['best_epoch']}" if "best_epoch" in provenance else ""
-    temperature = "" if separation.temperature == 1 else f", temperature {separation.temperature:g}"
     frames = f"BSSEval v4, window {evaluation.window:g} s, hop {evaluation.hop:g} s"
     libraries = {name: provenance[name] for name in ("tensorflow", "keras", "numpy") if name in provenance}
     libraries |= {name: version(name) for name in LIBRARIES}
@@ -130,10 +129,16 @@ def facts(
             f" {stft['sample_rate'] / 1000:g} kHz",
         ),
         ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{best}"),
-        ("Separation", f"{FILTERS[separation.filter]}{temperature}"),
+        ("Separation", separating(separation)),
         ("Scores", frames if evaluation.version == "v4" else f"BSS Eval {evaluation.version}, whole songs"),
         ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items())),
     ]
+
+
+def separating(shown: SeparationShown) -> str:
+    """The post-filter and the temperature in words."""
+    temperature = "" if shown.temperature == 1 else f", temperature {shown.temperature:g}"
+    return f"{FILTERS.get(shown.filter, shown.filter)}{temperature}"
 
 
 def network(model: dict[str, Any]) -> str:
