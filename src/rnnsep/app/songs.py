@@ -131,8 +131,9 @@ def _write(
         again = copy(mixture)  # for the residual; opened when first read
         stack.callback(again.close)
         sinks = [stack.enter_context(audio_sink(path, mixture.rate, nb_channels, *form)) for path in targets]
-        seconds = partial(Progress, mixture.path.name, nb_samples // mixture.rate, lines=False)  # for a terminal
-        progress = stack.enter_context(seconds()) if multiprocessing.parent_process() is None else None
+        progress = None
+        if multiprocessing.parent_process() is None:
+            progress = stack.enter_context(Progress(mixture.path.name, nb_samples // mixture.rate, lines=False))
         position, params = 0, separation_params(options.filter, options.temperature)
         for block in separate(mixture, mixture.rate, model, params):
             stop = position + block.shape[1]
