@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from rnnsep.corpora.musdb18 import STEM_FILE, STREAMS
 from rnnsep.running.errors import UserError
 from rnnsep.running.listing import composed, files_below, folded, folder_name
 from rnnsep.signal.corpus import MIXTURE
 from rnnsep.signal.streams import EXTENSIONS
 
-STEM_FILE = ".stem.mp4"
-STREAMS = (MIXTURE, "drums", "bass", "other", "vocals")  # of a .stem.mp4
 SUBSETS = {"train": "train", "valid": "valid", "test": "test", "dev": "train"}  # by name of the folder; DSD100 has Dev
 ACCOMPANIMENT = (
     *("accompaniment", "acc", "instrumental", "instrumentals", "instrum", "no_vocals", "no vocals", "minus_vocals"),

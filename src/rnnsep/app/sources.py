@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsep.app import plausibility
-from rnnsep.app.layouts import ACCOMPANIMENT, INSTRUMENTS, STEM_FILE, STREAMS, SongFiles, named
+from rnnsep.app.layouts import ACCOMPANIMENT, INSTRUMENTS, SongFiles, named
+from rnnsep.corpora.musdb18 import STEM_FILE, STREAMS
 from rnnsep.running.errors import UserError
 from rnnsep.scoring.song_scores import TAPS, as_json, song_targets
 from rnnsep.signal.corpus import EvaluationParams
@@ -118,7 +119,7 @@ class SongScorer:
     def _file(self, path: Path, source: str, scratch: Path) -> Source:
         """A source of a file, decoded to `scratch` if it is compressed; stems to 16 bits as by musdb."""
         if path.name.lower().endswith(STEM_FILE):
-            rate, blocks = decode(path, STREAMS.index(source), self.messages.append)
+            rate, blocks = decode(path, STREAMS[source], self.messages.append)
             write_wav(scratch, blocks, rate)
         else:
             audio = open_audio(path)

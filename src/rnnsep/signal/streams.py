@@ -14,14 +14,11 @@ from rnnsep.signal.ogg import is_single
 from rnnsep.signal.wav import has_parts
 
 # files in a folder that are taken for songs; a file that is given by name may have any extension
-EXTENSIONS = frozenset(
-    [
-        *(".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dts", ".eac3"),
-        *(".flac", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc", ".mpeg"),
-        *(".mpg", ".mts", ".oga", ".ogg", ".ogv", ".opus", ".rf64", ".ts", ".tta", ".vob", ".w64", ".wav", ".webm"),
-        *(".wma", ".wmv", ".wv"),
-    ]
-)
+EXTENSIONS = {
+    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dts", ".eac3", ".flac",
+    ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc", ".mpeg", ".mpg", ".mts",
+    ".oga", ".ogg", ".ogv", ".opus", ".rf64", ".ts", ".tta", ".vob", ".w64", ".wav", ".webm", ".wma", ".wmv", ".wv",
+}  # fmt: skip
 
 # how files begin that libsndfile may read; ffmpeg reads RIFX, which is big-endian, as noise
 DIRECT = frozenset([b"RIFF", b"RIFX", b"RF64", b"BW64", b"fLaC", b"FORM", b"riff", b"caff", b".snd"])
