@@ -99,5 +99,4 @@ class MaskNetwork(keras.Model):
 def layer_of(head: Head) -> keras.layers.Layer:
     """The Keras layer of a head, which is in the module of the same name."""
     module = type(head).__module__.rpartition(".")[2]
-    layer: keras.layers.Layer = import_module(f"rnnsep.layers.{module}").Layer(head, name=head.name)
-    return layer
+    return import_module(f"rnnsep.layers.{module}").Layer(head, name=head.name)

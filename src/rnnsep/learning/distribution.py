@@ -39,8 +39,7 @@ class Replicas:
         self.count = strategy.num_replicas_in_sync if strategy else 1
 
     def scope(self) -> AbstractContextManager[Any]:
-        scope: AbstractContextManager[Any] = self.strategy.scope() if self.strategy else nullcontext()
-        return scope
+        return self.strategy.scope() if self.strategy else nullcontext()
 
     def compiled(self, function: Callable[..., Any], xla: bool) -> Callable[..., Any]:
         """`function(sources, gains, …)` of a batch as a graph, compiled by XLA if `xla`.

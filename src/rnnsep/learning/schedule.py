@@ -24,14 +24,10 @@ def rate_of_epoch(valid_losses: Sequence[float], params: TrainingParams) -> floa
     `valid_losses` are what `training.select` selects by; lower is better. With the plateau schedule the rate falls by
     `PLATEAU_FACTOR` whenever they have stalled for half the patience.
     """
-    return params.learning_rate * (_plateau_scale(valid_losses, params) if params.schedule == "plateau" else 1.0)
-
-
-def _plateau_scale(valid_losses: Sequence[float], params: TrainingParams) -> float:
     scale, best, stalled = 1.0, np.inf, 0
-    for loss in valid_losses:
+    for loss in valid_losses if params.schedule == "plateau" else ():
         stalled = 0 if loss < best else stalled + 1
         best = min(best, loss)
         if stalled >= max(1, params.patience // 2):
             scale, stalled = scale * PLATEAU_FACTOR, 0
-    return scale
+    return params.learning_rate * scale
