@@ -1,10 +1,10 @@
-"""Key, chords and form of a song, and its time grid."""
+"""Form of a song: its bars, each with a chord, and their timing."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
+from numpy.random import Generator
 
 from rnnsep.corpora.synthetic.styles import STEPS
 
@@ -26,32 +26,21 @@ PROGRESSIONS = {
 RANGES = {"bass": (41, 57), "tenor": (48, 65), "alto": (55, 71), "soprano": (59, 76)}
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Converts steps of a bar to seconds; `swing` delays every second step by that fraction of two steps."""
-
-    step: float
-    swing: float
-
-    def time(self, bar: int, step: float) -> float:
-        late = self.swing * 2.0 if int(step) % 2 and step == int(step) else 0.0
-        return (bar * STEPS + step + late) * self.step
+def pick(rng: Generator, options: Sequence[T]) -> T:
+    """One of `options`, each with equal probability."""
+    return options[int(rng.integers(len(options)))]
 
 
 def starts(pattern: str) -> list[tuple[int, int, str]]:
     """(step, length in steps, character) of each note in a pattern."""
-    notes = []
-    for step, character in enumerate(pattern):
-        if character in ".-":
-            continue
-        rest = pattern[step + 1 :]
-        notes.append((step, 1 + len(rest) - len(rest.lstrip("-")), character))
-    return notes
+    rests = (pattern[step + 1 :] for step in range(len(pattern)))
+    lengths = [1 + len(rest) - len(rest.lstrip("-")) for rest in rests]
+    return [(step, lengths[step], c) for step, c in enumerate(pattern) if c not in ".-"]
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Harmony of a bar and its place in the form."""
+    """Harmony of a bar and its place in the form; `first` and `last` of a verse or chorus."""
 
     root: int
     chord: tuple[int, ...]
@@ -61,15 +50,34 @@ class Bar:
     energy: float
 
 
-def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
-    """One of `options`, each with equal probability."""
-    return options[int(rng.integers(len(options)))]
+@dataclass(frozen=True)
+class Form:
+    """Bars of a song, the last of which holds the final chord; pitch classes of its scale; range of its voice.
+
+    A step lasts `step` s. `swing` delays every second step by that fraction of two steps.
+    """
+
+    bars: Sequence[Bar]
+    scale: Sequence[int]
+    range: tuple[int, int]
+    step: float
+    swing: float
+
+    def time(self, bar: int, step: float) -> float:
+        """The start of a step, in s."""
+        late = self.swing * 2.0 if int(step) % 2 and step == int(step) else 0.0
+        return (bar * STEPS + step + late) * self.step
+
+    def span(self, bar: int, step: int, length: int) -> tuple[float, float]:
+        """Start and duration of `length` steps, in s."""
+        start = self.time(bar, step)
+        return start, self.time(bar, step + length) - start
 
 
-def form(rng: np.random.Generator, nb_bars: int, key: int, mode: str) -> list[Bar]:
+def make_bars(rng: Generator, nb_bars: int, key: int, mode: str) -> list[Bar]:
     """Alternating verse and chorus of four bars (two in short songs), each with its progression, then the tonic."""
-    scale = SCALES[mode]
-    verse, chorus = (PROGRESSIONS[mode][i] for i in rng.choice(len(PROGRESSIONS[mode]), 2, replace=rng.random() < 0.3))
+    scale, progressions = SCALES[mode], PROGRESSIONS[mode]
+    verse, chorus = (progressions[i] for i in rng.choice(len(progressions), 2, replace=rng.random() < 0.3))
     length = 4 if nb_bars >= 6 else 2
     begins_loud = rng.random() < 0.35
     sevenths = rng.random() < 0.4
@@ -79,8 +87,7 @@ def form(rng: np.random.Generator, nb_bars: int, key: int, mode: str) -> list[Ba
         loud = ((b // length) % 2 == 1) != begins_loud
         degree = int((chorus if loud else verse)[(b + offset) % 4]) if b < nb_bars else 0
         nb_tones = 4 if sevenths and b < nb_bars and rng.random() < 0.7 else 3
-        tones = [scale[(degree + 2 * i) % 7] + 12 * ((degree + 2 * i) // 7) for i in range(nb_tones)]
-        chord = tuple((key + tone) % 12 for tone in tones)
+        chord = tuple((key + scale[(degree + 2 * i) % 7]) % 12 for i in range(nb_tones))
         last = b % length == length - 1 or b == nb_bars - 1
         bars.append(Bar(chord[0], chord, loud, b % length == 0, last, 0.95 if loud else 0.8))
     return bars

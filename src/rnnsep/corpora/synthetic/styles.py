@@ -13,9 +13,8 @@ STEPS = 16
 class Style:
     """The elements of one style.
 
-    `grooves` are (kick, snare, cymbal) patterns: capital letters are accents; snare `g` is a ghost note, `r` a
-    rim click, `c` a clap; cymbal `x` closed, `o` open, `t` the ride. `bass_lines` hold `r` root, `o` octave, `f`
-    fifth, `t` third, `a` a step that leads to the next root. `layers` are the instruments to choose from.
+    `grooves` are (kick, snare, cymbal) patterns; capital letters are accents. `bass_lines` hold `r` root, `o` octave,
+    `f` fifth, `t` third, `a` a step that leads to the next root. `layers` are the instruments to choose from.
     """
 
     tempo: tuple[float, float]
@@ -103,6 +102,11 @@ STYLES = {
         ("electric piano", "organ", "brass", "clean", "piano", "strings", "clavinet"),
     ),
 }
+# Piece and level of each letter of the snare's pattern; pieces of those of cymbals and fills.
+SNARES = {"X": ("snare", 1.0), "x": ("snare", 0.7), "g": ("snare", 0.25), "r": ("rim", 0.8), "c": ("clap", 0.95)}
+CYMBALS = {"x": "hat", "X": "hat", "o": "open", "t": "ride"}
+TOMS = {"s": "snare", "S": "snare", "h": "high tom", "m": "mid tom", "l": "low tom"}
+SHAKERS = (*3 * ("." * STEPS,), "x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx", "....x.......x...")
 FILLS = (
     "........ssshhmml", "............sshl", "........s.sshhll", "..........shsmsl", "............s.ss",
     "........h.hm.mll", "..............sl", "........ssssSSSS",

@@ -1,14 +1,17 @@
 """Sound generators of the synthetic corpus, in float64; lengths in samples, frequencies in Hz."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, signal
 
 SAMPLE_RATE = 44100
 Audio = NDArray[np.float64]
-
+Series = Iterable[float]
+Pitch = TypeVar("Pitch", float, Audio)
 _TABLE = 8192
 
 
@@ -17,25 +20,25 @@ def seconds(nb_samples: int) -> Audio:
     return np.arange(nb_samples) / SAMPLE_RATE
 
 
-def frequency(pitch: float) -> float:
-    """Hz of a MIDI pitch."""
-    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
+def frequency(pitch: Pitch) -> Pitch:
+    """Hz of a MIDI pitch, or of an array of them."""
+    hertz: Pitch = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    return hertz
 
 
-def cycle(amplitudes: ArrayLike) -> Audio:
-    """One period with the given harmonic amplitudes (the first is the fundamental's), for `play`."""
+def play(amplitudes: ArrayLike, frequency: float, nb_samples: int, phase: float = 0.0) -> Audio:
+    """A tone with the given amplitudes of its harmonics, the fundamental first; `phase` in cycles."""
     harmonics = np.asarray(amplitudes, dtype=np.float64)[: _TABLE // 2]
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
     spectrum[1 : len(harmonics) + 1] = -0.5j * harmonics * _TABLE
-    return np.asarray(fft.irfft(spectrum, _TABLE))
+    cycles = np.arange(nb_samples) * (frequency / SAMPLE_RATE) + phase
+    return np.asarray(fft.irfft(spectrum, _TABLE)[(cycles * _TABLE).astype(np.int64) & (_TABLE - 1)])
 
 
-def play(table: Audio, frequency: ArrayLike, nb_samples: int, phase: float = 0.0) -> Audio:
-    """Read a `cycle` table at a constant frequency, or one per sample; `phase` in cycles."""
-    step = np.asarray(frequency, dtype=np.float64) / SAMPLE_RATE
-    cycles = np.arange(nb_samples) * step if step.ndim == 0 else np.cumsum(step[:nb_samples])
-    wave: Audio = table[((cycles + phase) * _TABLE).astype(np.int64) & (_TABLE - 1)]
-    return wave
+def swept(spectra: Iterable[ArrayLike], frequency: float, amount: Audio, phase: float = 0.0) -> Audio:
+    """From a dark tone to a bright one, of the given amplitudes, by a moving `amount`, shape (nb_samples,)."""
+    dark, bright = (play(amplitudes, frequency, len(amount), phase) for amplitudes in spectra)
+    return dark * (1.0 - amount) + bright * amount
 
 
 def saw(frequency: Audio) -> Audio:
@@ -53,34 +56,23 @@ def saw(frequency: Audio) -> Audio:
 
 
 def modes(
-    frequencies: Iterable[float],
-    amplitudes: Iterable[float],
-    decays: Iterable[float],
-    nb_samples: int,
-    drop: float = 0.0,
-    drop_time: float = 0.03,
+    frequencies: Series, amplitudes: Series, decays: Series, nb_samples: int, drop: float = 0.0, fall: float = 0.03
 ) -> Audio:
     """Sum of decaying sines, as of a struck body.
 
-    `decays` are time constants in seconds; all pitches start `1 + drop` times too high and fall back within
-    `drop_time` seconds.
+    `decays` are time constants in seconds; all pitches start `1 + drop` times too high and fall back within `fall`
+    seconds.
     """
-    wave = np.zeros(nb_samples)
-    if drop:
-        t = seconds(nb_samples)
-        # integral of 1 + drop * exp(-t / drop_time)
-        warped = t + drop * drop_time * (1.0 - np.exp(-t / drop_time))
-        for frequency, amplitude, decay in zip(frequencies, amplitudes, decays, strict=True):
-            wave += amplitude * np.exp(-t / decay) * np.sin(2.0 * np.pi * frequency * warped)
-        return wave
-    # the same without the drop is the impulse response of a resonator, which is cheaper
+    wave, t = np.zeros(nb_samples), seconds(nb_samples)
+    warped = t + drop * fall * (1.0 - np.exp(-t / fall))  # integral of 1 + drop * exp(-t / fall)
     for frequency, amplitude, decay in zip(frequencies, amplitudes, decays, strict=True):
-        length = min(nb_samples, int(7.0 * decay * SAMPLE_RATE) + 2)
-        impulse = np.zeros(length)
-        impulse[0] = amplitude
-        pole = np.exp(-1.0 / (decay * SAMPLE_RATE)), 2.0 * np.pi * frequency / SAMPLE_RATE
-        feedback = [1.0, -2.0 * pole[0] * np.cos(pole[1]), pole[0] ** 2]
-        wave[:length] += signal.lfilter([0.0, pole[0] * np.sin(pole[1])], feedback, impulse)
+        if drop:
+            wave += amplitude * np.exp(-t / decay) * np.sin(2.0 * np.pi * frequency * warped)
+        else:  # the same without the drop is the impulse response of a resonator, which is cheaper
+            impulse = amplitude * signal.unit_impulse(min(nb_samples, int(7.0 * decay * SAMPLE_RATE) + 2))
+            radius, angle = np.exp(-1.0 / (decay * SAMPLE_RATE)), 2.0 * np.pi * frequency / SAMPLE_RATE
+            feedback = [1.0, -2.0 * radius * np.cos(angle), radius**2]
+            wave[: len(impulse)] += signal.lfilter([0.0, radius * np.sin(angle)], feedback, impulse)
     return wave
 
 
@@ -113,11 +105,10 @@ def pluck(
     excitation *= np.clip((highest - f) / (0.2 * highest), 0.0, 1.0)
     wave = fft.irfft(excitation / (1.0 - loop), length)[:nb_samples]
     wave *= np.exp(window * np.arange(nb_samples))
-    wave /= np.abs(wave).max() + 1e-12
-    return np.asarray(wave)
+    return np.asarray(wave / (np.abs(wave).max() + 1e-12))
 
 
-def ensemble(rng: np.random.Generator, frequency: float, amplitudes: Audio, cents: float, nb_samples: int) -> Audio:
+def ensemble(rng: Generator, frequency: float, amplitudes: Audio, cents: float, nb_samples: int) -> Audio:
     """Many players of one note, shape (nb_samples,), without a seam when repeated.
 
     Each harmonic is a narrow band of random phase, `cents` wide (standard deviation).

@@ -1,17 +1,17 @@
 """Recorded instruments: SoundFonts (General MIDI) and folders of samples."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.random import Generator
 
 from rnnsep.corpora.synthetic.harmony import pick
-from rnnsep.corpora.synthetic.instruments.effects import ranks
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
-from rnnsep.corpora.synthetic.score import Note
+from rnnsep.corpora.synthetic.score import Note, Part, humanise, ranks
 from rnnsep.running.errors import UserError
 
 # programs of General MIDI, counted from 0, for each instrument of `styles.ROLES` and each tone of the bass
@@ -44,8 +44,7 @@ RINGING = 2.0  # s that a stroke is heard
 
 
 class SoundFont:
-    """
-    The instruments of a SoundFont file (.sf2), played by symusic.
+    """The instruments of a SoundFont file (.sf2), played by symusic.
 
     Raises `UserError` if symusic is not installed, or the file is no SoundFont.
     """
@@ -64,53 +63,46 @@ class SoundFont:
         self._symusic: Any = symusic
         self._synthesizer = symusic.Synthesizer(str(path), SAMPLE_RATE, QUALITY)
 
-    def play(self, sounds: Iterable[Note], program: int, nb_samples: int, drums: bool = False) -> Audio:
-        """The sounds played by a program or a drum kit of General MIDI, shape (nb_samples, 2).
+    def play(self, part: Part, program: int, nb_samples: int) -> Audio:
+        """The part played by a program of General MIDI, shape (nb_samples, 2).
 
         Raises `UserError` if the SoundFont does not have it.
         """
         levels: dict[float, list[Note]] = {}
-        for sound in (one for one in sounds if one.start < nb_samples / SAMPLE_RATE):
-            levels.setdefault(round(LEVELS * sound.velocity) / LEVELS, []).append(sound)
+        for note in (one for one in part if one.start < nb_samples / SAMPLE_RATE):
+            levels.setdefault(round(LEVELS * note.velocity) / LEVELS, []).append(note)
         total = np.zeros((nb_samples, 2))
         for level, group in levels.items():  # symusic plays all velocities equally loud
-            played = self._render(group, program, drums)
-            if not played.any() and not drums:
+            played = self._render(group, program, drums=False)
+            if not played.any():
                 raise UserError(f"{self.path}: has no instrument {program}; use another one")
             total[: len(played)] += level**LOUDNESS * played[:nb_samples]
         return total
 
-    def _render(self, sounds: Sequence[Note], program: int, drums: bool) -> Audio:
-        """Shape (nb_samples, 2), until the last sound has ended."""
+    def _render(self, part: Part, program: int, drums: bool) -> Audio:
+        """Shape (nb_samples, 2), until the last note has ended; a program is a kit of `drums`, a pitch its piece."""
         track = self._symusic.Track("", program, drums)
-        for sound in sounds:
-            start, duration = round(sound.start * SAMPLE_RATE), max(1, round(sound.duration * SAMPLE_RATE))
-            velocity = int(np.clip(20 + 107 * sound.velocity, 1, 127))
-            track.notes.append(self._symusic.Note(max(0, start), duration, round(sound.pitch), velocity))
+        for note in part:
+            start, duration = round(note.start * SAMPLE_RATE), max(1, round(note.duration * SAMPLE_RATE))
+            velocity = int(np.clip(20 + 107 * note.velocity, 1, 127))
+            track.notes.append(self._symusic.Note(max(0, start), duration, round(note.pitch), velocity))
         score = self._symusic.Score(SAMPLE_RATE // 2)  # ticks in a beat of half a second: one for each sample
         score.tracks.append(track)
         return np.asarray(self._synthesizer.render(score, True), np.float64).T
 
-    def notes(
-        self, notes: Sequence[Note], instrument: str, rng: np.random.Generator, nb_samples: int, strum: float = 0.0
-    ) -> Audio:
-        """Notes played by one of the instrument's programs, chords with `strum` s between their notes."""
-        sounds = []
-        for note, rank in zip(notes, ranks(notes), strict=True):
-            late = strum * rank + abs(rng.normal(0.0, 0.003))
-            velocity = note.velocity * rng.uniform(0.9, 1.05)
-            sounds.append(Note(note.start + late, note.duration, note.pitch, velocity))
-        return self.play(sounds, pick(rng, PROGRAMS[instrument]), nb_samples)
+    def perform(self, part: Part, instrument: str, rng: Generator, nb_samples: int, strum: float = 0.0) -> Audio:
+        """The part played by one of the instrument's programs, chords with `strum` s between their notes."""
+        played = [humanise(note, rng, strum * rank) for note, rank in zip(part, ranks(part), strict=True)]
+        return self.play(played, pick(rng, PROGRAMS[instrument]), nb_samples)
 
     def strokes(self, kit: int, key: int, velocities: Iterable[float]) -> list[Audio]:
         """One stroke on a piece of a drum kit for each velocity, (nb_samples, 2); none if the kit lacks it."""
-        played = [self._render([Note(0.0, RINGING, key, velocity)], kit, True) for velocity in velocities]
-        audible = [np.flatnonzero(np.abs(x).max(axis=1) > 1e-3 * np.abs(x).max()) for x in played]
-        return [
-            x[: min(where[-1] + 1, int(RINGING * SAMPLE_RATE))]
-            for x, where in zip(played, audible, strict=True)
-            if len(where)
-        ]
+        strokes = []
+        for velocity in velocities:
+            x = self._render([Note(0.0, RINGING, key, velocity)], kit, drums=True)
+            if len(audible := np.flatnonzero(np.abs(x).max(axis=1) > 1e-3 * np.abs(x).max())):
+                strokes.append(x[: min(audible[-1] + 1, int(RINGING * SAMPLE_RATE))])
+        return strokes
 
 
 class Sounds:
@@ -130,10 +122,10 @@ class Sounds:
             if file.suffix in (".wav", ".flac"):
                 self.files.setdefault(file.parent.name, []).append(file)
 
-    def font(self, rng: np.random.Generator) -> SoundFont:
+    def font(self, rng: Generator) -> SoundFont:
         return pick(rng, self.fonts)
 
-    def sample(self, kind: str, rng: np.random.Generator) -> tuple[str, Audio] | None:
+    def sample(self, kind: str, rng: Generator) -> tuple[str, Audio] | None:
         """Name and sound, (nb_samples, 2), of one file of that kind; None if there are none."""
         if not (files := self.files.get(kind)):
             return None
@@ -150,7 +142,7 @@ def read_sample(path: Path, whole: bool = False) -> Audio:
         raise UserError(f"{path}: cannot be read ({error}); replace or remove it") from None
     if rate != SAMPLE_RATE:
         raise UserError(f"{path}: has {rate} Hz; samples must have {SAMPLE_RATE} Hz")
-    x = np.repeat(x, 2, axis=1) if x.shape[1] == 1 else x[:, :2]
+    x = np.broadcast_to(x[:, :2], (len(x), 2))
     loud = np.flatnonzero(np.abs(x).max(axis=1) > 0.01 * np.abs(x).max())
     return np.asarray(x if whole or not len(loud) else x[loud[0] :])
 

@@ -1,43 +1,57 @@
 """Singing voices from spoken phrases: envelopes of the speech, in the rhythm and at the pitch of a melody."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import fft, ndimage, signal
 
 from rnnsep.corpora.synthetic.instruments import effects as fx
-from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, saw
+from rnnsep.corpora.synthetic.instruments.effects import HOP
+from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio, frequency, saw
 from rnnsep.corpora.synthetic.instruments.sampled import read_sample
-from rnnsep.corpora.synthetic.score import Note
+from rnnsep.corpora.synthetic.score import Part
 from rnnsep.running.errors import UserError
 
 VOWELS = frozenset(("aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"))
 UNVOICED = frozenset(("pau", "p", "t", "k", "f", "th", "s", "sh", "ch", "hh"))
-HOP, SIZE = 256, 1024  # samples
+SIZE = 1024  # samples of a frame of speech, whose envelope has half as many bands
 BAND = 7000.0  # Hz; synthesised speech has nothing above
 FRAME = HOP / SAMPLE_RATE  # s
+
+Phone = tuple[str, float, float]  # name, first and last frame
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """Spoken words: log magnitudes (frames, SIZE // 2 + 1); first and last frame of each phone."""
+    """Spoken words: log magnitudes (frames, SIZE // 2 + 1) and phones."""
 
     envelope: Audio
-    phones: tuple[tuple[str, float, float], ...]
+    phones: tuple[Phone, ...]
 
 
 @dataclass(frozen=True)
 class Syllable:
-    """Consonants, a vowel, and the consonants after it if the words pause there; frames as in `Phrase`."""
+    """Consonants, a vowel, and the consonants after it if the words pause there."""
 
     phrase: Phrase
-    onset: tuple[tuple[str, float, float], ...]
-    vowel: tuple[str, float, float]
-    coda: tuple[tuple[str, float, float], ...]
+    onset: tuple[Phone, ...]
+    vowel: Phone
+    coda: tuple[Phone, ...]
+
+
+@dataclass(frozen=True)
+class Singer:
+    """Factor on formants; vibrato (semitones); breath (amplitude); above which noise replaces harmonics (Hz)."""
+
+    size: float
+    vibrato: float
+    breath: float
+    limit: float = 8000.0
 
 
 @lru_cache(maxsize=256)
@@ -68,75 +82,66 @@ def read_phrase(path: Path) -> Phrase:
 def syllables(phrase: Phrase) -> list[Syllable]:
     """The syllables of a phrase, divided before the consonants that lead to a vowel."""
     found: list[Syllable] = []
-    onset: list[tuple[str, float, float]] = []
+    consonants: tuple[Phone, ...] = ()
     for phone in phrase.phones:
-        name = phone[0]
-        if name in VOWELS:
-            found.append(Syllable(phrase, tuple(onset), phone, ()))
-            onset = []
-        elif name == "pau":
-            if found and onset:
-                last = found[-1]
-                found[-1] = Syllable(phrase, last.onset, last.vowel, tuple(onset))
-            onset = []
-        else:
-            onset.append(phone)
+        if phone[0] in VOWELS:
+            found.append(Syllable(phrase, consonants, phone, ()))
+        elif phone[0] == "pau" and found and consonants:
+            found[-1] = replace(found[-1], coda=consonants)
+        consonants = () if phone[0] in VOWELS or phone[0] == "pau" else (*consonants, phone)
     return found
 
 
 def _timeline(
-    notes: Sequence[Note], words: Sequence[Syllable], rng: np.random.Generator, nb_frames: int
+    part: Part, words: Sequence[Syllable], rng: Generator, nb_frames: int
 ) -> tuple[NDArray[np.int64], Audio, Audio, Audio]:
     """For each frame of the song: the syllable (-1: silence), the frame of its phrase, voicing and level."""
     which = np.full(nb_frames, -1)
-    where, voiced, level = np.zeros(nb_frames), np.zeros(nb_frames), np.zeros(nb_frames)
+    where, voiced, level = np.zeros((3, nb_frames))
     previous = 0.0  # where the last vowel may end at the earliest
 
-    def write(i: int, begin: float, end: float, a: float, b: float, voice: float, loud: float) -> None:
-        first, last = max(0, round(begin)), min(nb_frames, round(end))
+    def write(begin: float, end: float, a: float, b: float, voice: bool, loud: float) -> None:
+        first, last = max(0, round(begin)), min(nb_frames, round(end + 1.0))
         if last > first:
             which[first:last] = i % len(words)
             where[first:last] = np.linspace(a, b, last - first)
             voiced[first:last], level[first:last] = voice, loud
 
-    for i, note in enumerate(notes):
+    def consonants(phones: Sequence[Phone], at: float, pace: float, loud: float) -> None:
+        for name, a, b in phones:
+            write(at, at + pace * (b - a), a, b, name not in UNVOICED, loud)
+            at += pace * (b - a)
+
+    for i, note in enumerate(part):
         word = words[i % len(words)]
         begin, end = note.start / FRAME, (note.start + note.duration) / FRAME
-        spoken = sum(b - a for _, a, b in word.onset)
+        spoken, tail = (sum(b - a for _, a, b in phones) for phones in (word.onset, word.coda))
         pace = min(1.0, max(begin - previous, 2.0) / max(spoken, 1.0))
-        at = begin - pace * spoken
-        for name, a, b in word.onset:
-            write(i, at, at + pace * (b - a) + 1.0, a, b, float(name not in UNVOICED), note.velocity)
-            at += pace * (b - a)
+        consonants(word.onset, begin - pace * spoken, pace, note.velocity)
         _, a, b = word.vowel
-        tail = sum(z - y for _, y, z in word.coda)
         stop = max(begin + 3.0, end - min(tail, 0.4 * (end - begin)))
-        length = stop - begin
-        edge = min(0.35 * length, 0.35 * (b - a))  # as fast as spoken at both ends, slow between
+        edge = min(0.35 * (stop - begin), 0.35 * (b - a))  # as fast as spoken at both ends, slow between
         knots = [begin, begin + edge, stop - edge, stop]
         steady = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.7)
         places = [a, a + steady[0] * (b - a), a + steady[1] * (b - a), b]
         for k in range(3):
-            write(i, knots[k], knots[k + 1] + 1.0, places[k], places[k + 1], 1.0, note.velocity)
-        at = stop
-        for name, y, z in word.coda:
-            share = min(1.0, max(1.0, end - stop) / max(tail, 1.0))
-            write(i, at, at + share * (z - y) + 1.0, y, z, float(name not in UNVOICED), 0.9 * note.velocity)
-            at += share * (z - y)
-        previous = begin + 0.55 * length
+            write(knots[k], knots[k + 1], places[k], places[k + 1], True, note.velocity)
+        pace = min(1.0, max(1.0, end - stop) / max(tail, 1.0))
+        consonants(word.coda, stop, pace, 0.9 * note.velocity)
+        previous = begin + 0.55 * (stop - begin)
     return which, where, voiced, level
 
 
-def _pitch(notes: Sequence[Note], rng: np.random.Generator, nb_frames: int, vibrato: float, spoken: bool) -> Audio:
+def _pitch(part: Part, rng: Generator, nb_frames: int, vibrato: float, spoken: bool) -> Audio:
     """MIDI pitch of each frame, with glides, vibrato, drift and jitter; `spoken` notes fall."""
-    pitch = np.full(nb_frames, float(notes[0].pitch))
+    pitch = np.full(nb_frames, float(part[0].pitch))
     wobble = np.zeros(nb_frames)
     rate = rng.uniform(4.5, 6.5)
-    for note in notes:
-        first, last = int(note.start / FRAME) - 6, min(nb_frames, int((note.start + note.duration) / FRAME))
-        if last - max(first, 0) < 2:
+    for note in part:
+        first = max(0, int(note.start / FRAME) - 6)
+        last = min(nb_frames, int((note.start + note.duration) / FRAME))
+        if last - first < 2:
             continue
-        first = max(first, 0)
         k = FRAME * np.arange(last - first)
         pitch[first:] = note.pitch + rng.normal(0.0, 0.1)
         if spoken:
@@ -150,63 +155,40 @@ def _pitch(notes: Sequence[Note], rng: np.random.Generator, nb_frames: int, vibr
     return np.asarray(pitch + 1.2 * drift + rng.uniform(0.0, 0.08) * rng.standard_normal(nb_frames))
 
 
-@dataclass(frozen=True)
-class Singer:
-    """Factor on the formants; vibrato (semitones); breath (amplitude); where noise replaces harmonics (Hz)."""
-
-    size: float
-    vibrato: float
-    breath: float
-    limit: float
+def _between(rows: Audio, at: Audio) -> Audio:
+    """Linear interpolation between `rows` at fractional indices."""
+    at = np.clip(at, 0.0, len(rows) - 1.001)
+    low = at.astype(int)
+    return np.asarray(rows[low] + (at - low)[:, None] * (rows[low + 1] - rows[low]))
 
 
 def sing(
-    notes: Sequence[Note],
-    words: Sequence[Syllable],
-    singer: Singer,
-    rng: np.random.Generator,
-    nb_samples: int,
-    spoken: bool = False,
+    part: Part, words: Sequence[Syllable], singer: Singer, rng: Generator, nb_samples: int, spoken: bool = False
 ) -> Audio:
     """One take of one voice, shape (nb_samples,), with an RMS of 1."""
     nb_frames = nb_samples // HOP + 8
-    which, where, voiced, level = _timeline(notes, words, rng, nb_frames)
-    pitch = _pitch(notes, rng, nb_frames, 0.0 if spoken else singer.vibrato, spoken)
-    frequency = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
-    f = np.arange(SIZE + 1) * (SAMPLE_RATE / (2 * SIZE))
-    bins = np.minimum(f / singer.size * (SIZE / SAMPLE_RATE), SIZE // 2 - 1.001)
+    which, where, voiced, level = _timeline(part, words, rng, nb_frames)
+    pitch = _pitch(part, rng, nb_frames, 0.0 if spoken else singer.vibrato, spoken)
     rows = np.zeros((nb_frames, SIZE // 2 + 1))
     for i in np.unique(which[which >= 0]):  # the frames of each syllable, between those of its phrase
-        mine, envelope = which == i, words[i].phrase.envelope
-        at = np.clip(where[mine], 0.0, len(envelope) - 1.001)
-        low = at.astype(int)
-        rows[mine] = envelope[low] + (at - low)[:, None] * (envelope[low + 1] - envelope[low])
+        rows[which == i] = _between(words[i].phrase.envelope, where[which == i])
     rows = ndimage.gaussian_filter1d(rows, 1.5, axis=0)
     level = ndimage.gaussian_filter1d(level * (which >= 0), 1.5)
     # loudness of sung vowels varies less than that of spoken ones
     loud = np.log(np.sqrt((np.exp(2.0 * rows[:, 4:90])).mean(axis=1)) + 1e-6)
     reference = np.quantile(loud[which >= 0], 0.8) if (which >= 0).any() else 0.0
     rows += 0.5 * np.clip(reference - loud, -3.0, 1.5)[:, None] * voiced[:, None]
-    step = bins.astype(int)
-    envelope = np.exp(rows[:, step] + (bins - step) * (rows[:, step + 1] - rows[:, step])) * level[:, None]
+    f = fx.FREQUENCIES
+    bins = np.minimum(f / singer.size * (SIZE / SAMPLE_RATE), SIZE // 2 - 1.001)
+    envelope = np.exp(_between(rows.T, bins).T) * level[:, None]
     smooth = ndimage.gaussian_filter1d(voiced, 1.2)[:, None]
     hiss = np.clip(singer.breath + 1.0 / (1.0 + np.exp((singer.limit - f) / 600.0)), 0.0, 1.0)
     share = (1.0 - smooth) + smooth * hiss
-    curve = fx.upsample(frequency, HOP, nb_frames * HOP)
+    curve = fx.upsample(frequency(pitch), HOP, nb_frames * HOP)
     pulses = np.diff(saw(curve), prepend=0.0) * -np.sqrt(SAMPLE_RATE / curve) / 2.0
     noise = rng.standard_normal(len(pulses))
-    out = np.zeros(len(pulses) + 2 * SIZE)
-    window = np.hanning(SIZE + 1)[:SIZE]
+    at = fx.filter_rows(len(pulses), nb_frames)
+    x = np.zeros(len(pulses))
     for source, gains in ((pulses, np.sqrt(1.0 - share)), (noise, np.sqrt(share))):
-        frames = np.lib.stride_tricks.sliding_window_view(np.pad(source, SIZE), SIZE)[:: 2 * HOP][: nb_frames // 2]
-        spectra = fft.rfft(frames * window, 2 * SIZE, axis=1)
-        # frame j is centred at sample 512 j - 512
-        at = np.clip(2 * np.arange(len(frames)) - 2, 0, nb_frames - 1)
-        # zero phase: what wraps round lies before the frame
-        pieces = np.roll(fft.irfft(spectra * (envelope * gains)[at], 2 * SIZE, axis=1), SIZE // 2, axis=1)
-        for part in range(4):
-            begin = part * 2 * HOP
-            piece = pieces[:, begin : begin + 2 * HOP].reshape(-1)
-            out[begin : begin + len(piece)] += piece[: len(out) - begin]
-    x = out[SIZE + SIZE // 2 :][:nb_samples]
-    return np.asarray(x / (fx.rms(x) + 1e-12))
+        x += fx.moving_filter(source, (envelope * gains)[at], lead=SIZE // 2)  # zero phase
+    return fx.normalise(x[:nb_samples])
