@@ -15,6 +15,7 @@ from rnnsep.corpora.synthetic.instruments.sampled import KEYS, KITS, PROGRAMS, S
 from rnnsep.corpora.synthetic.instruments.voice import _rap
 from rnnsep.corpora.synthetic.render import SOURCES, render
 from rnnsep.corpora.synthetic.score import Note
+from rnnsep.corpora.synthetic.song import compose
 from rnnsep.corpora.synthetic.styles import ROLES, STYLES
 from rnnsep.params import ParamError
 from rnnsep.running import files
@@ -111,10 +112,10 @@ def test_notes_begin_at_their_sample_with_their_pitch(font):
     assert np.abs(played[RATE // 2 : RATE // 2 + 400]).max() > 0.01
     spectrum = np.abs(np.fft.rfft(played[RATE // 2 : RATE // 2 + RATE, 0]))
     assert spectrum.argmax() == pytest.approx(880, abs=2)
-    both = font.notes([Note(0.0, 0.5, 60, 1.0), Note(1.0, 0.5, 60, 0.3)], "piano", rng, 2 * RATE)
+    both = font.perform([Note(0.0, 0.5, 60, 1.0), Note(1.0, 0.5, 60, 0.3)], "piano", rng, 2 * RATE)
     assert np.abs(both[:RATE]).max() > 2 * np.abs(both[RATE:]).max() > 0.01
-    assert font.notes([Note(0.0, 3.0, 60, 0.8)], "organ", rng, 1000).shape == (1000, 2)
-    assert not font.notes([], "organ", rng, 1000).any()
+    assert font.perform([Note(0.0, 3.0, 60, 0.8)], "organ", rng, 1000).shape == (1000, 2)
+    assert not font.perform([], "organ", rng, 1000).any()
     assert len(font.strokes(0, 38, (0.4, 1.0))) == 2
 
 
@@ -141,7 +142,8 @@ def test_speech_is_sung_at_the_pitch_and_in_the_time_of_the_notes(folder):
         assert strength[: 2 * round(pitch * 0.7)].argmax() == pytest.approx(pitch, rel=0.03)
     loud = (x.reshape(30, -1) ** 2).mean(axis=1)
     assert loud[[1, 2, 16, 17, 29]].max() < 1e-3 * loud[6:12].mean()  # silent before, between and after
-    assert np.diff([note.start for note in _rap("tenor", 90.0, np.random.default_rng(0), 12 * RATE)]).min() > 0.1
+    lines = _rap(compose(0, 0, 12.0), np.random.default_rng(0), 12 * RATE)
+    assert np.diff([note.start for note in lines]).min() > 0.1
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path, folder, font_file, monkeypatch):
