@@ -12,7 +12,7 @@ from rnnsep.corpora.synthetic.instruments.chords import render_other
 from rnnsep.corpora.synthetic.instruments.drums import render_drums
 from rnnsep.corpora.synthetic.instruments.effects import decibels, fade
 from rnnsep.corpora.synthetic.instruments.oscillators import SAMPLE_RATE, Audio
-from rnnsep.corpora.synthetic.instruments.sampled import Sounds, open_sounds
+from rnnsep.corpora.synthetic.instruments.sampled import Sounds
 from rnnsep.corpora.synthetic.instruments.voice import render_vocals
 from rnnsep.corpora.synthetic.mixing import limit, mix
 from rnnsep.corpora.synthetic.score import Score
@@ -36,7 +36,7 @@ def render(seed: int, index: int, seconds: float, sounds: Path | None = None) ->
     peak at -1 dB. A pure function of its arguments and the sounds. Raises `UserError` if these cannot be used.
     """
     nb_samples = round(seconds * SAMPLE_RATE)
-    opened = open_sounds(sounds) if sounds else None
+    opened = Sounds(sounds) if sounds else None
     song = compose(seed, index, seconds + (ENDING if opened else 0.0), opened is not None)
     stems = {}
     for source, play in RENDERERS.items():

@@ -109,7 +109,8 @@ class Sounds:
     """A SoundFont, or a folder of SoundFonts and, in folders of the name of their kind, of WAV or FLAC files.
 
     Kinds are the pieces of the drum kit, `percussion`, `loop`, `bass`, `effect` and `speech` (docs/results.md). Raises
-    `UserError` if there is no SoundFont.
+    `UserError` if there is no SoundFont. To be opened anew for each song: a stroke that symusic has played on one kit
+    can change the same stroke on another one.
     """
 
     def __init__(self, path: Path):
@@ -145,9 +146,3 @@ def read_sample(path: Path, whole: bool = False) -> Audio:
     x = np.broadcast_to(x[:, :2], (len(x), 2))
     loud = np.flatnonzero(np.abs(x).max(axis=1) > 0.01 * np.abs(x).max())
     return np.asarray(x if whole or not len(loud) else x[loud[0] :])
-
-
-@lru_cache(maxsize=1)
-def open_sounds(path: Path) -> Sounds:
-    """The sounds at `path`, opened once in a process."""
-    return Sounds(path)
