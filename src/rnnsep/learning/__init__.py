@@ -1,7 +1,6 @@
 """Training: recipe, sampling, losses, optimiser steps and the training loop."""
 
-from rnnsep.layers.backend import import_tensorflow
+import rnnsep.layers  # noqa: F401 - first, since it imports TensorFlow with our settings
 from rnnsep.running.packages import require
 
 require("tensorflow", "keras")
-import_tensorflow()  # first, also in workers, since its messages are silenced
