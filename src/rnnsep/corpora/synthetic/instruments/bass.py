@@ -1,5 +1,8 @@
 """Electric, upright and synthetic basses."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 from numpy.random import Generator
 
@@ -89,8 +92,17 @@ def _amplify(x: Audio, drive: float, bite: float, top: float, amount: float) -> 
     return fx.normalise(fx.saturate(x, drive)) + amount * fx.bandpass(np.tanh(bite * fx.normalise(x)), 500.0, top)
 
 
+def _legato(part: Part, share: float) -> Part:
+    """Each note held for that share of the time until the next one, at most 2 s."""
+    lengths = [min(2.0, share * (after.start - note.start)) for note, after in pairwise(part)]
+    held = [replace(note, duration=max(note.duration, d)) for note, d in zip(part, lengths, strict=False)]
+    return (*held, part[-1])
+
+
 def _recorded(part: Part, tone: str, rng: Generator, nb_samples: int, sounds: Sounds) -> Audio:
     """A bass of SoundFonts, samples or synthesis, through an amplifier or a channel strip, (nb_samples, 2)."""
+    if rng.random() < 0.75:
+        part = _legato(part, rng.uniform(0.97, 1.02))
     tones = (*STRINGS, *SYNTHS)
     tone = tone if rng.random() < 0.6 else pick(rng, tones)
     origin, sample = rng.random(), sounds.sample("bass", rng)
@@ -104,7 +116,7 @@ def _recorded(part: Part, tone: str, rng: Generator, nb_samples: int, sounds: So
         upper = [Note(n.start, n.duration, n.pitch + 12, n.velocity) for n in part]
         layer = fx.mono(sounds.font(rng).perform(upper, pick(rng, tones), rng, nb_samples))
         x = fx.normalise(x) + rng.uniform(0.1, 0.5) * fx.normalise(layer)
-    x = fx.compress(x, rng.uniform(2.0, 12.0), rng.uniform(-30.0, -10.0), rng.uniform(0.05, 0.3))
+    x = fx.compress(x, rng.uniform(3.0, 20.0), rng.uniform(-40.0, -15.0), rng.uniform(0.03, 0.2))
     x = fx.tone(x, rng, rng.uniform(1.0, 4.0))
     if rng.random() < 0.2:
         x = fx.normalise(x) + rng.uniform(0.05, 0.6) * fx.distort(x, rng)

@@ -183,6 +183,16 @@ def _struck(
 
 ORIGINS = ("font", "sample", "made")
 SHARES = (0.6, 0.18, 0.22)  # of the pieces of a kit
+# s; time constants of what damps a piece of a recorded kit
+DAMPING = {
+    "kick": (0.02, 0.12),
+    "snare": (0.03, 0.15),
+    "clap": (0.03, 0.15),
+    "rim": (0.02, 0.1),
+    "high tom": (0.05, 0.2),
+    "mid tom": (0.05, 0.2),
+    "low tom": (0.05, 0.25),
+}
 
 
 def _piece(name: str, origin: str, kit: str, rng: Generator, sounds: Sounds) -> Strokes:
@@ -196,7 +206,7 @@ def _piece(name: str, origin: str, kit: str, rng: Generator, sounds: Sounds) -> 
         x = fx.stereo(_kit(rng, kit)[name]())
         strokes = [fx.lowpass(x, 4000.0), x]
     factor = 2.0 ** (rng.normal(0.0, 2.0) / 12.0)
-    damping = rng.uniform(0.04, 0.4) if rng.random() < 0.3 else np.inf
+    damping = fx.log_uniform(rng, *DAMPING.get(name, (0.05, 0.4))) if rng.random() < 0.8 else np.inf
     drive = rng.uniform(0.2, 2.0) * (rng.random() < 0.35)
     spread, seed = rng.uniform(1.0, 5.0), int(rng.integers(1 << 30))
 
@@ -242,19 +252,19 @@ def _recorded(song: Score, rng: Generator, nb_samples: int, sounds: Sounds) -> A
         x *= rng.uniform(0.2, 0.8) * fx.rms(total) / (fx.rms(x) + 1e-12)
         for start in np.arange(0.0, nb_samples / SAMPLE_RATE, nb_beats * beat):
             fx.place(total, start, x)
-    if rng.random() < 0.5:  # microphones in the room, squashed
+    if rng.random() < 0.65:  # microphones in the room, squashed
         response = fx.room(rng, rng.uniform(0.15, 0.9), rng.uniform(1500.0, 8000.0), rng.uniform(0.5, 1.0))
         wet = signal.oaconvolve(total, response, axes=0)[:nb_samples]
-        total = total + rng.uniform(0.1, 0.7) * fx.compress(wet, 6.0, -12.0, 0.15)
-    total = _squash(fx.bus(total, rng, 1.2, 5.0), rng.uniform(0.0, 1.2), rng.uniform(0.05, 0.2))
+        total = total + rng.uniform(0.1, 0.7) * fx.compress(wet, 6.0, -6.0, 0.15)
+    total = _squash(fx.bus(total, rng, 1.2, 3.5), rng.uniform(0.0, 0.7), -12.0, rng.uniform(0.05, 0.2))
     if rng.random() < 0.06:
         total = fx.lofi(total, rng)
     return fx.widen(fx.saturate(total, fx.log_uniform(rng, 0.03, 0.6)), rng)
 
 
-def _squash(x: Audio, amount: float, release: float) -> Audio:
+def _squash(x: Audio, amount: float, threshold: float, release: float) -> Audio:
     """A second copy, squashed, brings up what rings between the strokes."""
-    return x + amount * fx.compress(x, 8.0, -15.0, release)
+    return x + amount * fx.compress(x, 8.0, threshold, release)
 
 
 def render_drums(song: Score, rng: Generator, nb_samples: int, sounds: Sounds | None) -> Audio:
@@ -263,4 +273,4 @@ def render_drums(song: Score, rng: Generator, nb_samples: int, sounds: Sounds | 
         return _recorded(song, rng, nb_samples, sounds)
     total = _struck(song.drums, rng, nb_samples, _made(song.drums, song.kit, rng))
     total = fx.compress(total, rng.uniform(1.2, 3.0), rng.uniform(4.0, 12.0), rng.uniform(0.06, 0.2))
-    return fx.saturate(_squash(total, rng.uniform(0.0, 1.0), 0.08), rng.uniform(0.03, 0.2))
+    return fx.saturate(_squash(total, rng.uniform(0.0, 1.0), -15.0, 0.08), rng.uniform(0.03, 0.2))
