@@ -2,8 +2,8 @@
 
 python -m experiments.leakage MODEL data/features [train]
 
-MODEL is a folder or the name of a packaged model. The features are of its STFT; songs of the split `valid`, or the one
-given, that it has not learned from.
+MODEL is a folder or the name of a packaged model. The features must have its STFT. Songs are those of the split
+`valid`, or the one given; the model should not have learned from them.
 """
 
 import sys
@@ -18,9 +18,10 @@ from rnnsep.network.packaged import find_model
 
 
 def passed(model: Model, sources: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """The energy of each source (column) behind each mask (row), relative to that of the mixture.
+    """The energy of each source (column) behind each mask (row), relative to the energy of all sources.
 
-    `sources` are STFTs (nb_sources, nb_frames, nb_bins, nb_channels). Columns sum to the energies of the sources.
+    `sources` are STFTs (nb_sources, nb_frames, nb_bins, nb_channels). If masks sum to one, columns sum
+    to the shares of the sources.
     """
     masks = model.spread(model.masks(sources.sum(axis=0)))
     energies = [np.square(np.abs(source)) for source in sources]
