@@ -23,13 +23,21 @@ def _db(ratio: NDArray[np.float64] | float) -> NDArray[np.float64]:
 
 
 def statistics(x: NDArray[np.float64], mixture: NDArray[np.float64], rate: int) -> dict[str, float]:
-    """Statistics of a stem `x`, shape (nb_samples, 2), in `mixture`; dB where nothing else is said."""
+    """Statistics of a stem `x`, shape (nb_samples, 2), in `mixture`; dB where nothing else is said.
+
+    Of each octave: its share of the energy, the deviation of its level over time, and side relative to middle.
+    """
     f, _, spectra = signal.stft(x.T, rate, nperseg=2048)
     power = (np.abs(spectra) ** 2).mean(axis=0)  # (bins, frames)
     frames = power.sum(axis=0)
     active = frames > 1e-4 * frames.max()
     total = power.sum(axis=1) + 1e-20
-    octaves = np.add.reduceat(total, np.searchsorted(f, EDGES[:-1])) / total.sum()
+    sides = np.abs(np.stack([spectra[0] + spectra[1], spectra[0] - spectra[1]])) ** 2
+    edges = np.searchsorted(f, EDGES[:-1])
+    shares = _db(np.add.reduceat(total, edges) / total.sum())
+    spreads = _db(np.add.reduceat(power, edges) + 1e-9 * frames.mean())[:, active].std(axis=1)
+    in_middle, in_side = np.add.reduceat(sides.sum(axis=2), edges, axis=1)
+    widths = _db(in_side / (in_middle + 1e-20))
     level = np.sqrt((x**2).mean())
     flat = power[:, active] + 1e-9 * power.max()
     flux = np.maximum(np.diff(np.log10(flat + 1e-4 * flat.mean()), axis=1), 0.0).mean(axis=0) if active.sum() > 1 else 0
@@ -47,8 +55,10 @@ def statistics(x: NDArray[np.float64], mixture: NDArray[np.float64], rate: int) 
         "below 100 Hz, after 0.1 s %": 100.0 * correlation,
         "above 4 kHz": float(_db(total[f > 4000.0].sum() / total.sum())),
     }
-    names = [f"octave at {31.25 * 2**i:.0f} Hz" for i in range(len(octaves))]
-    return found | {name: float(max(value, -80.0)) for name, value in zip(names, _db(octaves), strict=True)}
+    names = [f"{31.25 * 2**i:.0f} Hz" for i in range(len(shares))]
+    for what, values in (("", np.maximum(shares, -80.0)), (", spread", spreads), (", side", np.maximum(widths, -60.0))):
+        found |= {name + what: float(value) for name, value in zip(names, values, strict=True)}
+    return found
 
 
 def _low(x: NDArray[np.float64], rate: int) -> tuple[float, float]:
