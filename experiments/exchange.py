@@ -50,7 +50,7 @@ def scores(model: Model, references: Sequence[Audio], rate: int) -> NDArray[np.f
 if __name__ == "__main__":
     model = load_model(find_model(sys.argv[1]))
     corpus, other = (Corpus.read(Path(path)) for path in sys.argv[2:4])
-    songs, others = corpus.of(sys.argv[4] if len(sys.argv) > 4 else "valid"), other.of("train")
+    songs, others = corpus.of_split(sys.argv[4] if len(sys.argv) > 4 else "valid"), other.of_split("train")
     found: dict[str, list[NDArray[np.float64]]] = {source: [] for source in ("none", *corpus.sources)}
     for song in songs:
         random = np.random.default_rng(len(found["none"]))

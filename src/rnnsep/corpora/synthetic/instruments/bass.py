@@ -99,9 +99,18 @@ def _legato(part: Part, share: float) -> Part:
     return (*held, part[-1])
 
 
+def _accents(part: Part, rng: Generator, nb_samples: int) -> Audio:
+    """A gain, shape (nb_samples,), that is above one where a note begins, as after the compressor of a studio."""
+    curve, amount, tau = np.ones(nb_samples), rng.uniform(0.0, 1.2), fx.log_uniform(rng, 0.015, 0.1)
+    decay = np.exp(-seconds(int(5.0 * tau * SAMPLE_RATE)) / tau)
+    for note in part:
+        fx.place(curve, note.start, decay, amount * rng.uniform(0.5, 1.5))
+    return curve
+
+
 def _recorded(part: Part, tone: str, rng: Generator, nb_samples: int, sounds: Sounds) -> Audio:
     """A bass of SoundFonts, samples or synthesis, through an amplifier or a channel strip, (nb_samples, 2)."""
-    if rng.random() < 0.75:
+    if rng.random() < 0.65:
         part = _legato(part, rng.uniform(0.97, 1.02))
     tones = (*STRINGS, *SYNTHS)
     tone = tone if rng.random() < 0.6 else pick(rng, tones)
@@ -116,8 +125,8 @@ def _recorded(part: Part, tone: str, rng: Generator, nb_samples: int, sounds: So
         upper = [Note(n.start, n.duration, n.pitch + 12, n.velocity) for n in part]
         layer = fx.mono(sounds.font(rng).perform(upper, pick(rng, tones), rng, nb_samples))
         x = fx.normalise(x) + rng.uniform(0.1, 0.5) * fx.normalise(layer)
-    x = fx.compress(x, rng.uniform(3.0, 20.0), rng.uniform(-40.0, -15.0), rng.uniform(0.03, 0.2))
-    x = fx.tone(x, rng, rng.uniform(1.0, 4.0))
+    x = fx.compress(x, rng.uniform(3.0, 20.0), rng.uniform(-36.0, -12.0), rng.uniform(0.03, 0.2))
+    x = fx.tone(x * _accents(part, rng, nb_samples), rng, rng.uniform(1.0, 4.0))
     if rng.random() < 0.2:
         x = fx.normalise(x) + rng.uniform(0.05, 0.6) * fx.distort(x, rng)
     drive, bite, top = fx.log_uniform(rng, 0.1, 1.5), rng.uniform(1.0, 4.0), rng.uniform(2000.0, 6000.0)

@@ -1,6 +1,7 @@
 """The accompanying instruments: guitars, keyboards, strings, pads, brass, mallets, synthesizers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
@@ -170,8 +171,11 @@ def _layer(name: str, part: Part, where: float, rng: Generator, nb_samples: int)
 
 def _recorded_layer(name: str, part: Part, rng: Generator, nb_samples: int, sounds: Sounds, beat: float) -> Audio:
     """An instrument of SoundFonts or synthesis, once or twice, with effects, (nb_samples, 2)."""
-    recorded, amplified = rng.random() < 0.75, name == "distorted" or (name in AMPLIFIED and rng.random() < 0.2)
+    recorded, amplified = rng.random() < 0.75, name == "distorted" or (name in AMPLIFIED and rng.random() < 0.3)
     where, spread = rng.uniform(-0.8, 0.8), rng.uniform(1.0, 4.0)
+    if rng.random() < 0.4:  # strings and pedals that ring on
+        longer = rng.uniform(1.3, 4.0)
+        part = [replace(note, duration=min(3.0, longer * note.duration)) for note in part]
 
     def take() -> Audio:
         if recorded:
@@ -182,10 +186,10 @@ def _recorded_layer(name: str, part: Part, rng: Generator, nb_samples: int, soun
             x = _play(part, name, rng, nb_samples, 0.2)
         return fx.stereo(fx.tone(fx.distort(fx.mono(x), rng) if amplified else x, rng, spread))
 
-    if name in STRUMMED and rng.random() < 0.5:
+    if name in STRUMMED and rng.random() < 0.6:
         x = _twice(take, rng.uniform(0.4, 1.0))
     else:
-        x = take() * fx.pan(where * rng.random())
+        x = take() * fx.pan(where * rng.uniform(0.3, 1.0))
     return fx.pedals(fx.bus(x, rng, 1.2, 5.0) if rng.random() < 0.6 else x, rng, beat)
 
 

@@ -185,18 +185,19 @@ ORIGINS = ("font", "sample", "made")
 SHARES = (0.6, 0.18, 0.22)  # of the pieces of a kit
 # s; time constants of what damps a piece of a recorded kit
 DAMPING = {
-    "kick": (0.02, 0.12),
-    "snare": (0.03, 0.15),
-    "clap": (0.03, 0.15),
+    "kick": (0.02, 0.11),
+    "snare": (0.04, 0.3),
+    "clap": (0.03, 0.2),
     "rim": (0.02, 0.1),
-    "high tom": (0.05, 0.2),
-    "mid tom": (0.05, 0.2),
-    "low tom": (0.05, 0.25),
+    "high tom": (0.06, 0.35),
+    "mid tom": (0.06, 0.35),
+    "low tom": (0.08, 0.45),
 }
+LOUDER = {"snare": 1.5, "clap": 1.5, "hat": 5.0, "open": 5.0, "ride": 6.0, "crash": 5.0}  # dB, pieces of a recorded kit
 
 
 def _piece(name: str, origin: str, kit: str, rng: Generator, sounds: Sounds) -> Strokes:
-    """Strokes on a recorded or synthesised piece, each (nb_samples, 2) with a peak of 1."""
+    """Strokes on a recorded or synthesised piece, (nb_samples, 2), with a peak of 1 or what is `LOUDER`."""
     strokes: Strokes = []
     if origin == "font":
         strokes = sounds.font(rng).strokes(pick(rng, KITS[kit]), pick(rng, KEYS[name]), (0.4, 1.0))
@@ -206,15 +207,19 @@ def _piece(name: str, origin: str, kit: str, rng: Generator, sounds: Sounds) -> 
         x = fx.stereo(_kit(rng, kit)[name]())
         strokes = [fx.lowpass(x, 4000.0), x]
     factor = 2.0 ** (rng.normal(0.0, 2.0) / 12.0)
-    damping = fx.log_uniform(rng, *DAMPING.get(name, (0.05, 0.4))) if rng.random() < 0.8 else np.inf
+    damping = fx.log_uniform(rng, *DAMPING.get(name, (0.2, 2.0))) if rng.random() < 0.8 else np.inf
     drive = rng.uniform(0.2, 2.0) * (rng.random() < 0.35)
     spread, seed = rng.uniform(1.0, 5.0), int(rng.integers(1 << 30))
+    bright = fx.decibels(rng.uniform(-20.0, -4.0)) if name == "kick" else 1.0
+    gain = fx.decibels(LOUDER.get(name, 0.0))
 
     def treated(x: Audio) -> Audio:
         x = fx.tone(fx.retune(x, factor), np.random.default_rng(seed), spread)
         x = x * np.exp(-seconds(len(x)) / damping)[:, None]
         x = fx.saturate(x, drive) if drive else x
-        return np.asarray(fx.fade(x, 0.0, 0.02) / (np.abs(x).max() + 1e-12))
+        low = fx.lowpass(x, 100.0)  # recorded kicks are darker than samples of them
+        x = low + bright * (x - low)
+        return np.asarray(gain * fx.fade(x, 0.0, 0.02) / (np.abs(x).max() + 1e-12))
 
     return [treated(x) for x in strokes]
 
@@ -252,10 +257,10 @@ def _recorded(song: Score, rng: Generator, nb_samples: int, sounds: Sounds) -> A
         x *= rng.uniform(0.2, 0.8) * fx.rms(total) / (fx.rms(x) + 1e-12)
         for start in np.arange(0.0, nb_samples / SAMPLE_RATE, nb_beats * beat):
             fx.place(total, start, x)
-    if rng.random() < 0.65:  # microphones in the room, squashed
-        response = fx.room(rng, rng.uniform(0.15, 0.9), rng.uniform(1500.0, 8000.0), rng.uniform(0.5, 1.0))
+    if rng.random() < 0.8:  # microphones in the room, squashed
+        response = fx.room(rng, rng.uniform(0.15, 0.9), rng.uniform(2500.0, 14000.0), rng.uniform(0.5, 1.0))
         wet = signal.oaconvolve(total, response, axes=0)[:nb_samples]
-        total = total + rng.uniform(0.1, 0.7) * fx.compress(wet, 6.0, -6.0, 0.15)
+        total = total + rng.uniform(0.1, 0.8) * fx.compress(wet, 6.0, -10.0, 0.15)
     total = _squash(fx.bus(total, rng, 1.2, 3.5), rng.uniform(0.0, 0.7), -12.0, rng.uniform(0.05, 0.2))
     if rng.random() < 0.06:
         total = fx.lofi(total, rng)

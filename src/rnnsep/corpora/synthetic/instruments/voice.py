@@ -192,7 +192,7 @@ def _recorded(song: Score, rng: Generator, nb_samples: int, sounds: Sounds) -> A
     spoken = speaker is not None and song.rap
     melody = _rap(song, rng, nb_samples) if spoken else song.melody
     size = rng.uniform(1.02, 1.25) if song.voice in HIGH else rng.uniform(0.86, 1.08)
-    singer, words = Singer(size, rng.uniform(0.0, 0.5), rng.uniform(0.03, 0.4)), None
+    singer, words = Singer(size, rng.uniform(0.0, 0.5), rng.uniform(0.02, 0.25)), None
     if speaker and (spoken or rng.random() >= 0.3):
         singer, words = speaker
 
@@ -207,14 +207,14 @@ def _recorded(song: Score, rng: Generator, nb_samples: int, sounds: Sounds) -> A
     doubles = [(melody, -apart), (melody, apart)] if rng.random() < 0.25 else []
     for part, side in [*doubles, *zip(song.backing, (-apart, apart), strict=False)]:
         stem += close * fx.panned(take(part), side * rng.uniform(0.6, 1.0))
-    stem = fx.compress(fx.highpass(stem, rng.uniform(70.0, 160.0), 2), rng.uniform(2.0, 8.0), rng.uniform(-14.0, 0.0))
+    stem = fx.compress(fx.highpass(stem, rng.uniform(70.0, 160.0), 2), rng.uniform(1.5, 5.0), rng.uniform(-12.0, 3.0))
     high = fx.highpass(stem, 5500.0, 2)
     stem = stem - high + fx.compress(high, 4.0, 0.0, 0.05)  # sibilants
     stem = fx.saturate(fx.tone(stem, rng, 2.0), fx.log_uniform(rng, 0.08, 0.8))
     for effect, probability in ((fx.modulate, 0.12), (fx.lofi, 0.05), (fx.distort, 0.03)):
         if rng.random() < probability:
             stem = effect(stem, rng)
-    return fx.echo(stem, rng, song.beat) if rng.random() < 0.35 else stem
+    return fx.echo(stem, rng, song.beat) if rng.random() < 0.25 else stem
 
 
 def render_vocals(song: Score, rng: Generator, nb_samples: int, sounds: Sounds | None) -> Audio:
