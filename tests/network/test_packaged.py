@@ -1,5 +1,8 @@
 """The models in the package, and models with rounded weights, as they are packed."""
 
+import tomllib
+from importlib.metadata import version
+
 import numpy as np
 import pytest
 
@@ -9,9 +12,19 @@ from rnnsep.network.packaged import cards
 from rnnsep.params import changed
 from rnnsep.signal.stft import StftParams
 from tests.networks import SMALL, random_network
+from tests.repository import ROOT
 
 FILES = {"README.md", "LICENSE", "model.json", "weights.npz"}
 MEGABYTES = 12
+
+
+def test_weights_that_are_for_research_are_a_distribution_of_their_own():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    excluded = {ROOT / folder for folder in project["tool"]["hatch"]["build"]["exclude"]}
+    assert excluded == {card.folder for card in cards() if "NC" in card.licence}
+    for folder in excluded:
+        own = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert own["version"] == version("rnnsep")
 
 
 def test_each_model_has_its_own_rank():
@@ -22,7 +35,7 @@ def test_each_model_has_its_own_rank():
 @pytest.mark.parametrize("card", cards(), ids=lambda card: card.name)
 def test_a_model_is_small_and_comes_with_its_licence_and_nothing_else(card):
     """No audio, features or estimates are shipped, and whoever installs the package has the terms of the weights."""
-    assert {path.name for path in card.folder.iterdir()} == FILES
+    assert {path.name for path in card.folder.iterdir()} - {"pyproject.toml"} == FILES
     assert sum(path.stat().st_size for path in card.folder.iterdir()) <= MEGABYTES * 1_000_000
     assert card.licence.split(",")[0] in (card.folder / "LICENSE").read_text(encoding="utf-8")
 
