@@ -15,15 +15,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from rnnsep.app.arrays import separate
 from rnnsep.network.model import Model, load_model
 from rnnsep.network.packaged import find_model
 from rnnsep.scoring.bsseval.bss_eval import bss_eval
-from rnnsep.separation.blocks import SeparationParams, separate
 from rnnsep.signal.corpus import Corpus, Song
 
 Audio = NDArray[np.float32]
 
-SEPARATION = SeparationParams(filter="wiener", temperature=1.0, block=15.0)
 SILENT = 1e-6  # power below which a stem counts as silent
 TRIES = 100
 
@@ -42,9 +41,8 @@ def excerpt(corpus: Corpus, songs: Sequence[Song], source: str, like: Audio, ran
 
 def scores(model: Model, references: Sequence[Audio], rate: int) -> NDArray[np.float64]:
     """SDR of each source (dB), the median over 1-s frames, in the sum of the `references`."""
-    mixture = np.sum(references, axis=0)
-    estimates = np.concatenate(list(separate(mixture, rate, model, SEPARATION)), axis=1)
-    return np.asarray(np.nanmedian(bss_eval(references, list(estimates), rate, rate)[0], axis=1))
+    estimates = separate(np.sum(references, axis=0), rate, model, filter="wiener")
+    return np.asarray(np.nanmedian(bss_eval(references, list(estimates.values()), rate, rate)[0], axis=1))
 
 
 if __name__ == "__main__":

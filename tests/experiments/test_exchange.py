@@ -14,10 +14,8 @@ def corpus(*stems):
 
 def test_an_exchanged_stem_is_part_of_a_song_with_the_energy_of_the_own_one():
     random = np.random.default_rng(0)
-    other, own = (
-        random.standard_normal((50, 2)).astype(np.float32),
-        3 * random.standard_normal((8, 2)).astype(np.float32),
-    )
+    other = random.standard_normal((50, 2)).astype(np.float32)
+    own = 3 * random.standard_normal((8, 2)).astype(np.float32)
     found = excerpt(corpus(other), [0], "drums", own, random)
     np.testing.assert_allclose(np.sum(found**2), np.sum(own**2), rtol=1e-5)
     parts = [other[start : start + 8] for start in range(43)]
