@@ -1,5 +1,6 @@
 """The models in the package, and models with rounded weights, as they are packed."""
 
+import json
 import tomllib
 from importlib.metadata import version
 
@@ -10,6 +11,7 @@ from experiments.pack import pack
 from rnnsep.network.model import Model, load_model, save_model
 from rnnsep.network.packaged import cards
 from rnnsep.params import changed
+from rnnsep.presets import catalogue
 from rnnsep.signal.stft import StftParams
 from tests.networks import SMALL, random_network
 from tests.repository import ROOT
@@ -30,6 +32,14 @@ def test_weights_that_are_for_research_are_a_distribution_of_their_own():
 def test_each_model_has_its_own_rank():
     assert [card.rank for card in cards()] == list(range(1, len(cards()) + 1))
     assert {card.name for card in cards()} == {"musdb18-7s", "synthetic"}
+
+
+def test_weights_of_the_mit_licence_begin_with_no_others():
+    assert catalogue.changes("packaged")["training.start"] is None
+    for card in cards():
+        if card.licence == "MIT":
+            description = json.loads((card.folder / "model.json").read_text(encoding="utf-8"))
+            assert "start" not in description["provenance"]
 
 
 @pytest.mark.parametrize("card", cards(), ids=lambda card: card.name)
