@@ -41,7 +41,7 @@ def test_a_training_that_changes_nothing_ends_with_the_weights_that_it_started_f
     for path, weight in weights(trained).items():
         np.testing.assert_array_equal(weights(models)[path], weight)
     provenance = json.loads((models / "model.json").read_text())["provenance"]
-    assert provenance["start"] == model_digest(folder)[:12]
+    assert provenance["start"] == f"{folder.name} {model_digest(folder)[:12]}"
     assert "start" not in json.loads((trained / "model.json").read_text())["provenance"]
     # another model in the same folder restarts the training
     with np.load(trained / "weights.npz") as stored:

@@ -49,7 +49,7 @@ def make_run(root, corpus="synthetic", names=("A", "B", ODD, "D"), sources=("voc
         "stft": {"sample_rate": 44100, "window": 2048, "hop": 1024, "channels": "mono", "taper": "hann"},
         "network": asdict(DEFAULT.network),
         "networks": 1,
-        "provenance": {"best_epoch": 2, "tensorflow": "2.21.0"},
+        "provenance": {"best_epoch": 2, "start": "a <b> c6f1", "tensorflow": "2.21.0"},
     }
     (root / "models" / "model.json").write_text(json.dumps(model))
     return root

@@ -84,8 +84,8 @@ def test_the_settings_of_the_run(text):
     words = " ".join(Page(text).words)
     for part in (
         "synthetic: vocals, bass", "3 × GRU of 256 units, unidirectional", "soft mask, temperature 1.25",
-        "BSSEval v4, window 1 s, hop 1 s", "window 2048 (hann), hop 1024, mono, 44.1 kHz", "3 epochs, best epoch 2",
-        "tensorflow 2.21.0",
+        "BSSEval v4, window 1 s, hop 1 s", "window 2048 (hann), hop 1024, mono, 44.1 kHz",
+        "3 epochs, best epoch 2, from the weights of a <b> c6f1", "tensorflow 2.21.0",
     ):  # fmt: skip
         assert part in words
 

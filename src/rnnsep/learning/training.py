@@ -73,7 +73,8 @@ def train(
         found = [train_one(number) for number in numbers]
     networks, enhancers, provenances = zip(*found, strict=True)
     model = Model(features.sources, features.stft, networks, enhancers[0])
-    save_model(models, model, provenances[0] | ({"start": _key(start)} if start else {}) | versions())
+    origin = {"start": f"{start.name} {_key(start)}"} if start else {}
+    save_model(models, model, provenances[0] | origin | versions())
 
 
 def _key(model: Path) -> str:

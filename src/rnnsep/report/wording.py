@@ -116,6 +116,7 @@ def facts(
     ]
     stft, provenance = model["stft"], model.get("provenance", {})
     best = f", best epoch {provenance['best_epoch']}" if "best_epoch" in provenance else ""
+    start = f", from the weights of {provenance['start']}" if "start" in provenance else ""
     frames = f"BSSEval v4, window {evaluation.window:g} s, hop {evaluation.hop:g} s"
     libraries = {name: provenance[name] for name in ("tensorflow", "keras", "numpy") if name in provenance}
     libraries |= {name: version(name) for name in LIBRARIES}
@@ -128,7 +129,7 @@ def facts(
             f"window {stft['window']} ({stft['taper']}), hop {stft['hop']}, {stft['channels']},"
             f" {stft['sample_rate'] / 1000:g} kHz",
         ),
-        ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{best}"),
+        ("Training", f"{len(history)} epoch{'s' * (len(history) != 1)}{best}{start}"),
         ("Separation", separating(separation)),
         ("Scores", frames if evaluation.version == "v4" else f"BSS Eval {evaluation.version}, whole songs"),
         ("Versions", ", ".join(f"{name} {which}" for name, which in libraries.items())),
