@@ -32,3 +32,14 @@ def test_strokes_vary_more_than_a_steady_tone_and_noise_on_two_sides_is_wide():
     assert of(strokes)["4000 Hz, spread"] > of(noise)["4000 Hz, spread"] + 3
     assert abs(of(noise)["side / middle"]) < 0.5 and abs(of(noise)["4000 Hz, side"]) < 0.5
     assert of(noise)["flatness"] > of(np.repeat(noise.cumsum(axis=0)[:, :1], 2, axis=1))["flatness"] + 10
+
+
+def test_decay_and_brightness_of_strokes():
+    t = np.arange(4 * RATE) / RATE
+    envelope = np.exp(-10 * (t % 0.5))
+    low, middle = (envelope * np.sin(2 * np.pi * f * (t % 0.5)) for f in (70, 600))
+    found = of(np.repeat((low + 0.1 * middle)[:, None], 2, axis=1))
+    assert abs(found["below 125 Hz, after 0.2 s"] - 20 * np.log10(np.exp(-10 * 0.2))) < 1.5
+    assert abs(found["300 Hz to 1 kHz, at onset"] + 20) < 3
+    steady = of(np.repeat(np.sin(2 * np.pi * 70 * t)[:, None], 2, axis=1))
+    assert np.isnan(steady["below 125 Hz, after 0.2 s"]) and np.isnan(steady["300 Hz to 1 kHz, at onset"])
