@@ -64,25 +64,21 @@ def statistics(x: NDArray[np.float64], mixture: NDArray[np.float64], rate: int) 
     return found
 
 
+def _power(x: NDArray[np.float64], rate: int, low: float, high: float, size: int) -> NDArray[np.float64]:
+    """The power of a band in each `size` samples, smoothed over two of them."""
+    band = signal.sosfilt(signal.butter(4, [low, high], "bandpass", fs=rate, output="sos"), x)
+    power = (band[: len(band) // size * size].reshape(-1, size) ** 2).mean(axis=1) + 1e-12
+    return np.asarray(signal.lfilter([0.5, 0.5], [1.0], power))
+
+
 def _low(x: NDArray[np.float64], rate: int) -> tuple[float, float]:
     """Of the RMS from 30 to 100 Hz in 10 ms: deviation over mean, and correlation with itself 0.1 s later.
 
     A kick is short, so both tell it from a bass, which is steady.
     """
-    band = signal.sosfilt(signal.butter(4, [30.0, 100.0], "bandpass", fs=rate, output="sos"), x)
-    size = rate // 100
-    power = (band[: len(band) // size * size].reshape(-1, size) ** 2).mean(axis=1) + 1e-12
-    envelope = np.sqrt(signal.lfilter([0.5, 0.5], [1.0], power))
+    envelope = np.sqrt(_power(x, rate, 30.0, 100.0, rate // 100))
     around = envelope - envelope.mean()
     return envelope.std() / envelope.mean(), float((around[10:] * around[:-10]).sum() / (around**2).sum())
-
-
-def _levels(x: NDArray[np.float64], rate: int, low: float, high: float) -> NDArray[np.float64]:
-    """The level (dB) of a band in each 5 ms, smoothed over 10 ms."""
-    band = signal.sosfilt(signal.butter(4, [low, high], "bandpass", fs=rate, output="sos"), x)
-    size = rate // 200
-    power = (band[: len(band) // size * size].reshape(-1, size) ** 2).mean(axis=1)
-    return _db(signal.lfilter([0.5, 0.5], [1.0], power))
 
 
 def _onsets(x: NDArray[np.float64], rate: int) -> tuple[float, float]:
@@ -91,10 +87,11 @@ def _onsets(x: NDArray[np.float64], rate: int) -> tuple[float, float]:
     An onset is a peak after a rise by 9 dB in 20 ms. Medians over onsets; NaN without three of them. Kicks are short
     and bright, basses ring on.
     """
-    low, middle = _levels(x, rate, 30.0, 125.0), _levels(x, rate, 300.0, 1000.0)
+    low, middle = (_db(_power(x, rate, *band, rate // 200)) for band in ((30.0, 125.0), (300.0, 1000.0)))
     rises = signal.find_peaks(low[4:] - low[:-4], height=9.0, distance=30)[0]
     peaks = [rise + int(np.argmax(low[rise : rise + 20])) for rise in rises if rise + 60 < len(low)]
-    peaks = [peak for peak in peaks if low[peak] > np.quantile(low, 0.98) - 12.0]
+    loud = np.quantile(low, 0.98) - 12.0
+    peaks = [peak for peak in peaks if low[peak] > loud]
     if len(peaks) < 3:
         return np.nan, np.nan
     bright = [middle[max(0, peak - 8) : peak + 4].max() - low[peak] for peak in peaks]
